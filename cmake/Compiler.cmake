@@ -1,0 +1,38 @@
+# Flags common to every target: C++20, warnings, hardening, sanitizers; ccache and mold where present.
+set(CMAKE_CXX_STANDARD 20)
+set(CMAKE_CXX_STANDARD_REQUIRED ON)
+set(CMAKE_CXX_EXTENSIONS OFF)
+set(CMAKE_POSITION_INDEPENDENT_CODE ON)
+set(CMAKE_CXX_FLAGS_RELEASE "-O2")  # asserts of the standard library and our own stay on
+set(CMAKE_CXX_FLAGS_RELWITHDEBINFO "-O1 -g1")
+set(CMAKE_RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/bin)
+if(NOT CMAKE_BUILD_TYPE AND NOT CMAKE_CONFIGURATION_TYPES)
+  set(CMAKE_BUILD_TYPE Release CACHE STRING "" FORCE)
+endif()
+
+find_program(PREFER_CCACHE ccache)
+if(PREFER_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
+  # The precompiled header needs these two relaxations; without them ccache stands aside.
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${CMAKE_COMMAND} -E env CCACHE_SLOPPINESS=pch_defines,time_macros ${PREFER_CCACHE})
+  set(CMAKE_CUDA_COMPILER_LAUNCHER ${PREFER_CCACHE})
+endif()
+
+add_library(prefer_flags INTERFACE)
+target_compile_options(prefer_flags INTERFACE
+  $<$<COMPILE_LANGUAGE:CXX>:-Wall -Wextra -Wshadow -Wno-unknown-pragmas -fno-math-errno -fstack-protector-strong>)
+target_compile_definitions(prefer_flags INTERFACE _GLIBCXX_ASSERTIONS)
+if(PREFER_WERROR)
+  target_compile_options(prefer_flags INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-Werror>)
+endif()
+find_program(PREFER_MOLD mold)
+if(PREFER_MOLD AND NOT PREFER_SANITIZE)
+  target_link_options(prefer_flags INTERFACE -fuse-ld=mold)
+endif()
+if(PREFER_SANITIZE)
+  set(sanitize -fsanitize=${PREFER_SANITIZE} -fno-omit-frame-pointer)
+  if(PREFER_SANITIZE MATCHES "undefined")
+    list(APPEND sanitize -fno-sanitize=vptr -fno-sanitize-recover=undefined)
+  endif()
+  target_compile_options(prefer_flags INTERFACE ${sanitize})
+  target_link_options(prefer_flags INTERFACE ${sanitize})
+endif()
