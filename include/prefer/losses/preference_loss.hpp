@@ -1,0 +1,65 @@
+// Any pairwise preference loss behind one type, and the catalogue from which a config chooses one by name.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <type_traits>
+#include <vector>
+
+#include "prefer/core/config.hpp"
+#include "prefer/losses/pairs.hpp"
+
+namespace prefer {
+
+/// A loss on pairs: a struct with `Tensor operator()(const Pairs&) const` that returns [N], a `name`, and
+/// `describe(Fields&)` for its knobs. `static constexpr bool needs_reference = false` says that it reads no reference.
+template <class L>
+concept PairwiseLoss = requires(const L& loss, const Pairs& pairs) {
+  { loss(pairs) } -> std::convertible_to<Tensor>;
+  { L::name } -> std::convertible_to<std::string>;
+};
+
+class PreferenceLoss {
+ public:
+  template <PairwiseLoss L>
+  PreferenceLoss(L loss) : held_(std::make_shared<Held<L>>(std::move(loss))) {}  // NOLINT: implicit on purpose
+  PreferenceLoss();  ///< Dpo with its defaults
+
+  Tensor operator()(const Pairs& pairs) const { return held_->loss(pairs); }  // [N]
+  std::string name() const { return held_->name(); }
+  bool needs_reference() const { return held_->needs_reference(); }
+  /// `name` first, chosen from the catalogue, then the knobs of that loss.
+  void describe(Fields& f);
+
+ private:
+  struct Any {
+    virtual ~Any() = default;
+    virtual Tensor loss(const Pairs&) const = 0;
+    virtual std::string name() const = 0;
+    virtual bool needs_reference() const = 0;
+    virtual void describe(Fields&) = 0;
+    virtual std::shared_ptr<Any> copy() const = 0;
+  };
+  template <class L>
+  struct Held final : Any {
+    explicit Held(L l) : value(std::move(l)) {}
+    Tensor loss(const Pairs& pairs) const override { return value(pairs); }
+    std::string name() const override { return L::name; }
+    bool needs_reference() const override {
+      if constexpr (requires { L::needs_reference; }) return L::needs_reference;
+      return true;
+    }
+    void describe(Fields& f) override {
+      if constexpr (requires { value.describe(f); }) value.describe(f);
+    }
+    std::shared_ptr<Any> copy() const override { return std::make_shared<Held>(value); }
+    L value;
+  };
+  std::shared_ptr<Any> held_;
+};
+
+/// Every loss that a config can name, with its defaults (src/losses/catalogue.cpp is the one place that lists them).
+std::vector<PreferenceLoss> preference_catalogue();
+
+}  // namespace prefer

@@ -1,0 +1,18 @@
+// Trainable tensors by name.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "prefer/tensor.hpp"
+
+namespace prefer {
+
+/// A trainable tensor and its name as it stands in a model file.
+struct Parameter {
+  std::string name;
+  Tensor value;
+};
+using Parameters = std::vector<Parameter>;
+
+}  // namespace prefer
