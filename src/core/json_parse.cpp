@@ -172,7 +172,7 @@ class JsonBuilder {
     const auto order = sorted(members);
     const auto twice = std::adjacent_find(order.begin(), order.end(), same_key);
     if (twice != order.end())
-      (*(twice + 1))->second.fail_here("the key ", quoted((*twice)->first), " stands twice");
+      (*(twice + 1))->second.fail_here("the key ", quote((*twice)->first), " stands twice");
   }
 
   void keep_last(Json::Object& members) {
@@ -209,6 +209,9 @@ Json parse_json(std::string_view text, JsonSource source, const JsonLimits& limi
     fail(source.name, ": ", text.size(), " bytes of JSON, more than the ", limits.max_bytes, " allowed");
   for (std::size_t at = text.find('\n'); at != std::string_view::npos; at = text.find('\n', at + 1))
     source.newlines.push_back(static_cast<std::uint32_t>(at));
+  // The lexer takes a NUL for the end of its input.
+  if (const std::size_t nul = text.find('\0'); nul != std::string_view::npos)
+    fail(source.place(nul), ": a NUL byte");
   return JsonBuilder(text, std::make_shared<const JsonSource>(std::move(source)), limits).parse();
 }
 

@@ -66,7 +66,7 @@ const Json* Json::find(std::string_view key) const {
 
 const Json& Json::at(std::string_view key) const {
   const Json* found = find(key);
-  if (!found) fail_here(quoted(key), " is missing");
+  if (!found) fail_here(quote(key), " is missing");
   return *found;
 }
 
@@ -126,7 +126,7 @@ void write_string(std::string& out, std::string_view text) {
         out += "\\f";
         break;
       default:
-        if (byte < 0x20 || byte == 0x7f)
+        if (byte < 0x20)
           (out += "\\u00") += {kHex[byte >> 4], kHex[byte & 15]};
         else
           out += c;
@@ -213,7 +213,7 @@ std::string dump(const Json& json, int indent) {
   return out;
 }
 
-std::string quoted(std::string_view text) {
+std::string quote(std::string_view text) {
   constexpr std::size_t kShown = 80;
   std::size_t end = std::min(text.size(), kShown);
   while (end < text.size() && end > 0 && (static_cast<unsigned char>(text[end]) & 0xc0) == 0x80) --end;

@@ -130,6 +130,6 @@ inline Json parse_json(std::string_view text, const std::string& name, const Jso
 std::string dump(const Json& json, int indent = -1);
 
 /// A string as JSON writes it, cut after about 80 bytes: how messages quote what users wrote.
-std::string quoted(std::string_view text);
+std::string quote(std::string_view text);
 
 }  // namespace prefer
