@@ -4,7 +4,7 @@
 // Source: Salmon, Moraes, Dror, Shaw, 2011, "Parallel random numbers: as easy as 1, 2, 3", section 4.3.
 #pragma once
 
-#include "number.hpp"
+#include "kernels/number.hpp"
 
 #include <cstdint>
 

@@ -6,8 +6,8 @@
 // Source: Loshchilov, Hutter, 2017, arXiv:1711.05101, algorithm 2, in the form of torch.optim.AdamW.
 #pragma once
 
-#include "isa.hpp"
-#include "number.hpp"
+#include "kernels/isa.hpp"
+#include "kernels/number.hpp"
 
 #include <cstdint>
 
@@ -29,7 +29,8 @@ struct Step {
   double weight_decay = 0;  // decoupled: multiplied by the learning rate
   double grad_scale = 1;    // clipping factor, multiplied into the gradient
   std::int64_t step = 1;    // this step's number, from 1
-  void* stream = nullptr;   // cudaStream_t, for cuda alone
+  Isa isa = best_isa();     // read by the cpu twin alone
+  void* stream = nullptr;   // cudaStream_t, read by the cuda twin alone
 };
 
 // All throw std::invalid_argument for sizes, pointers, betas or a step that do not fit.
@@ -41,7 +42,7 @@ void forward(const Step<T>& args);
 
 namespace cpu {  // T: float
 template <class T>
-void forward(const Step<T>& args, Isa isa = best_isa());
+void forward(const Step<T>& args);
 }  // namespace cpu
 
 namespace cuda {  // T: float; asynchronous on args.stream

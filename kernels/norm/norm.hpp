@@ -6,8 +6,8 @@
 // Source: Zhang, Sennrich, 2019, arXiv:1910.07467, equation 4.
 #pragma once
 
-#include "isa.hpp"
-#include "number.hpp"
+#include "kernels/isa.hpp"
+#include "kernels/number.hpp"
 
 #include <cstdint>
 
@@ -26,7 +26,8 @@ struct Forward {
       nullptr;     // [rows, width] x + residual, needed with a residual; may be x (if contiguous) or residual
   T* y = nullptr;  // [rows, width]; may be x (if contiguous)
   Wide<T>* rstd = nullptr;  // [rows]
-  void* stream = nullptr;   // cudaStream_t, for cuda alone
+  Isa isa = best_isa();     // read by the cpu twin alone
+  void* stream = nullptr;   // cudaStream_t, read by the cuda twin alone
 };
 
 template <class T>
@@ -42,7 +43,8 @@ struct Backward {
   std::int64_t x_stride = 0;
   T* dx = nullptr;             // [rows, width]: gradient of x, and of the residual; may be dy or dsum
   Wide<T>* dweight = nullptr;  // [width], overwritten, or null: not wanted
-  void* stream = nullptr;
+  Isa isa = best_isa();        // read by the cpu twin alone
+  void* stream = nullptr;      // cudaStream_t, read by the cuda twin alone
 };
 
 /// dweight is summed over blocks of this many rows, and the blocks in order: its bits depend on no thread
@@ -60,9 +62,9 @@ void backward(const Backward<T>& args);
 
 namespace cpu {  // T: float, bf16
 template <class T>
-void forward(const Forward<T>& args, Isa isa = best_isa());
+void forward(const Forward<T>& args);
 template <class T>
-void backward(const Backward<T>& args, Isa isa = best_isa());
+void backward(const Backward<T>& args);
 }  // namespace cpu
 
 namespace cuda {  // T: float, bf16; asynchronous on args.stream

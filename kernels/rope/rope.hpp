@@ -6,8 +6,8 @@
 // with the pairs (i, i + h) of GPT-NeoX and Llama.
 #pragma once
 
-#include "isa.hpp"
-#include "number.hpp"
+#include "kernels/isa.hpp"
+#include "kernels/number.hpp"
 
 #include <cstdint>
 #include <vector>
@@ -28,7 +28,8 @@ struct Forward {
   int sign = 1;    // -1: backward
   T* y = nullptr;  // [rows, heads, dim], rows `y_stride` apart; may be x
   std::int64_t y_stride = 0;
-  void* stream = nullptr;  // cudaStream_t, for cuda alone
+  Isa isa = best_isa();    // read by the cpu twin alone
+  void* stream = nullptr;  // cudaStream_t, read by the cuda twin alone
 };
 
 /// What a model's config says of its frequencies.
@@ -65,7 +66,7 @@ void forward(const Forward<T>& args);
 
 namespace cpu {  // T: float, bf16
 template <class T>
-void forward(const Forward<T>& args, Isa isa = best_isa());
+void forward(const Forward<T>& args);
 }  // namespace cpu
 
 namespace cuda {  // T: float, bf16; asynchronous on args.stream

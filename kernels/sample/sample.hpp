@@ -8,8 +8,8 @@
 // lowest index among equals. Source: nucleus sampling, Holtzman et al., 2019, arXiv:1904.09751, section 3.1.
 #pragma once
 
-#include "isa.hpp"
-#include "number.hpp"
+#include "kernels/isa.hpp"
+#include "kernels/number.hpp"
 
 #include <cstdint>
 
@@ -27,7 +27,8 @@ struct Forward {
   double top_p = 1;                 // in (0, 1]; 1: all
   std::int64_t* token = nullptr;    // [rows]; -1 for a row with NaN, with +inf or without a finite logit
   Wide<T>* logp = nullptr;  // [rows] log-probability of the token under softmax(x): untempered, unfiltered
-  void* stream = nullptr;   // cudaStream_t, for cuda alone
+  Isa isa = best_isa();     // read by the cpu twin alone
+  void* stream = nullptr;   // cudaStream_t, read by the cuda twin alone
 };
 
 // All throw std::invalid_argument for sizes, pointers or settings that do not fit.
@@ -39,7 +40,7 @@ void forward(const Forward<T>& args);
 
 namespace cpu {  // T: float, bf16
 template <class T>
-void forward(const Forward<T>& args, Isa isa = best_isa());
+void forward(const Forward<T>& args);
 }  // namespace cpu
 
 namespace cuda {  // T: float, bf16; asynchronous on args.stream

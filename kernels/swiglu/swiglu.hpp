@@ -6,8 +6,8 @@
 // Shazeer, 2020, arXiv:2002.05202, equation 6.
 #pragma once
 
-#include "isa.hpp"
-#include "number.hpp"
+#include "kernels/isa.hpp"
+#include "kernels/number.hpp"
 
 #include <cstdint>
 
@@ -22,7 +22,8 @@ struct Forward {
   std::int64_t gate_stride = 0;
   std::int64_t up_stride = 0;
   T* h = nullptr;          // [rows, width], contiguous; may be gate or up where that is contiguous
-  void* stream = nullptr;  // cudaStream_t, for cuda alone
+  Isa isa = best_isa();    // read by the cpu twin alone
+  void* stream = nullptr;  // cudaStream_t, read by the cuda twin alone
 };
 
 template <class T>
@@ -36,7 +37,8 @@ struct Backward {
   const T* dh = nullptr;         // [rows, width], contiguous
   T* dgate = nullptr;            // [rows, width], rows `gate_stride` apart; may be gate
   T* dup = nullptr;              // [rows, width], rows `up_stride` apart; may be up
-  void* stream = nullptr;
+  Isa isa = best_isa();          // read by the cpu twin alone
+  void* stream = nullptr;        // cudaStream_t, read by the cuda twin alone
 };
 
 // All throw std::invalid_argument for sizes or pointers that do not fit.
@@ -50,9 +52,9 @@ void backward(const Backward<T>& args);
 
 namespace cpu {  // T: float, bf16
 template <class T>
-void forward(const Forward<T>& args, Isa isa = best_isa());
+void forward(const Forward<T>& args);
 template <class T>
-void backward(const Backward<T>& args, Isa isa = best_isa());
+void backward(const Backward<T>& args);
 }  // namespace cpu
 
 namespace cuda {  // T: float, bf16; asynchronous on args.stream

@@ -8,14 +8,15 @@
 // nothing but the row: not on other rows, on the stride or on the number of threads.
 #pragma once
 
-#include "isa.hpp"
-#include "number.hpp"
+#include "kernels/isa.hpp"
+#include "kernels/number.hpp"
 
 #include <cstdint>
 
 namespace prefer::kernels::token_logprob {
 
-/// A logit of -inf has probability 0. A row without a finite logit, or with +inf or NaN, gives NaN.
+/// A logit of -inf has probability 0. A row without a finite logit, or with +inf or NaN, gives NaN
+/// (argmax passes over NaN).
 template <class T>
 struct Forward {
   const T* logits = nullptr;            // [rows, vocab], rows `stride` elements apart
@@ -23,12 +24,13 @@ struct Forward {
   std::int64_t rows = 0;
   std::int64_t vocab = 0;
   std::int64_t stride = 0;
-  Wide<T> inv_temperature = 1;
+  Wide<T> inv_temperature = 1;     // > 0
   Wide<T>* logp = nullptr;         // [rows]
   Wide<T>* lse = nullptr;          // [rows]
   Wide<T>* entropy = nullptr;      // [rows], or null; in nats
   std::int64_t* argmax = nullptr;  // [rows], or null; the lowest index among equals
-  void* stream = nullptr;          // cudaStream_t, for cuda alone
+  Isa isa = best_isa();            // read by the cpu twin alone
+  void* stream = nullptr;          // cudaStream_t, read by the cuda twin alone
 };
 
 template <class T>
@@ -38,14 +40,15 @@ struct Backward {
   std::int64_t rows = 0;
   std::int64_t vocab = 0;
   std::int64_t stride = 0;
-  Wide<T> inv_temperature = 1;
+  Wide<T> inv_temperature = 1;            // > 0
   const Wide<T>* lse = nullptr;           // [rows], from the forward
   const Wide<T>* entropy = nullptr;       // [rows], from the forward; needed with grad_entropy
   const Wide<T>* grad_logp = nullptr;     // [rows]
   const Wide<T>* grad_entropy = nullptr;  // [rows], or null
   T* grad = nullptr;                      // [rows, vocab], overwritten; may be `logits` itself
   std::int64_t grad_stride = 0;
-  void* stream = nullptr;
+  Isa isa = best_isa();    // read by the cpu twin alone
+  void* stream = nullptr;  // cudaStream_t, read by the cuda twin alone
 };
 
 // All throw std::invalid_argument for sizes, pointers or labels that do not fit; cuda gives NaN for such a
@@ -60,9 +63,9 @@ void backward(const Backward<T>& args);
 
 namespace cpu {  // T: float, bf16
 template <class T>
-void forward(const Forward<T>& args, Isa isa = best_isa());
+void forward(const Forward<T>& args);
 template <class T>
-void backward(const Backward<T>& args, Isa isa = best_isa());
+void backward(const Backward<T>& args);
 }  // namespace cpu
 
 namespace cuda {  // T: float, bf16; asynchronous on args.stream

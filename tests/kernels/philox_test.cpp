@@ -1,6 +1,6 @@
 // Philox4x32-10 against the known-answer vectors published with Random123 (kat_vectors, lines "philox4x32
 // 10").
-#include "philox.hpp"
+#include "kernels/philox.hpp"
 
 #include <gtest/gtest.h>
 

@@ -1,0 +1,51 @@
+// Groups of threads that share a row's work: the policy that lets one source run on the CPU and on the
+// device.
+//
+// A group has rank(), size() and reduce(value, merge), which every thread of it calls alike and which returns
+// the merged value to all of them. Merging is in a fixed order, so that equal inputs give equal bits.
+#pragma once
+
+#include "kernels/number.hpp"
+
+namespace prefer::kernels {
+
+/// A group of one.
+struct OneThread {
+  PREFER_HOST_DEVICE int rank() const { return 0; }
+  PREFER_HOST_DEVICE int size() const { return 1; }
+  template <class Value, class Merge>
+  PREFER_HOST_DEVICE Value reduce(Value value, Merge) const {
+    return value;
+  }
+};
+
+struct Plus {
+  template <class Value>
+  PREFER_HOST_DEVICE Value operator()(Value a, Value b) const {
+    return a + b;
+  }
+};
+
+/// 16 bytes of a row, moved at once on the device.
+template <class T>
+struct alignas(16) Pack {
+  static constexpr int kSize = 16 / static_cast<int>(sizeof(T));
+  T at[kSize];
+};
+
+/// Calls `one(i)` or, where all of `pointers` at i are aligned alike to 16 bytes, `pack(i)` for
+/// Pack<T>::kSize elements from i, so that [0, size) is covered once by the group.
+template <class T, class Group, class One, class Many>
+PREFER_HOST_DEVICE void for_packs(const T* aligned_as, bool together, std::int64_t size, const Group& group,
+                                  One one, Many pack) {
+  constexpr std::int64_t kSize = Pack<T>::kSize;
+  const std::int64_t past = (reinterpret_cast<std::uintptr_t>(aligned_as) & 15) / sizeof(T);
+  std::int64_t head = together ? (past == 0 ? 0 : kSize - past) : size;
+  if (head > size) head = size;
+  const std::int64_t packs = (size - head) / kSize;
+  for (std::int64_t i = group.rank(); i < head; i += group.size()) one(i);
+  for (std::int64_t i = group.rank(); i < packs; i += group.size()) pack(head + i * kSize);
+  for (std::int64_t i = head + packs * kSize + group.rank(); i < size; i += group.size()) one(i);
+}
+
+}  // namespace prefer::kernels

@@ -1,0 +1,162 @@
+// What the twins of token_logprob share: the checks, and a row's work by a group of threads (CUDA, and its
+// tests).
+#pragma once
+
+#include "kernels/check.hpp"
+#include "kernels/group.hpp"
+#include "kernels/token_logprob/token_logprob.hpp"
+
+#include <cmath>
+
+namespace prefer::kernels::token_logprob {
+
+template <class T>
+void check(const Forward<T>& a) {
+  require(a.rows >= 0 && a.vocab >= 1, "token_logprob wants rows >= 0 and vocab >= 1");
+  require(a.stride >= a.vocab, "token_logprob wants a stride of at least vocab");
+  require(a.inv_temperature > 0, "token_logprob wants inv_temperature > 0");
+  require(a.rows == 0 || (a.logits && a.label && a.logp && a.lse),
+          "token_logprob wants logits, label, logp and lse");
+}
+
+template <class T>
+void check(const Backward<T>& a) {
+  require(a.rows >= 0 && a.vocab >= 1, "token_logprob's backward wants rows >= 0 and vocab >= 1");
+  require(a.stride >= a.vocab && a.grad_stride >= a.vocab,
+          "token_logprob's backward wants strides of at least vocab");
+  require(a.rows == 0 || (a.logits && a.label && a.lse && a.grad_logp && a.grad),
+          "token_logprob's backward wants logits, label, lse, grad_logp and grad");
+  require(!a.grad_entropy || a.entropy, "token_logprob's backward wants the entropy with grad_entropy");
+  require(a.grad != a.logits || a.grad_stride == a.stride, "token_logprob in place wants equal strides");
+}
+
+/// Of a part of a row: the largest z and where it stands first, sum exp(z - max), sum exp(z - max) (z - max).
+template <class W>
+struct Online {
+  W max = -INFINITY;
+  W sum = 0;
+  W weighted = 0;
+  std::int64_t argmax = 0;
+
+  PREFER_HOST_DEVICE static W shift(W max) { return max == -INFINITY ? W{0} : max; }
+
+  /// Moves the sums from this max to a larger one.
+  PREFER_HOST_DEVICE void raise(W to) {
+    const W by = max == -INFINITY ? W{0} : max - shift(to);
+    const W scale = max == -INFINITY ? W{1} : std::exp(by);
+    weighted = scale == 0 ? W{0} : scale * (weighted + sum * by);
+    sum *= scale;
+    max = to;
+  }
+  PREFER_HOST_DEVICE void add(W z) {
+    const W off = z - shift(max);
+    const W e = std::exp(off);
+    sum += e;
+    weighted += e == 0 ? W{0} : e * off;
+  }
+  PREFER_HOST_DEVICE void see(W z, std::int64_t at) {
+    if (z > max) {
+      raise(z);
+      argmax = at;
+    }
+  }
+  PREFER_HOST_DEVICE friend Online merge(Online a, Online b) {
+    const bool second = b.max > a.max || (b.max == a.max && b.argmax < a.argmax);
+    if (b.max > a.max) a.raise(b.max);
+    if (a.max > b.max) b.raise(a.max);
+    return {a.max, a.sum + b.sum, a.weighted + b.weighted, second ? b.argmax : a.argmax};
+  }
+};
+
+template <class T, class Group>
+PREFER_HOST_DEVICE Online<Wide<T>> online_row(const T* x, std::int64_t size, Wide<T> scale,
+                                              const Group& group) {
+  using W = Wide<T>;
+  Online<W> mine;
+  const auto one = [&](std::int64_t i) {
+    const W z = scale * widen(x[i]);
+    mine.see(z, i);
+    mine.add(z);
+  };
+  const auto pack = [&](std::int64_t i) {
+    const Pack<T> p = *reinterpret_cast<const Pack<T>*>(x + i);
+    W largest = -INFINITY;
+    int at = 0;
+    for (int j = 0; j < Pack<T>::kSize; ++j) {
+      const W z = scale * widen(p.at[j]);
+      if (z > largest) largest = z, at = j;
+    }
+    mine.see(largest, i + at);
+    for (int j = 0; j < Pack<T>::kSize; ++j) mine.add(scale * widen(p.at[j]));
+  };
+  for_packs(x, true, size, group, one, pack);
+  return group.reduce(mine, [](Online<W> a, Online<W> b) { return merge(a, b); });
+}
+
+template <class T, class Group>
+PREFER_HOST_DEVICE void forward_row(const Forward<T>& a, std::int64_t row, const Group& group) {
+  using W = Wide<T>;
+  const T* x = a.logits + row * a.stride;
+  const Online<W> all = online_row(x, a.vocab, a.inv_temperature, group);
+  if (group.rank() != 0) return;
+  const std::int64_t y = a.label[row];
+  const W log_sum = all.sum > 0 ? std::log(all.sum) : static_cast<W>(NAN);
+  a.lse[row] = all.max + log_sum;
+  a.logp[row] =
+      y < 0 || y >= a.vocab ? static_cast<W>(NAN) : a.inv_temperature * widen(x[y]) - all.max - log_sum;
+  if (a.entropy) a.entropy[row] = log_sum - all.weighted / all.sum;
+  if (a.argmax) a.argmax[row] = all.argmax;
+}
+
+/// What every element of a row's gradient needs.
+template <class W>
+struct RowGradient {
+  W scale, lse, mean, g, h;  // inv_temperature, lse, E, upstream of logp and of entropy
+
+  PREFER_HOST_DEVICE W other(W x) const {
+    const W z = scale * x;
+    const W p = std::exp(z - lse);
+    return p == 0 ? W{0} : -scale * p * (g + h * (z - mean));
+  }
+  /// The label's: 1 - p cancels where the label is likely.
+  PREFER_HOST_DEVICE W label(W x) const {
+    const W z = scale * x;
+    const W p = std::exp(z - lse);
+    return -scale * (g * std::expm1(z - lse) + (p == 0 ? W{0} : h * p * (z - mean)));
+  }
+};
+
+template <class T>
+PREFER_HOST_DEVICE RowGradient<Wide<T>> row_gradient(const Backward<T>& a, std::int64_t row) {
+  using W = Wide<T>;
+  const bool entropy = a.grad_entropy != nullptr;
+  return {a.inv_temperature, a.lse[row], entropy ? a.lse[row] - a.entropy[row] : W{0}, a.grad_logp[row],
+          entropy ? a.grad_entropy[row] : W{0}};
+}
+
+template <class T, class Group>
+PREFER_HOST_DEVICE void backward_row(const Backward<T>& a, std::int64_t row, const Group& group) {
+  using W = Wide<T>;
+  const T* x = a.logits + row * a.stride;
+  T* dx = a.grad + row * a.grad_stride;
+  const std::int64_t y = a.label[row];
+  RowGradient<W> gradient = row_gradient(a, row);
+  if (y < 0 || y >= a.vocab) gradient.g = static_cast<W>(NAN);
+  const auto one = [&](std::int64_t i) {
+    const W value = widen(x[i]);
+    dx[i] = narrow<T>(i == y ? gradient.label(value) : gradient.other(value));
+  };
+  const auto pack = [&](std::int64_t i) {
+    Pack<T> p = *reinterpret_cast<const Pack<T>*>(x + i);
+    for (int j = 0; j < Pack<T>::kSize; ++j) {
+      const W value = widen(p.at[j]);
+      p.at[j] = narrow<T>(i + j == y ? gradient.label(value) : gradient.other(value));
+    }
+    *reinterpret_cast<Pack<T>*>(dx + i) = p;
+  };
+  const bool together =
+      ((reinterpret_cast<std::uintptr_t>(x) ^ reinterpret_cast<std::uintptr_t>(dx)) & 15) == 0;
+  for_packs(x, together, a.vocab, group, one, pack);
+}
+
+}  // namespace prefer::kernels::token_logprob
