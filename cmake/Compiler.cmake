@@ -1,4 +1,4 @@
-# Flags common to every target: C++20, warnings, hardening, sanitizers; ccache and mold where present.
+# Flags common to every target: C++20, warnings, hardening, OpenMP, sanitizers; ccache and mold where present.
 set(CMAKE_CXX_STANDARD 20)
 set(CMAKE_CXX_STANDARD_REQUIRED ON)
 set(CMAKE_CXX_EXTENSIONS OFF)
@@ -6,14 +6,16 @@ set(CMAKE_POSITION_INDEPENDENT_CODE ON)
 set(CMAKE_CXX_FLAGS_RELEASE "-O2")  # asserts of the standard library and our own stay on
 set(CMAKE_CXX_FLAGS_RELWITHDEBINFO "-O1 -g1")
 set(CMAKE_RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/bin)
+set(CMAKE_INSTALL_RPATH_USE_LINK_PATH ON)
 if(NOT CMAKE_BUILD_TYPE AND NOT CMAKE_CONFIGURATION_TYPES)
   set(CMAKE_BUILD_TYPE Release CACHE STRING "" FORCE)
 endif()
 
 find_program(PREFER_CCACHE ccache)
 if(PREFER_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
-  # The precompiled header needs these two relaxations; without them ccache stands aside.
-  set(CMAKE_CXX_COMPILER_LAUNCHER ${CMAKE_COMMAND} -E env CCACHE_SLOPPINESS=pch_defines,time_macros ${PREFER_CCACHE})
+  # ccache stands aside of a precompiled header, and of one just made, without these relaxations.
+  set(sloppiness pch_defines,time_macros,include_file_mtime,include_file_ctime)
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${CMAKE_COMMAND} -E env CCACHE_SLOPPINESS=${sloppiness} ${PREFER_CCACHE})
   set(CMAKE_CUDA_COMPILER_LAUNCHER ${PREFER_CCACHE})
 endif()
 
@@ -34,6 +36,14 @@ if(PREFER_SANITIZE)
   if(PREFER_SANITIZE MATCHES "undefined")
     list(APPEND sanitize -fno-sanitize=vptr -fno-sanitize-recover=undefined)
   endif()
-  target_compile_options(prefer_flags INTERFACE ${sanitize})
+  target_compile_options(prefer_flags INTERFACE $<$<COMPILE_LANGUAGE:CXX>:${sanitize}>)
   target_link_options(prefer_flags INTERFACE ${sanitize})
 endif()
+
+# OpenMP by its flag, not by a library's path: beside LibTorch, LibTorch's own libgomp.so.1 is the one that is loaded.
+# A run time that the thread sanitizer does not know would drown it in false alarms: there the loops run in one thread.
+add_library(prefer_openmp INTERFACE)
+if(NOT PREFER_SANITIZE MATCHES "thread")
+  target_compile_options(prefer_openmp INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-fopenmp>)
+endif()
+target_link_options(prefer_openmp INTERFACE -fopenmp)

@@ -7,7 +7,7 @@ endif()
 
 # nvcc 13 of the toolkit, or of the wheels that `scripts/setup.sh --cuda` installs (their folder is a toolkit's tree).
 find_program(PREFER_NVCC nvcc
-  HINTS ENV CUDACXX ENV CUDA_HOME ENV CUDA_PATH PATHS /usr/local/cuda ${PREFER_DEPS_DIR}/nvidia/cu13 PATH_SUFFIXES bin)
+  HINTS ENV CUDACXX ENV CUDA_HOME ENV CUDA_PATH PATHS /usr/local/cuda ${PROJECT_SOURCE_DIR}/.deps/cuda/nvidia/cu13 PATH_SUFFIXES bin)
 if(NOT CMAKE_CUDA_COMPILER AND PREFER_NVCC)
   set(CMAKE_CUDA_COMPILER ${PREFER_NVCC})
 endif()
@@ -27,7 +27,6 @@ list(FILTER cuda_sources EXCLUDE REGEX "/_template/")
 prefer_layer(cuda SOURCES ${cuda_sources} LINK prefer_kernels)
 if(cuda_sources)
   target_compile_options(prefer_cuda PRIVATE $<$<COMPILE_LANGUAGE:CUDA>:--expt-relaxed-constexpr>)
-  target_compile_definitions(prefer_cuda PUBLIC PREFER_HAS_CUDA=1)
   # The runtime inside the binary: it runs where there is a driver and nothing else, beside LibTorch's own runtime.
   set_target_properties(prefer_cuda PROPERTIES CUDA_STANDARD 20 CUDA_RUNTIME_LIBRARY Static)
   target_link_libraries(prefer_cuda PUBLIC CUDA::cudart_static)

@@ -26,15 +26,15 @@ function(prefer_layer name)
   endif()
 endfunction()
 
-# One narrow precompiled header for all that includes LibTorch: 2.4 s a file instead of 6.5-9.
+# One narrow precompiled header for all that includes LibTorch: 2 s a file instead of 6.5-9.
 function(prefer_precompile target)
   if(NOT TARGET prefer_pch)
     file(CONFIGURE OUTPUT ${PROJECT_BINARY_DIR}/pch.cpp CONTENT "// holds the precompiled header\n")
     add_library(prefer_pch OBJECT ${PROJECT_BINARY_DIR}/pch.cpp)
     target_include_directories(prefer_pch PRIVATE ${PROJECT_SOURCE_DIR}/include ${PROJECT_SOURCE_DIR} ${PROJECT_SOURCE_DIR}/kernels)
-    target_link_libraries(prefer_pch PRIVATE torch::cpu prefer_flags OpenMP::OpenMP_CXX Threads::Threads)
+    target_link_libraries(prefer_pch PRIVATE torch::cpu prefer_flags prefer_openmp Threads::Threads)
     target_precompile_headers(prefer_pch PRIVATE ${PROJECT_SOURCE_DIR}/include/prefer/tensor.hpp)
   endif()
-  target_link_libraries(${target} PRIVATE OpenMP::OpenMP_CXX Threads::Threads)
+  target_link_libraries(${target} PRIVATE prefer_openmp Threads::Threads)
   target_precompile_headers(${target} REUSE_FROM prefer_pch)
 endfunction()
