@@ -1,0 +1,79 @@
+// Checkpoints that are there whole or not at all, and what a run must agree on with the one it continues.
+#pragma once
+
+#include "prefer/core/config.hpp"
+#include "prefer/core/json.hpp"
+#include "prefer/train/event.hpp"
+
+#include <map>
+#include <string>
+#include <vector>
+
+namespace prefer {
+
+class Fs;
+class Team;
+struct Training;
+
+struct CheckpointConfig {
+  int64_t every = 0;
+  int64_t keep = 2;
+
+  void describe(Fields& f);
+};
+
+/// What a run is. A run continues another only with the same config, apart from `free` keys, and the same
+/// inputs; another route or instruction set is allowed and said, as the bits then differ.
+struct RunIdentity {
+  Json config;  ///< resolved
+  std::map<std::string, std::string>
+      inputs;         ///< fingerprint of each file or model the run reads, by what it is
+  std::string route;  ///< of the matrix products
+  std::string isa;    ///< of the kernels
+  /// Keys, with all below them, that do not change what a step computes.
+  std::vector<std::string> free = {"steps",      "epochs", "output", "resume",
+                                   "checkpoint", "log",    "eval",   "threads"};
+};
+
+/// The checkpoints of one output folder: `checkpoint-STEP/` with weights.safetensors, optimizer.safetensors,
+/// state.safetensors and manifest.json (docs/formats.md). A folder gets its name by a rename, after all it
+/// holds is on the disk: the only commit. The newest is the highest step whose files are what its manifest
+/// says.
+class Checkpoints {
+ public:
+  Checkpoints(Fs& fs, std::string output, CheckpointConfig config, RunIdentity identity);
+
+  /// Makes the output folder ready and finds where to begin: the step of the newest good checkpoint, or 0.
+  /// Without `resume` a folder that holds anything is refused. Throws Error where config or inputs are not
+  /// those of the checkpoint, or where the disk has no room for one more of `bytes`. Collective.
+  int64_t open(bool resume, int64_t bytes, Team& team);
+  /// Puts the checkpoint that `open` found into `training`; nothing where it found none.
+  void restore(Training& training) const;
+  /// Writes and commits one, then removes those beyond `keep`. On failure throws Error; earlier ones are
+  /// untouched.
+  void save(int64_t step, const std::map<std::string, Tensor>& state);
+  /// What `open` has to tell: damaged checkpoints and where, bits that will differ. One line each.
+  const std::vector<std::string>& notes() const { return notes_; }
+
+ private:
+  std::string path(int64_t step) const;
+  std::vector<int64_t> steps() const;
+  Json check(int64_t step) const;
+  void accept(const Json& manifest);
+  void clean(int64_t newest);
+
+  Fs& fs_;
+  std::string output_;
+  CheckpointConfig config_;
+  RunIdentity identity_;
+  int64_t found_ = 0;
+  std::vector<std::string> notes_;
+};
+
+/// Saves the training at each event that says so; the last of the hooks. Collective.
+Hook save_checkpoints(Checkpoints& checkpoints, Training& training, Team& team);
+
+/// Bytes that a checkpoint of this training takes on the disk, about.
+int64_t checkpoint_bytes(const Training& training);
+
+}  // namespace prefer

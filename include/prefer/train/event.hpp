@@ -1,0 +1,33 @@
+// What a hook learns of a step and may ask for.
+#pragma once
+
+#include "prefer/losses/loss.hpp"
+
+#include <functional>
+#include <map>
+#include <string>
+#include <vector>
+
+namespace prefer {
+
+/// One step, after its update. Hooks see it in their order, the same event one after the other.
+struct StepEvent {
+  int64_t step = 0;   ///< from 1
+  int64_t steps = 0;  ///< of the whole run
+  std::map<std::string, double>
+      metrics;  ///< loss, grad_norm, learning_rate and the objective's own; a hook may add
+  std::vector<Identity> identities;  ///< measured at the first step of a fresh run, all within their bounds
+  std::string skipped;               ///< why the step changed no weight, or empty
+  int64_t tokens = 0;                ///< run by all ranks
+  double seconds = 0;                ///< that the step took
+  double now = 0;                    ///< Unix time
+
+  bool save = false;  ///< the step will be saved: set by fit where it is due, and by any hook
+  bool stop = false;  ///< set by a hook to make this the last step; the same on every rank
+  bool last() const { return stop || step >= steps; }
+};
+
+using Hook = std::function<void(StepEvent&)>;
+using Hooks = std::vector<Hook>;
+
+}  // namespace prefer

@@ -1,0 +1,67 @@
+// The one training loop.
+#pragma once
+
+#include "prefer/objectives/objective.hpp"
+#include "prefer/train/event.hpp"
+#include "prefer/train/guard.hpp"
+#include "prefer/train/optimizer.hpp"
+#include "prefer/train/schedule.hpp"
+
+namespace prefer {
+
+struct FitConfig {
+  int64_t steps = 0;
+  double epochs = 1;
+  AdamWConfig optimizer;
+  ScheduleConfig schedule;
+  GuardConfig guard;
+
+  int64_t save_every = 0;  ///< checkpoint.every, set by whoever reads it; 0: only the last step is saved
+  int64_t iteration =
+      1;  ///< steps that belong together (PPO): the learning rate advances and saves fall after them only
+  std::function<double()> clock;  ///< Unix time; the system's unless given
+
+  /// steps, epochs and the groups optimizer, schedule and guard: meant to stand at the top of a trainer's
+  /// config.
+  void describe(Fields& f);
+  /// Sets `steps`, where it is 0, to as many as `epochs` passes over `records` take.
+  void resolve_steps(int64_t records, int64_t batch_size);
+};
+
+/// Everything that training changes: weights, optimizer, guard, the states of source and objective, and the
+/// step.
+struct Training {
+  Training(const FitConfig& config, Source& source, Objective& objective);
+
+  FitConfig config;
+  Source& source;
+  Objective& objective;
+  std::vector<Trained> parameters;
+  Gradients gradients;
+  AdamW optimizer;
+  Guard guard;
+  int64_t step = 0;  ///< the last step done
+
+  /// All of it by name: `weights.`, `optimizer.`, `guard.`, `source.` and `objective.` NAME. Weights and
+  /// optimizer tensors are the training's own, not copies.
+  NamedTensors state() const;
+  /// Puts back what `state` gave after `at_step`. Throws Error for names or shapes that do not fit, before
+  /// any change.
+  void restore(int64_t at_step, const NamedTensors& state);
+};
+
+struct FitResult {
+  int64_t step = 0;      ///< the last step done
+  int64_t skipped = 0;   ///< steps that the guard kept from changing anything
+  bool stopped = false;  ///< a hook asked for it before the last step
+};
+
+/// Trains from training.step + 1 to training.config.steps (architecture, section 5). Every rank calls it
+/// alike. Throws Error where an identity of the first step does not hold or the guard stops; weights are then
+/// as they were before that step.
+FitResult fit(Training& training, Team& team, const Hooks& hooks);
+
+/// The same from the beginning, for those who keep no checkpoints.
+FitResult fit(const FitConfig& config, Source& source, Objective& objective, Team& team, const Hooks& hooks);
+
+}  // namespace prefer

@@ -1,0 +1,62 @@
+// The hooks of every run: console, files, evaluation, signals. A program lists those it wants, in the order
+// they run.
+#pragma once
+
+#include "prefer/dist/team.hpp"
+#include "prefer/train/event.hpp"
+
+#include <csignal>
+#include <functional>
+#include <string>
+
+namespace prefer {
+
+class Fs;
+
+/// Runs `hook` at steps that `n` divides and at the last one; never for n = 0.
+Hook every(int64_t n, Hook hook);
+
+/// Adds the metrics that `measure` returns, merged over the ranks, to the event. Stands before the hooks that
+/// write.
+Hook evaluate(Team& team, std::function<Metrics()> measure);
+
+/// Saves and stops when `requested` holds on any rank. The first of the hooks.
+Hook stop_when(std::function<bool()> requested, Team& team);
+
+/// Made by main: the first SIGINT or SIGTERM is kept for `requested`, the second ends the process at once.
+class StopSignals {
+ public:
+  StopSignals();
+  ~StopSignals();
+  StopSignals(const StopSignals&) = delete;
+  StopSignals& operator=(const StopSignals&) = delete;
+  bool requested() const;
+  int signal() const;  ///< the signal that came, or 0
+
+ private:
+  struct sigaction before_int_ {};
+  struct sigaction before_term_ {};
+};
+
+/// Where the console's text goes and how it looks.
+struct Terminal {
+  std::function<void(const std::string&)> write;
+  bool interactive = false;  ///< a bar that is drawn over itself; otherwise plain lines
+  int columns = 80;
+  int64_t every = 1;  ///< steps from one plain line to the next
+};
+/// The standard error output.
+Terminal standard_error(int64_t every);
+
+/// Progress, rate, tokens a second, time left, and the main metrics.
+Hook console(Terminal terminal);
+
+/// Appends a line of metrics a step to `folder`/metrics.jsonl and of times to `folder`/times.jsonl. A run
+/// that continues after `first` cuts both to the steps up to it. What is to be saved is on the disk when the
+/// hook returns.
+Hook metrics_file(Fs& fs, const std::string& folder, int64_t first);
+
+/// Writes every metric to a TensorBoard event file in `folder` (formats.md 2.10).
+Hook tensorboard(Fs& fs, const std::string& folder, double now);
+
+}  // namespace prefer

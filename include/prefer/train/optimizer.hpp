@@ -1,0 +1,55 @@
+// AdamW over named parameters, with fp32 moments and fp32 masters of bf16 weights.
+#pragma once
+
+#include "prefer/core/config.hpp"
+#include "prefer/train/trained.hpp"
+
+namespace prefer {
+
+/// Names and meaning are those of transformers' TrainingArguments.
+struct AdamWConfig {
+  double learning_rate = 1e-6;
+  double weight_decay = 0;
+  double adam_beta1 = 0.9;
+  double adam_beta2 = 0.999;
+  double adam_epsilon = 1e-8;
+  double max_grad_norm = 1;
+
+  void describe(Fields& f);
+};
+
+/// AdamW (Loshchilov, Hutter 2017, arXiv 1711.05101), the arithmetic in kernels/adamw. Weight decay leaves
+/// out tensors of one dimension (norms, biases), as transformers does.
+class AdamW {
+ public:
+  AdamW(const AdamWConfig& config, std::vector<Trained> parameters);
+
+  /// One update of every parameter. `gradients` stand in the parameters' order and are multiplied by `scale`
+  /// first; `learning_rate` is the schedule's. Marks each weight as changed, so that copies packed from it
+  /// are made again.
+  void update(const std::vector<Tensor>& gradients, double learning_rate, double scale);
+  /// What gradients of this norm are multiplied by, so that it does not exceed max_grad_norm (0 = never).
+  double clipping(double norm) const;
+
+  /// `m.NAME`, `v.NAME`, `master.NAME` (bf16 parameters) and `updates`. The tensors are the optimizer's own.
+  NamedTensors state() const;
+  /// Copies from what `state` gave; weights are restored by their owner. Throws Error for a missing name or a
+  /// shape.
+  void restore(const NamedTensors& state);
+
+ private:
+  struct Moments {
+    Tensor m, v;    // of the parameter's shape, fp32 or fp64
+    Tensor master;  // of the parameter's shape, fp32; undefined unless the parameter is bf16
+  };
+  AdamWConfig config_;
+  std::vector<Trained> parameters_;
+  std::vector<Moments> moments_;
+  int64_t updates_ = 0;
+};
+
+/// Copies `from` into `to` in place and marks `to` as changed. Throws Error, which says `name`, where shape
+/// or type differ.
+void assign(Tensor& to, const Tensor& from, const std::string& name);
+
+}  // namespace prefer

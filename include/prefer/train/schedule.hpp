@@ -1,0 +1,21 @@
+// The learning rate of a step as a share of its peak: warm-up, then constant, linear or cosine.
+#pragma once
+
+#include "prefer/core/config.hpp"
+
+namespace prefer {
+
+/// Names and values are those of transformers' get_constant_schedule_with_warmup,
+/// get_linear_schedule_with_warmup and get_cosine_schedule_with_warmup.
+struct ScheduleConfig {
+  std::string lr_scheduler_type = "linear";
+  int64_t warmup_steps = 0;
+  double warmup_ratio = 0;
+
+  void describe(Fields& f);
+  /// What step 1..steps multiplies the learning rate by, in 0..1. With warm-up the first step's is 0, as
+  /// there.
+  double factor(int64_t step, int64_t steps) const;
+};
+
+}  // namespace prefer
