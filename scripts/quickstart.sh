@@ -1,0 +1,8 @@
+#!/usr/bin/env bash
+# The quick start: sets up, builds what it needs and runs DPO on a real model. Arguments: key=value, as quickstart --help says.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+scripts/setup.sh
+cmake --preset release --log-level=NOTICE
+cmake --build --preset release --target quickstart dpo generate
+exec build/release/bin/quickstart "$@"
