@@ -1,0 +1,17 @@
+// CRC-32C (Castagnoli): the checksum of TensorBoard's records and of checkpoint blocks.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+namespace prefer {
+
+/// The CRC of `bytes`, or of an earlier part and `bytes` when `before` is the earlier part's CRC.
+std::uint32_t crc32c(std::span<const std::byte> bytes, std::uint32_t before = 0);
+inline std::uint32_t crc32c(std::string_view text, std::uint32_t before = 0) {
+  return crc32c(std::as_bytes(std::span(text)), before);
+}
+
+}  // namespace prefer

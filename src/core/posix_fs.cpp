@@ -1,0 +1,149 @@
+// Fs by Linux' system calls.
+#include "prefer/core/fs.hpp"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdio>
+#include <system_error>
+
+namespace prefer {
+namespace {
+
+/// Calls again while a signal interrupts; a negative result becomes FsError.
+template <class Call>
+auto checked(const std::string& path, const char* action, Call&& call) {
+  auto result = call();
+  while (result < 0 && errno == EINTR) result = call();
+  if (result < 0) throw FsError(path, action, errno);
+  return result;
+}
+
+Fs::Handle open_regular(const std::string& path, int flags) {
+  // Without O_NONBLOCK a pipe without a writer would block here for ever.
+  const int file = checked(
+      path, "open", [&] { return ::open(path.c_str(), flags | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0644); });
+  struct stat status;
+  const int failed = ::fstat(file, &status) < 0 ? errno : 0;
+  if (failed == 0 && S_ISREG(status.st_mode)) return file;
+  ::close(file);
+  if (failed != 0) throw FsError(path, "open", failed);
+  if (S_ISDIR(status.st_mode)) throw FsError(path, "open", EISDIR);
+  fail(path, ": is not a regular file");
+}
+
+}  // namespace
+
+FsError::FsError(const std::string& path, const std::string& action, int error_number)
+    : Error(path + ": could not " + action + ": " + std::generic_category().message(error_number)),
+      error_number_(error_number) {}
+
+std::string PosixFs::name(Handle file) const {
+  char path[4096];
+  const auto n = ::readlink(("/proc/self/fd/" + std::to_string(file)).c_str(), path, sizeof path);
+  return n > 0 ? std::string(path, static_cast<std::size_t>(n)) : "file " + std::to_string(file);
+}
+
+Fs::Handle PosixFs::open(const std::string& path) { return open_regular(path, O_RDONLY); }
+
+Fs::Handle PosixFs::create(const std::string& path) {
+  return checked(path, "create",
+                 [&] { return ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644); });
+}
+
+Fs::Handle PosixFs::append(const std::string& path) {
+  return open_regular(path, O_WRONLY | O_CREAT | O_APPEND);
+}
+
+std::size_t PosixFs::pread(Handle file, std::span<std::byte> bytes, std::uint64_t offset) {
+  const auto call = [&] { return ::pread(file, bytes.data(), bytes.size(), static_cast<off_t>(offset)); };
+  ssize_t n = call();
+  while (n < 0 && errno == EINTR) n = call();
+  if (n < 0) throw FsError(name(file), "read", errno);
+  return static_cast<std::size_t>(n);
+}
+
+std::size_t PosixFs::write(Handle file, std::span<const std::byte> bytes) {
+  const auto call = [&] { return ::write(file, bytes.data(), bytes.size()); };
+  ssize_t n = call();
+  while (n < 0 && errno == EINTR) n = call();
+  if (n < 0) throw FsError(name(file), "write", errno);
+  return static_cast<std::size_t>(n);
+}
+
+std::uint64_t PosixFs::size(Handle file) {
+  struct stat status;
+  if (::fstat(file, &status) < 0) throw FsError(name(file), "look at", errno);
+  return static_cast<std::uint64_t>(status.st_size);
+}
+
+void PosixFs::sync(Handle file) {
+  // Not tried again: after a failed fsync the kernel may have dropped the pages.
+  if (::fsync(file) < 0) throw FsError(name(file), "sync", errno);
+}
+
+void PosixFs::close(Handle file) {
+  const std::string path = name(file);
+  // Linux gives the descriptor back even when interrupted.
+  if (::close(file) < 0 && errno != EINTR) throw FsError(path, "close", errno);
+}
+
+void PosixFs::rename(const std::string& from, const std::string& to) {
+  checked(from, ("rename to " + to).c_str(), [&] { return ::rename(from.c_str(), to.c_str()); });
+}
+
+void PosixFs::make_directory(const std::string& path) {
+  checked(path, "make the directory", [&] { return ::mkdir(path.c_str(), 0755); });
+}
+
+void PosixFs::remove(const std::string& path) {
+  checked(path, "remove", [&] { return ::remove(path.c_str()); });
+}
+
+std::vector<std::string> PosixFs::list(const std::string& path) {
+  DIR* directory = ::opendir(path.c_str());
+  if (!directory) throw FsError(path, "list", errno);
+  const std::unique_ptr<DIR, int (*)(DIR*)> closer(directory, ::closedir);
+  std::vector<std::string> names;
+  errno = 0;
+  while (const dirent* entry = ::readdir(directory)) {
+    const std::string_view entry_name = entry->d_name;
+    if (entry_name != "." && entry_name != "..") names.emplace_back(entry_name);
+  }
+  if (errno != 0) throw FsError(path, "list", errno);
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+std::optional<FileStatus> PosixFs::status(const std::string& path) {
+  struct stat found;
+  if (::stat(path.c_str(), &found) < 0) {
+    if (errno == ENOENT || errno == ENOTDIR) return std::nullopt;
+    throw FsError(path, "look at", errno);
+  }
+  const FileKind kind = S_ISREG(found.st_mode)   ? FileKind::regular
+                        : S_ISDIR(found.st_mode) ? FileKind::directory
+                                                 : FileKind::other;
+  return FileStatus{kind, static_cast<std::uint64_t>(found.st_size)};
+}
+
+void PosixFs::sync_directory(const std::string& path) {
+  const int directory =
+      checked(path, "open", [&] { return ::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC); });
+  const int failed = ::fsync(directory) < 0 ? errno : 0;
+  ::close(directory);
+  if (failed != 0) throw FsError(path, "sync", failed);
+}
+
+std::uint64_t PosixFs::free_bytes(const std::string& path) {
+  struct statvfs found;
+  checked(path, "look at the disk of", [&] { return ::statvfs(path.c_str(), &found); });
+  return static_cast<std::uint64_t>(found.f_bavail) * found.f_frsize;
+}
+
+}  // namespace prefer

@@ -1,0 +1,132 @@
+// The file system door: what each call promises, on the real disk.
+#include "prefer/core/fs.hpp"
+
+#include "support/error.hpp"
+#include "support/temp_dir.hpp"
+
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <filesystem>
+
+namespace prefer {
+namespace {
+
+using testing::error_of;
+using testing::TempDir;
+
+void put(Fs& fs, const std::string& path, std::string_view text) {
+  File file = File::create(fs, path);
+  file.write(text);
+  file.close();
+}
+
+TEST(PosixFs, WritesAndReads) {
+  PosixFs fs;
+  const TempDir dir;
+  put(fs, dir / "a", "hello world");
+  const File file = File::open(fs, dir / "a");
+  EXPECT_EQ(file.size(), 11u);
+  std::string middle(5, ' ');
+  file.read(std::as_writable_bytes(std::span(middle)), 6);
+  EXPECT_EQ(middle, "world");
+  EXPECT_EQ(error_of([&] { file.read(std::as_writable_bytes(std::span(middle)), 8); }),
+            dir / "a" + ": ends at byte 11, 2 bytes too early");
+  EXPECT_EQ(read_file(fs, dir / "a", 11), "hello world");
+  EXPECT_EQ(error_of([&] { read_file(fs, dir / "a", 10); }),
+            dir / "a" + ": 11 bytes, more than the 10 allowed");
+  File more = File::append(fs, dir / "a");
+  more.write("!");
+  more.close();
+  EXPECT_EQ(read_file(fs, dir / "a", 100), "hello world!");
+}
+
+TEST(PosixFs, ErrorsCarryPathAndReason) {
+  PosixFs fs;
+  const TempDir dir;
+  EXPECT_EQ(error_of([&] { fs.open(dir / "no"); }),
+            dir / "no" + ": could not open: No such file or directory");
+  EXPECT_EQ(error_of([&] { fs.open(dir.string()); }), dir.string() + ": could not open: Is a directory");
+  put(fs, dir / "a", "x");
+  EXPECT_EQ(error_of([&] { fs.create(dir / "a"); }), dir / "a" + ": could not create: File exists");
+  EXPECT_EQ(error_of([&] { fs.rename(dir / "no", dir / "b"); }),
+            dir / "no" + ": could not rename to " + dir / "b" + ": No such file or directory");
+  try {
+    fs.list(dir / "a");
+    FAIL();
+  } catch (const FsError& error) {
+    EXPECT_EQ(error.error_number(), ENOTDIR);
+  }
+}
+
+TEST(PosixFs, OnlyRegularFilesAreRead) {
+  PosixFs fs;
+  const TempDir dir;
+  ASSERT_EQ(mkfifo((dir / "pipe").c_str(), 0600), 0);
+  EXPECT_EQ(error_of([&] { fs.open(dir / "pipe"); }), dir / "pipe" + ": is not a regular file");
+  EXPECT_EQ(error_of([&] { fs.open("/dev/zero"); }), "/dev/zero: is not a regular file");
+}
+
+TEST(PosixFs, NewFilesNeverGoThroughALink) {
+  PosixFs fs;
+  const TempDir dir;
+  std::filesystem::create_symlink(dir / "target", dir / "link");
+  EXPECT_NE(error_of([&] { fs.create(dir / "link"); }), "");
+  EXPECT_FALSE(fs.exists(dir / "target"));
+}
+
+TEST(PosixFs, Directories) {
+  PosixFs fs;
+  const TempDir dir;
+  make_directories(fs, dir / "a/b/c");
+  make_directories(fs, dir / "a/b/c");
+  put(fs, dir / "a/z", "1");
+  put(fs, dir / "a/b/y", "22");
+  EXPECT_EQ(fs.list(dir / "a"), (std::vector<std::string>{"b", "z"}));
+  EXPECT_EQ(fs.status(dir / "a/b/y")->size, 2u);
+  EXPECT_EQ(fs.status(dir / "a")->kind, FileKind::directory);
+  EXPECT_EQ(fs.status("/dev/null")->kind, FileKind::other);
+  EXPECT_FALSE(fs.status(dir / "a/z/impossible").has_value());
+  fs.sync_directory(dir / "a");
+  EXPECT_GT(fs.free_bytes(dir.string()), 0u);
+  EXPECT_NE(error_of([&] { make_directories(fs, dir / "a/z"); }), "");
+}
+
+TEST(Fs, RemoveAllDoesNotFollowLinks) {
+  PosixFs fs;
+  const TempDir dir;
+  make_directories(fs, dir / "keep");
+  put(fs, dir / "keep/file", "1");
+  make_directories(fs, dir / "go/deep");
+  put(fs, dir / "go/deep/file", "1");
+  std::filesystem::create_directory_symlink(dir / "keep", dir / "go/link");
+  remove_all(fs, dir / "go");
+  remove_all(fs, dir / "go");
+  EXPECT_FALSE(fs.exists(dir / "go"));
+  EXPECT_TRUE(fs.exists(dir / "keep/file"));
+}
+
+TEST(Fs, AtomicWriteReplaces) {
+  PosixFs fs;
+  const TempDir dir;
+  put(fs, dir / "a.tmp", "left by a killed run");
+  write_file_atomically(fs, dir / "a", "one");
+  write_file_atomically(fs, dir / "a", "two");
+  EXPECT_EQ(read_file(fs, dir / "a", 100), "two");
+  EXPECT_EQ(fs.list(dir.string()), std::vector<std::string>{"a"});
+}
+
+TEST(Fs, Paths) {
+  EXPECT_EQ(parent_directory("a/b/c"), "a/b");
+  EXPECT_EQ(parent_directory("a/b//c/"), "a/b");
+  EXPECT_EQ(parent_directory("c"), ".");
+  EXPECT_EQ(parent_directory("/c"), "/");
+  EXPECT_EQ(parent_directory("/"), "/");
+  EXPECT_EQ(join_path("a", "b"), "a/b");
+  EXPECT_EQ(join_path("/", "b"), "/b");
+}
+
+}  // namespace
+}  // namespace prefer
