@@ -1,0 +1,189 @@
+// Attention problems for tests and benchmarks: forests of segments whose q, k and v are views of one buffer.
+#pragma once
+
+#include "kernels/attention/attention.hpp"
+
+#include <algorithm>
+#include <cstdint>
+#include <cstring>
+#include <random>
+#include <string>
+#include <vector>
+
+namespace prefer::kernels::attention {
+
+/// A segment of a forest: its length, and the index of its parent, which comes before it (-1: a root).
+struct Segment {
+  std::int64_t length;
+  std::int64_t parent;
+};
+
+struct Plan {
+  std::vector<Run> runs;
+  std::vector<Span> spans;
+  std::int64_t tokens = 0;
+};
+
+inline Plan plan_of(const std::vector<Segment>& forest) {
+  Plan plan;
+  std::vector<std::int64_t> begin;
+  for (std::size_t i = 0; i < forest.size(); ++i) {
+    begin.push_back(plan.tokens);
+    std::vector<Span> chain;
+    for (std::int64_t at = static_cast<std::int64_t>(i); at >= 0;
+         at = forest[static_cast<std::size_t>(at)].parent) {
+      chain.insert(chain.begin(),
+                   {begin[static_cast<std::size_t>(at)], forest[static_cast<std::size_t>(at)].length});
+    }
+    std::int64_t position = -forest[i].length;
+    for (const Span& span : chain) position += span.count;
+    const std::int64_t first_span = static_cast<std::int64_t>(plan.spans.size());
+    plan.spans.insert(plan.spans.end(), chain.begin(), chain.end());
+    plan.runs.push_back(
+        {plan.tokens, forest[i].length, position, first_span, static_cast<std::int64_t>(plan.spans.size())});
+    plan.tokens += forest[i].length;
+  }
+  return plan;
+}
+
+/// The same problem with every span cut at random places, empty spans among them.
+inline Plan with_cut_spans(const Plan& plan, std::uint32_t seed) {
+  std::mt19937 random(seed);
+  Plan cut{{}, {}, plan.tokens};
+  for (Run run : plan.runs) {
+    const std::int64_t first = static_cast<std::int64_t>(cut.spans.size());
+    for (std::int64_t s = run.span_begin; s < run.span_end; ++s) {
+      Span rest = plan.spans[static_cast<std::size_t>(s)];
+      while (rest.count > 0) {
+        const std::int64_t take = std::min<std::int64_t>(rest.count, random() % 40);
+        cut.spans.push_back({rest.row, take});
+        rest = {rest.row + take, rest.count - take};
+      }
+    }
+    run.span_begin = first;
+    run.span_end = static_cast<std::int64_t>(cut.spans.size());
+    cut.runs.push_back(run);
+  }
+  return cut;
+}
+
+/// Every query as a run of its own, in reversed order: what decoding one token at a time asks for.
+inline Plan one_by_one(const Plan& plan) {
+  Plan single{{}, {}, plan.tokens};
+  for (const Run& run : plan.runs) {
+    for (std::int64_t i = run.query_count - 1; i >= 0; --i) {
+      const std::int64_t first = static_cast<std::int64_t>(single.spans.size());
+      std::int64_t left = run.first_position + i + 1;
+      for (std::int64_t s = run.span_begin; s < run.span_end && left > 0; ++s) {
+        const Span span = plan.spans[static_cast<std::size_t>(s)];
+        single.spans.push_back({span.row, std::min(span.count, left)});
+        left -= span.count;
+      }
+      single.runs.push_back({run.query_begin + i, 1, run.first_position + i, first,
+                             static_cast<std::int64_t>(single.spans.size())});
+    }
+  }
+  return single;
+}
+
+struct Sizes {
+  std::int64_t heads = 6;
+  std::int64_t kv_heads = 2;
+  std::int64_t dim = 16;
+  std::int64_t window = 0;
+};
+
+/// q, k, v in rows [H + 2K, d] of one buffer, dout beside it, and room for every result.
+template <class T>
+struct Problem {
+  Sizes sizes;
+  std::int64_t rows;
+  std::int64_t width;  // of a row of the fused buffer
+  std::vector<T> fused, out, dout, gradient;
+  std::vector<Wide<T>> lse;
+
+  Problem(std::int64_t tokens, Sizes s, std::uint32_t seed)
+      : sizes(s), rows(tokens), width((s.heads + 2 * s.kv_heads) * s.dim) {
+    std::mt19937 random(seed);
+    std::normal_distribution<double> normal;
+    const auto fill = [&](std::vector<T>& values, std::int64_t count) {
+      for (std::int64_t i = 0; i < count; ++i) values.push_back(narrow<T>(normal(random)));
+    };
+    fill(fused, rows * width);
+    fill(dout, rows * s.heads * s.dim);
+    out.resize(dout.size());
+    gradient.resize(fused.size());
+    lse.resize(static_cast<std::size_t>(rows * s.heads));
+  }
+
+  void set_shape(Shape& shape, const Plan& plan) const {
+    shape.runs = plan.runs.data();
+    shape.run_count = static_cast<std::int64_t>(plan.runs.size());
+    shape.spans = plan.spans.data();
+    shape.span_count = static_cast<std::int64_t>(plan.spans.size());
+    shape.query_rows = shape.key_rows = rows;
+    shape.heads = sizes.heads;
+    shape.kv_heads = sizes.kv_heads;
+    shape.dim = sizes.dim;
+    shape.window = sizes.window;
+  }
+
+  Forward<T> forward(const Plan& plan) {
+    Forward<T> args;
+    set_shape(args, plan);
+    args.q = {fused.data(), width};
+    args.k = {fused.data() + sizes.heads * sizes.dim, width};
+    args.v = {fused.data() + (sizes.heads + sizes.kv_heads) * sizes.dim, width};
+    args.out = {out.data(), sizes.heads * sizes.dim};
+    args.lse = lse.data();
+    return args;
+  }
+
+  /// dq, dk and dv are views of `gradient`, as q, k and v are of `fused`.
+  Backward<T> backward(const Plan& plan) {
+    const Forward<T> f = forward(plan);
+    Backward<T> args;
+    static_cast<Shape&>(args) = f;
+    args.q = f.q;
+    args.k = f.k;
+    args.v = f.v;
+    args.out = {out.data(), f.out.stride};
+    args.lse = lse.data();
+    args.dout = {dout.data(), f.out.stride};
+    args.dq = {gradient.data(), width};
+    args.dk = {gradient.data() + sizes.heads * sizes.dim, width};
+    args.dv = {gradient.data() + (sizes.heads + sizes.kv_heads) * sizes.dim, width};
+    return args;
+  }
+};
+
+/// The shapes that every twin is tested on.
+struct Case {
+  std::string name;
+  std::vector<Segment> forest;
+  Sizes sizes;
+};
+inline std::vector<Case> cases() {
+  std::vector<Case> all;
+  for (const std::int64_t length : {0, 1, 31, 33, 64, 65, 127, 200}) {
+    all.push_back({"length " + std::to_string(length), {{length, -1}}, {6, 2, 16, 0}});
+  }
+  const std::vector<Segment> forest = {{67, -1}, {31, 0}, {45, 0}, {13, 1}, {1, 1},
+                                       {70, -1}, {0, 5},  {5, 6},  {64, 5}};
+  for (const std::int64_t dim : {1, 8, 16, 64, 80}) {
+    for (const std::int64_t heads : {2, 6}) {
+      all.push_back({"forest, dim " + std::to_string(dim) + ", heads " + std::to_string(heads),
+                     forest,
+                     {heads, 2, dim, 0}});
+    }
+  }
+  for (const std::int64_t window : {1, 17, 64, 100}) {
+    all.push_back({"window " + std::to_string(window), forest, {6, 2, 16, window}});
+  }
+  all.push_back({"a group wider than the tile", {{9, -1}, {3, 0}}, {100, 1, 8, 0}});
+  all.push_back({"several pieces", {{300, -1}, {150, 0}}, {9, 3, 64, 0}});
+  all.push_back({"several pieces, window", {{300, -1}, {150, 0}}, {9, 3, 64, 70}});
+  return all;
+}
+
+}  // namespace prefer::kernels::attention
