@@ -66,7 +66,7 @@ lines_of() { sed -e '/^#/d' -e 's/ *#.*//' "$@"; }
 # Whether FOLDER holds the wheels of LISTS: its stamp is the lines that it was made of.
 holds() {
   local folder=$1; shift
-  [[ -f $folder/.wheels ]] && [[ -z $(lines_of "$@" | grep -vxFf "$folder/.wheels") ]]
+  [[ -f $folder/.wheels ]] && ! lines_of "$@" | grep -vxFf "$folder/.wheels" >/dev/null
 }
 
 torch_at=$(other_torch)
