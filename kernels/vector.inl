@@ -45,11 +45,16 @@ PREFER_INLINE Vec load(const bf16* p) {
   return (Vec)(__builtin_convertvector(half, IntVec) << 16);
 }
 PREFER_INLINE void store(float* p, Vec v) { memcpy(p, &v, sizeof v); }
-PREFER_INLINE void store(bf16* p, Vec v) {
+/// v as T holds it, T named by a pointer: unchanged for float; for bf16 rounded to nearest even, a NaN kept quiet.
+PREFER_INLINE Vec round_as(const float*, Vec v) { return v; }
+PREFER_INLINE Vec round_as(const bf16*, Vec v) {
   const IntVec bits = (IntVec)v;
   const IntVec rounded = bits + 0x7fff + ((bits >> 16) & 1);
-  const IntVec kept = (v == v) ? rounded : (bits | 0x400000);
-  const HalfVec half = __builtin_convertvector((kept >> 16) & 0xffff, HalfVec);
+  return (Vec)(((v == v) ? rounded : (bits | 0x400000)) & -0x10000);
+}
+PREFER_INLINE void store(bf16* p, Vec v) {
+  const IntVec bits = (IntVec)round_as(p, v);
+  const HalfVec half = __builtin_convertvector((bits >> 16) & 0xffff, HalfVec);
   memcpy(p, &half, sizeof half);
 }
 

@@ -15,14 +15,16 @@
 
 namespace prefer::kernels::sample {
 
+inline constexpr double kSmallestTemperature = 1e-6;  // but for 0
+
 template <class T>
 struct Forward {
   const T* logits = nullptr;  // [rows, vocab], rows `stride` elements apart; -inf: never drawn
   std::int64_t rows = 0;
   std::int64_t vocab = 0;
   std::int64_t stride = 0;
-  const double* uniform = nullptr;  // [rows], in (0, 1)
-  double temperature = 1;           // >= 0
+  const double* uniform = nullptr;  // [rows], in (0, 1); may be null at temperature 0
+  double temperature = 1;           // 0, or >= kSmallestTemperature
   std::int64_t top_k = 0;           // 0: all
   double top_p = 1;                 // in (0, 1]; 1: all
   std::int64_t* token = nullptr;    // [rows]; -1 for a row with NaN, with +inf or without a finite logit
