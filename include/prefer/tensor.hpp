@@ -1,8 +1,13 @@
 // The one door to ATen: the tensor type and the operations prefer uses, listed one by one (the precompiled header).
 #pragma once
 
+#ifndef AT_PER_OPERATOR_HEADERS
+#define AT_PER_OPERATOR_HEADERS
+#endif
+
 #include <ATen/Context.h>
 #include <ATen/Parallel.h>
+#include <ATen/TensorOperators.h>
 #include <ATen/core/Tensor.h>
 #include <ATen/ops/abs.h>
 #include <ATen/ops/arange.h>
