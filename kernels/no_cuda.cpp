@@ -1,0 +1,42 @@
+// The CUDA twins in a build without CUDA: each throws, so that callers need no #ifdef.
+#include "kernels/adamw/adamw.hpp"
+#include "kernels/norm/norm.hpp"
+#include "kernels/rope/rope.hpp"
+#include "kernels/sample/sample.hpp"
+#include "kernels/swiglu/swiglu.hpp"
+#include "kernels/token_logprob/token_logprob.hpp"
+
+#include <stdexcept>
+
+// One line a kernel and direction: the twins of float and bf16.
+#define PREFER_ABSENT(Args, function, T)                                                         \
+  template <>                                                                                    \
+  void function(const Args<T>&) {                                                                \
+    throw std::runtime_error("this build has no CUDA kernels: configure with -DPREFER_CUDA=ON"); \
+  }
+#define PREFER_ABSENT_TWINS(Args, function) \
+  PREFER_ABSENT(Args, function, float) PREFER_ABSENT(Args, function, bf16)
+
+namespace prefer::kernels {
+namespace token_logprob::cuda {
+PREFER_ABSENT_TWINS(Forward, forward)
+PREFER_ABSENT_TWINS(Backward, backward)
+}  // namespace token_logprob::cuda
+namespace norm::cuda {
+PREFER_ABSENT_TWINS(Forward, forward)
+PREFER_ABSENT_TWINS(Backward, backward)
+}  // namespace norm::cuda
+namespace rope::cuda {
+PREFER_ABSENT_TWINS(Forward, forward)
+}  // namespace rope::cuda
+namespace swiglu::cuda {
+PREFER_ABSENT_TWINS(Forward, forward)
+PREFER_ABSENT_TWINS(Backward, backward)
+}  // namespace swiglu::cuda
+namespace adamw::cuda {
+PREFER_ABSENT(Step, forward, float)
+}  // namespace adamw::cuda
+namespace sample::cuda {
+PREFER_ABSENT_TWINS(Forward, forward)
+}  // namespace sample::cuda
+}  // namespace prefer::kernels
