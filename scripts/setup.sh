@@ -101,7 +101,8 @@ install_packages() {
   if [[ $EUID -ne 0 ]]; then
     if ! command -v sudo >/dev/null || { [[ ! -t 0 ]] && ! sudo -n true 2>/dev/null; }; then
       say "Debian packages are missing, and this is not root; run this line, then this script again:"
-      stop "  apt-get update && apt-get install --no-install-recommends -y $missing"
+      echo "apt-get update && apt-get install --no-install-recommends -y $missing" >&2
+      exit 1
     fi
     as_root=(sudo)
   fi
