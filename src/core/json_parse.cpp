@@ -97,6 +97,7 @@ class JsonBuilder {
   bool end_array() { return end(); }
 
   bool parse_error(std::size_t position, const std::string&, const nlohmann::detail::exception& error) {
+    if (error.id == 406) refuse("a number beyond the range of a double");
     fail(source_->place(std::min(position > 0 ? position - 1 : 0, text_.size())), ": ", reason(error.what()));
   }
 

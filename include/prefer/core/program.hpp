@@ -1,0 +1,20 @@
+// What every program's main does: read the config, run, and turn errors into one line and an exit code.
+#pragma once
+
+#include "prefer/core/config.hpp"
+
+#include <functional>
+
+namespace prefer {
+
+/// 0: done, or help was asked for (printed on stdout); 1: the input or the config is wrong (Error); 2: the
+/// program is (any other exception). Messages go to stderr, one line.
+int run_guarded(const std::function<void()>& body);
+
+/// `int main(int argc, char** argv) { return prefer::run_program<MyConfig>(argc, argv, my_function); }`
+template <class Config, class Body>
+int run_program(int argc, const char* const* argv, Body&& body) {
+  return run_guarded([&] { body(read_program_arguments<Config>(argc, argv)); });
+}
+
+}  // namespace prefer
