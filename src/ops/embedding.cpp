@@ -1,0 +1,35 @@
+// The embedding as a differentiable op.
+#include "prefer/ops/embedding.hpp"
+
+#include "prefer/core/error.hpp"
+#include "prefer/ops/differentiable.hpp"
+#include "src/ops/dispatch.hpp"
+
+namespace prefer {
+
+Tensor embedding(const Tensor& table, const Tensor& ids) {
+  if (table.dim() != 2 || ids.dim() != 1 || ids.scalar_type() != at::kLong) {
+    fail("embedding wants a table [V, D] and int64 ids [T], not ", table.sizes(), " and ", ids.sizes());
+  }
+  if (ids.device().is_cpu() && ids.numel() > 0) {
+    const int64_t low = ids.min().item<int64_t>(), high = ids.max().item<int64_t>();
+    if (low < 0 || high >= table.size(0)) {
+      fail("embedding: token ", low < 0 ? low : high, " lies outside the vocabulary of ", table.size(0));
+    }
+  }
+  Tensor rows;
+  {
+    const at::NoGradGuard no_grad;
+    rows = at::index_select(table, 0, ids);  // [T, D]
+  }
+  differentiable(
+      "embedding", {rows}, {table},
+      [ids, size = table.size(0), type = table.scalar_type()](const std::vector<Tensor>& gradients,
+                                                              const std::vector<bool>&) {
+        const Tensor wide = gradients[0].to(ops::wide_type(type)).contiguous();
+        return std::vector<Tensor>{at::embedding_dense_backward(wide, ids, size, -1, false).to(type)};
+      });
+  return rows;
+}
+
+}  // namespace prefer

@@ -1,0 +1,131 @@
+// The routes of the CPU's matrix products, and the packing that each wants.
+#include "prefer/ops/gemm.hpp"
+
+#include "kernels/isa.hpp"
+#include "prefer/ops/linear.hpp"
+#include "src/ops/packed.hpp"
+
+#include <ATen/core/dispatch/Dispatcher.h>
+#include <ATen/ops/sin.h>
+
+#include <cpuid.h>
+
+#include <atomic>
+#include <cstring>
+
+// g++ 12 takes an empty optional<SymInt> that LibTorch's dispatcher moves for an uninitialised one.
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+
+namespace prefer {
+namespace {
+
+std::string cpu_vendor() {
+  unsigned a = 0, b = 0, c = 0, d = 0;
+  if (!__get_cpuid(0, &a, &b, &c, &d)) return "";
+  char name[13] = {};
+  std::memcpy(name, &b, 4);
+  std::memcpy(name + 4, &d, 4);
+  std::memcpy(name + 8, &c, 4);
+  return name;
+}
+
+const char* name_of(GemmRoute route) { return route == GemmRoute::onednn ? "onednn" : "aten"; }
+
+std::atomic<int>& chosen() {
+  static std::atomic<int> routes{-1};  // two bits; -1: none was set
+  return routes;
+}
+
+template <class Signature>
+auto operation(const char* name) {
+  return c10::Dispatcher::singleton().findSchemaOrThrow(name, "").typed<Signature>();
+}
+
+}  // namespace
+
+std::string GemmRoutes::name() const {
+  return std::string("fp32 ") + name_of(fp32) + ", bf16 " + name_of(bf16);
+}
+
+GemmRoutes default_gemm_routes() {
+  const bool avx512 = kernels::supported(kernels::Isa::avx512);
+  const bool slow_mkl = cpu_vendor() != "GenuineIntel" && kernels::supported(kernels::Isa::avx2);
+  return {slow_mkl ? GemmRoute::onednn : GemmRoute::aten, avx512 ? GemmRoute::onednn : GemmRoute::aten};
+}
+
+void set_gemm_routes(const GemmRoutes& routes) {
+  chosen() = (routes.fp32 == GemmRoute::onednn ? 1 : 0) + (routes.bf16 == GemmRoute::onednn ? 2 : 0);
+}
+
+GemmRoutes gemm_routes() {
+  const int set = chosen();
+  if (set < 0) {
+    static const GemmRoutes by_cpu = default_gemm_routes();
+    return by_cpu;
+  }
+  return {set & 1 ? GemmRoute::onednn : GemmRoute::aten, set & 2 ? GemmRoute::onednn : GemmRoute::aten};
+}
+
+namespace gemm {
+
+GemmRoute route_of(const Tensor& t) {
+  if (!t.device().is_cpu()) return GemmRoute::aten;
+  if (t.scalar_type() == at::kFloat) return gemm_routes().fp32;
+  if (t.scalar_type() == at::kBFloat16) return gemm_routes().bf16;
+  return GemmRoute::aten;
+}
+
+Tensor pack(const Tensor& weight) {
+  using Signature = Tensor(const Tensor&, std::optional<c10::SymInt>);
+  static const auto reorder = operation<Signature>("mkldnn::_reorder_linear_weight");
+  return reorder.call(weight, std::nullopt);
+}
+
+Tensor packed_product(const Tensor& x, const Tensor& packed) {
+  using Signature = Tensor(const Tensor&, const Tensor&, const std::optional<Tensor>&, std::string_view,
+                           c10::List<std::optional<at::Scalar>>, std::optional<std::string_view>);
+  static const auto product = operation<Signature>("mkldnn::_linear_pointwise");
+  return product.call(x, packed, std::nullopt, "none", c10::List<std::optional<at::Scalar>>(), "");
+}
+
+}  // namespace gemm
+
+namespace {
+
+Tensor test_values(int64_t rows, int64_t columns, int64_t salt, at::ScalarType dtype) {
+  const Tensor i = at::arange(rows * columns, at::kDouble);
+  return at::sin(i * 12.9898 + static_cast<double>(salt)).view({rows, columns}).to(dtype);
+}
+
+bool same_rows(const Matrix& w, const Tensor& x, const Tensor& whole) {
+  for (const int64_t m : {1, 2, 3, 5, 8, 13, 16, 33}) {
+    if (!at::equal(times_transposed(x.narrow(0, 0, m), w), whole.narrow(0, 0, m))) return false;
+    const int64_t last = x.size(0) - m;
+    if (!at::equal(times_transposed(x.narrow(0, last, m), w), whole.narrow(0, last, m))) return false;
+  }
+  return true;
+}
+
+}  // namespace
+
+InvarianceReport self_test_invariance(at::ScalarType dtype) {
+  InvarianceReport report;
+  const int threads = at::get_num_threads();
+  for (const auto& [in, out] : {std::pair<int64_t, int64_t>{576, 192}, {1536, 64}, {64, 1536}, {256, 31}}) {
+    const Tensor x = test_values(67, in, 1, dtype);
+    const Matrix w(test_values(out, in, 2, dtype));
+    const Tensor whole = times_transposed(x, w);
+    report.rows = report.rows && same_rows(w, x, whole);
+    at::set_num_threads(1);
+    report.threads = report.threads && at::equal(times_transposed(x, w), whole);
+    at::set_num_threads(threads);
+  }
+  const std::string where =
+      std::string(" on this CPU (") + c10::toString(dtype) + ", " + gemm_routes().name() + ")";
+  if (!report.rows)
+    report.broken.push_back("a row's bits depend on how many rows are multiplied with it" + where);
+  if (!report.threads) report.broken.push_back("a product's bits depend on the number of threads" + where);
+  return report;
+}
+
+}  // namespace prefer

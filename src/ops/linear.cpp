@@ -1,0 +1,176 @@
+// Products with weights on the route in use, and their gradients.
+#include "prefer/ops/linear.hpp"
+
+#include "prefer/core/error.hpp"
+#include "prefer/ops/differentiable.hpp"
+#include "src/ops/packed.hpp"
+
+namespace prefer {
+namespace {
+
+// Fewer rows than this take another path in the library, with other bits.
+int64_t least_rows(const Tensor& x, GemmRoute route) {
+  if (!x.device().is_cpu()) return 1;
+  if (route == GemmRoute::onednn) return 2;
+  return x.scalar_type() == at::kFloat ? 16 : 2;
+}
+
+Tensor padded(const Tensor& x, int64_t rows) {
+  if (x.size(0) >= rows) return x.contiguous();
+  Tensor wider = at::zeros({rows, x.size(1)}, x.options());
+  wider.narrow(0, 0, x.size(0)).copy_(x);
+  return wider;
+}
+
+void check_product(const char* what, const Tensor& x, const Matrix& w, int64_t width) {
+  if (!w.defined()) fail(what, " wants a weight, not an empty Matrix");
+  if (!x.defined() || x.dim() != 2 || x.size(1) != width) {
+    fail(what, " wants [M, ", width, "] for a weight [", w.rows(), ", ", w.columns(), "], not ",
+         x.defined() ? c10::str(x.sizes()) : "an undefined tensor");
+  }
+  if (x.scalar_type() != w.dtype() || x.device() != w.parts().front().device()) {
+    fail(what, " wants one type and device, not ", x.scalar_type(), " on ", x.device(), " and ", w.dtype(),
+         " on ", w.parts().front().device());
+  }
+}
+
+}  // namespace
+
+Matrix::Matrix(std::vector<Tensor> stacked)
+    : parts_(std::move(stacked)), forms_(std::make_shared<PackedForms>()) {
+  if (parts_.empty()) fail("Matrix wants at least one weight");
+  for (const Tensor& part : parts_) {
+    if (!part.defined() || part.dim() != 2 || part.size(1) != parts_.front().size(1) ||
+        part.scalar_type() != parts_.front().scalar_type() || part.device() != parts_.front().device()) {
+      fail("Matrix wants weights [out, in] of one width, type and device");
+    }
+    rows_ += part.size(0);
+  }
+  columns_ = parts_.front().size(1);
+}
+
+const Tensor& Matrix::weight() const {
+  if (parts_.size() != 1) fail("Matrix::weight wants one weight, and ", parts_.size(), " are stacked here");
+  return parts_.front();
+}
+
+bool Matrix::trained() const {
+  for (const Tensor& part : parts_) {
+    if (part.requires_grad()) return true;
+  }
+  return false;
+}
+
+void Matrix::forget_packed() const {
+  if (!forms_) return;
+  const std::lock_guard lock(forms_->mutex);
+  forms_->made_of.clear();
+  forms_->plain = forms_->packed = forms_->packed_transposed = Tensor();
+}
+
+// With the lock held: forms of weights as they are now, or none.
+PackedForms& PackedForms::current(const Matrix& w) {
+  std::vector<std::pair<const void*, int64_t>> now;
+  for (const Tensor& part : w.parts_) now.emplace_back(part.const_data_ptr(), part._version());
+  PackedForms& forms = *w.forms_;
+  if (forms.made_of != now) {
+    forms.plain = forms.packed = forms.packed_transposed = Tensor();
+    forms.made_of = std::move(now);
+  }
+  return forms;
+}
+
+Tensor PackedForms::stacked(const Matrix& w) {
+  if (w.parts_.size() == 1) return w.parts_.front().detach();
+  const at::NoGradGuard no_grad;
+  return at::cat(w.parts_, 0);
+}
+
+Tensor PackedForms::plain_of(const Matrix& w) {
+  const std::lock_guard lock(w.forms_->mutex);
+  PackedForms& forms = current(w);
+  if (!forms.plain.defined()) forms.plain = stacked(w);
+  return forms.plain;
+}
+
+Tensor PackedForms::packed_of(const Matrix& w) {
+  const std::lock_guard lock(w.forms_->mutex);
+  PackedForms& forms = current(w);
+  if (!forms.packed.defined()) forms.packed = gemm::pack(stacked(w).contiguous());
+  return forms.packed;
+}
+
+Tensor PackedForms::packed_transposed_of(const Matrix& w) {
+  const std::lock_guard lock(w.forms_->mutex);
+  PackedForms& forms = current(w);
+  if (!forms.packed_transposed.defined()) forms.packed_transposed = gemm::pack(stacked(w).t().contiguous());
+  return forms.packed_transposed;
+}
+
+Tensor times_transposed(const Tensor& x, const Matrix& w) {
+  check_product("x w^T", x, w, w.columns());
+  const at::NoGradGuard no_grad;
+  const GemmRoute route = gemm::route_of(x);
+  if (x.size(0) == 0) return at::empty({0, w.rows()}, x.options());
+  const Tensor rows = padded(x.detach(), least_rows(x, route));
+  const Tensor y = route == GemmRoute::onednn ? gemm::packed_product(rows, PackedForms::packed_of(w))
+                                              : at::linear(rows, PackedForms::plain_of(w));
+  return y.narrow(0, 0, x.size(0));  // [M, out]
+}
+
+Tensor times(const Tensor& y, const Matrix& w) {
+  check_product("y w", y, w, w.rows());
+  const at::NoGradGuard no_grad;
+  if (y.size(0) == 0) return at::empty({0, w.columns()}, y.options());
+  if (gemm::route_of(y) != GemmRoute::onednn) return at::mm(y.detach(), PackedForms::plain_of(w));
+  return gemm::packed_product(y.detach().contiguous(), PackedForms::packed_transposed_of(w));  // [M, in]
+}
+
+Tensor transposed_times(const Tensor& a, const Tensor& b) {
+  if (a.dim() != 2 || b.dim() != 2 || a.size(0) != b.size(0)) {
+    fail("a^T b wants [M, out] and [M, in], not ", a.sizes(), " and ", b.sizes());
+  }
+  const at::NoGradGuard no_grad;
+  if (a.size(0) == 0) return at::zeros({a.size(1), b.size(1)}, a.options());
+  const bool packed = a.scalar_type() == at::kFloat && gemm::route_of(a) == GemmRoute::onednn;
+  if (!packed) return at::mm(a.detach().t(), b.detach());
+  return gemm::packed_product(a.detach().t().contiguous(),
+                              gemm::pack(b.detach().t().contiguous()));  // [out, in]
+}
+
+Tensor linear(const Tensor& x, const Matrix& w, const Tensor& bias) {
+  check_product("linear", x, w, w.columns());
+  if (bias.defined() && (bias.dim() != 1 || bias.size(0) != w.rows())) {
+    fail("linear wants a bias [", w.rows(), "], not ", bias.sizes());
+  }
+  Tensor y = times_transposed(x, w);
+  std::vector<Tensor> inputs{x, bias};
+  inputs.insert(inputs.end(), w.parts().begin(), w.parts().end());
+  const bool wanted = wants_gradient(inputs);
+  if (bias.defined()) {
+    const at::NoGradGuard no_grad;
+    y = y.add(bias);
+  }
+  if (!wanted) return y;
+  y = y.detach();  // a row range of a padded product is a view, which cannot carry a gradient of its own
+  const Tensor kept = w.trained() ? x.detach() : Tensor();
+  differentiable(
+      "linear", {y}, inputs, [kept, w](const std::vector<Tensor>& gradients, const std::vector<bool>& want) {
+        const Tensor dy = gradients[0].contiguous();
+        std::vector<Tensor> result(want.size());
+        if (want[0]) result[0] = times(dy, w);
+        if (want[1]) result[1] = dy.sum(0);
+        if (!kept.defined()) return result;
+        const Tensor dw = transposed_times(dy, kept);
+        for (size_t i = 0, row = 0; i < w.parts().size(); ++i) {
+          const int64_t height = w.parts()[i].size(0);
+          if (want[2 + i])
+            result[2 + i] = w.parts().size() == 1 ? dw : dw.narrow(0, static_cast<int64_t>(row), height);
+          row += static_cast<size_t>(height);
+        }
+        return result;
+      });
+  return y;
+}
+
+}  // namespace prefer
