@@ -22,8 +22,9 @@ struct StepEvent {
   double seconds = 0;                ///< that the step took
   double now = 0;                    ///< Unix time
 
-  bool save = false;  ///< the step will be saved: set by fit where it is due, and by any hook
-  bool stop = false;  ///< set by a hook to make this the last step; the same on every rank
+  bool boundary = true;  ///< a run can go on from here: false inside an iteration of several steps (PPO)
+  bool save = false;     ///< the step will be saved: set by fit where it is due, and by any hook
+  bool stop = false;     ///< set by a hook to make this the last step; the same on every rank
   bool last() const { return stop || step >= steps; }
 };
 

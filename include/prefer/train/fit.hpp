@@ -45,6 +45,7 @@ struct Training {
   /// All of it by name: `weights.`, `optimizer.`, `guard.`, `source.` and `objective.` NAME. Weights and
   /// optimizer tensors are the training's own, not copies.
   NamedTensors state() const;
+  NamedTensors weights() const;
   /// Puts back what `state` gave after `at_step`. Throws Error for names or shapes that do not fit, before
   /// any change.
   void restore(int64_t at_step, const NamedTensors& state);

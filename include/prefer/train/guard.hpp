@@ -27,7 +27,7 @@ class Guard {
   /// An empty string lets the step pass; otherwise it says why the step is skipped. Throws Error with that
   /// reason where the config says stop, or when max_skips of the last `window` steps were skipped already.
   /// Collective.
-  std::string judge(int64_t step, double loss, const Gradients& gradients, double norm, Team& team);
+  std::string judge(int64_t step, double loss, Gradients& gradients, double norm, Team& team);
   /// Steps skipped so far.
   int64_t skipped() const { return skipped_; }
 
@@ -35,7 +35,7 @@ class Guard {
   void restore(const NamedTensors& state);
 
  private:
-  std::string reason(double loss, const Gradients& gradients, double norm) const;
+  std::string reason(double loss, Gradients& gradients, double norm) const;
   /// The norm above which a step is a spike: median + spike * max(1.4826 MAD, median / 20) of the window;
   /// infinity while the window holds fewer than 16.
   double limit() const;

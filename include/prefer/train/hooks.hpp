@@ -8,6 +8,7 @@
 #include <csignal>
 #include <functional>
 #include <string>
+#include <vector>
 
 namespace prefer {
 
@@ -44,19 +45,22 @@ struct Terminal {
   bool interactive = false;  ///< a bar that is drawn over itself; otherwise plain lines
   int columns = 80;
   int64_t every = 1;  ///< steps from one plain line to the next
+  /// Metrics to show, where the run has them; those that begin with eval_ are always shown.
+  std::vector<std::string> metrics = {"loss", "rewards/accuracies", "rewards/margins", "grad_norm",
+                                      "learning_rate"};
 };
 /// The standard error output.
 Terminal standard_error(int64_t every);
 
-/// Progress, rate, tokens a second, time left, and the main metrics.
+/// Progress, rate, tokens a second, time left, identities, skipped steps and the main metrics.
 Hook console(Terminal terminal);
 
 /// Appends a line of metrics a step to `folder`/metrics.jsonl and of times to `folder`/times.jsonl. A run
-/// that continues after `first` cuts both to the steps up to it. What is to be saved is on the disk when the
-/// hook returns.
+/// that continues after step `first` cuts both to the steps up to it. What is to be saved is on the disk when
+/// it returns.
 Hook metrics_file(Fs& fs, const std::string& folder, int64_t first);
 
-/// Writes every metric to a TensorBoard event file in `folder` (formats.md 2.10).
-Hook tensorboard(Fs& fs, const std::string& folder, double now);
+/// Writes every metric to a TensorBoard event file in `folder`: train/NAME, or eval/NAME for eval_NAME.
+Hook tensorboard(Fs& fs, const std::string& folder);
 
 }  // namespace prefer

@@ -35,7 +35,7 @@ class AdamW {
   NamedTensors state() const;
   /// Copies from what `state` gave; weights are restored by their owner. Throws Error for a missing name or a
   /// shape.
-  void restore(const NamedTensors& state);
+  void restore(const NamedTensors& saved);
 
  private:
   struct Moments {
@@ -47,9 +47,5 @@ class AdamW {
   std::vector<Moments> moments_;
   int64_t updates_ = 0;
 };
-
-/// Copies `from` into `to` in place and marks `to` as changed. Throws Error, which says `name`, where shape
-/// or type differ.
-void assign(Tensor& to, const Tensor& from, const std::string& name);
 
 }  // namespace prefer

@@ -30,18 +30,18 @@ class Gradients {
   /// Starts a step: everything is zero.
   void clear();
   /// One tensor a parameter, of its shape, in the parameters' order.
-  std::vector<Tensor>& sums() { return sums_; }
-  const std::vector<Tensor>& sums() const { return sums_; }
+  std::vector<Tensor>& sums();
   /// The 2-norm over all parameters. On the CPU it is made of double sums over fixed pieces, so that its bits
   /// do not depend on the number of threads. Not finite where any element is not. Synchronises.
-  double norm() const;
+  double norm();
   /// The name of the first parameter whose gradient is not finite, or an empty string.
-  std::string first_not_finite() const;
+  std::string first_not_finite();
 
  private:
   class Collect;
   std::vector<Trained> parameters_;
   std::vector<Tensor> sums_;
+  std::vector<char> empty_;  ///< nothing was added yet, and what the sum holds is of an earlier step
 };
 
 }  // namespace prefer

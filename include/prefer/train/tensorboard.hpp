@@ -1,0 +1,17 @@
+// The records of a TensorBoard event file (formats.md 2.10): length, masked CRC-32C, a protobuf Event, its
+// CRC.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+
+namespace prefer {
+
+/// The first record of a file.
+std::string tensorboard_version(double unix_time);
+/// One record that holds scalars by tag.
+std::string tensorboard_scalars(double unix_time, std::int64_t step,
+                                const std::map<std::string, double>& scalars);
+
+}  // namespace prefer

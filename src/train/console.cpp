@@ -1,0 +1,134 @@
+// What a person sees of a run: a bar on a terminal, plain lines elsewhere.
+#include "prefer/train/hooks.hpp"
+
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <deque>
+#include <memory>
+
+namespace prefer {
+namespace {
+
+constexpr std::size_t kRecent = 32;  // steps whose pace says how long the rest takes
+constexpr int kBar = 20;
+
+template <class... Values>
+std::string format(const char* how, Values... values) {
+  char text[256];
+  std::snprintf(text, sizeof text, how, values...);
+  return text;
+}
+
+std::string duration(double seconds) {
+  const auto all = static_cast<long>(std::lround(std::max(0.0, seconds)));
+  if (all >= 3600) return format("%ld:%02ld:%02ld", all / 3600, all / 60 % 60, all % 60);
+  return format("%ld:%02ld", all / 60, all % 60);
+}
+
+class Console {
+ public:
+  explicit Console(Terminal terminal) : terminal_(std::move(terminal)) {}
+
+  void operator()(StepEvent& event) {
+    recent_.push_back({event.now, event.seconds, event.tokens});
+    if (recent_.size() > kRecent) recent_.pop_front();
+    for (const Identity& i : event.identities) {
+      line(format("step 1: %s = %.9g (expected %.9g, bound %.3g)", i.name.c_str(), i.measured, i.expected,
+                  i.bound));
+    }
+    if (!event.skipped.empty()) line("step " + std::to_string(event.step) + " skipped: " + event.skipped);
+    if (terminal_.interactive) {
+      bar(event);
+    } else if (event.step % std::max<int64_t>(1, terminal_.every) == 0 || event.last()) {
+      line("step " + counted(event) + "  " + metrics(event) + "  " + pace(event));
+    }
+    const std::string held_out = evaluation(event);
+    if (!held_out.empty()) line("step " + std::to_string(event.step) + held_out);
+  }
+
+ private:
+  struct Recent {
+    double now, seconds;
+    int64_t tokens;
+  };
+
+  static std::string counted(const StepEvent& event) {
+    return std::to_string(event.step) + "/" + std::to_string(event.steps);
+  }
+
+  std::string metrics(const StepEvent& event) const {
+    std::string text;
+    for (const std::string& name : terminal_.metrics) {
+      const auto found = event.metrics.find(name);
+      if (found == event.metrics.end()) continue;
+      if (!text.empty()) text += "  ";
+      text += name.substr(name.rfind('/') + 1) + format(" %.4g", found->second);
+    }
+    return text;
+  }
+
+  static std::string evaluation(const StepEvent& event) {
+    std::string text;
+    for (const auto& [name, value] : event.metrics) {
+      if (name.starts_with("eval_")) text += "  " + name + format(" %.4g", value);
+    }
+    return text;
+  }
+
+  // Seconds a step from the times at which steps ended, so that evaluation and saving count.
+  std::string pace(const StepEvent& event) const {
+    double seconds = recent_.back().seconds;
+    if (recent_.size() > 1) {
+      seconds = (recent_.back().now - recent_.front().now) / static_cast<double>(recent_.size() - 1);
+    }
+    double busy = 0;
+    int64_t tokens = 0;
+    for (const Recent& step : recent_) busy += step.seconds, tokens += step.tokens;
+    std::string text = format("%.3g s/step", seconds);
+    if (tokens > 0 && busy > 0) text += format("  %.0f tokens/s", static_cast<double>(tokens) / busy);
+    return text + "  left " + duration(seconds * static_cast<double>(event.steps - event.step));
+  }
+
+  void bar(const StepEvent& event) {
+    const auto done = static_cast<std::size_t>(kBar * event.step / std::max<int64_t>(1, event.steps));
+    std::string text = "[" + std::string(done, '=') + std::string(kBar - done, ' ') + "] " + counted(event) +
+                       "  " + pace(event) + "  " + metrics(event);
+    text.resize(std::min(text.size(), static_cast<std::size_t>(std::max(20, terminal_.columns - 1))));
+    terminal_.write("\r\x1b[2K" + text + (event.last() ? "\n" : ""));
+    drawn_ = !event.last();
+  }
+
+  void line(const std::string& text) {
+    terminal_.write((drawn_ ? "\r\x1b[2K" : "") + text + "\n");
+    drawn_ = false;
+  }
+
+  Terminal terminal_;
+  std::deque<Recent> recent_;
+  bool drawn_ = false;
+};
+
+}  // namespace
+
+Terminal standard_error(int64_t every) {
+  Terminal terminal;
+  terminal.write = [](const std::string& text) {
+    std::fputs(text.c_str(), stderr);
+    std::fflush(stderr);
+  };
+  terminal.interactive = isatty(STDERR_FILENO) == 1;
+  terminal.every = every;
+  winsize size{};
+  if (ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0) terminal.columns = size.ws_col;
+  return terminal;
+}
+
+Hook console(Terminal terminal) {
+  return [console = std::make_shared<Console>(std::move(terminal))](StepEvent& event) { (*console)(event); };
+}
+
+}  // namespace prefer

@@ -1,0 +1,152 @@
+// The loop of every trainer.
+#include "prefer/train/fit.hpp"
+
+#include "prefer/core/error.hpp"
+#include "prefer/train/team_metrics.hpp"
+
+#include <chrono>
+#include <cmath>
+
+namespace prefer {
+namespace {
+
+double system_time() {
+  return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
+}
+
+int64_t ceiling(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
+std::vector<int64_t> tokens_of(const Plan& plan) {
+  std::vector<int64_t> tokens;
+  for (const Slot& slot : plan.slots) tokens.push_back(slot.tokens);
+  return tokens;
+}
+
+/// What the slots of a step add up to, beside their gradient.
+struct Sums {
+  double loss = 0;
+  Metrics metrics;
+  std::map<std::string, Identity> identities;  ///< the one that is furthest off, of each name
+
+  void add(const Loss& slot, const Tensor& divided) {
+    loss += divided.item<double>();
+    metrics.merge(slot.metrics);
+    for (const Identity& identity : slot.identities) {
+      const auto [at, is_new] = identities.try_emplace(identity.name, identity);
+      if (!is_new && !(gap(identity) <= gap(at->second))) at->second = identity;
+    }
+  }
+  static double gap(const Identity& identity) { return std::abs(identity.measured - identity.expected); }
+};
+
+void check_identities(const Sums& sums, Team& team) {
+  std::string broken;
+  for (const auto& [name, identity] : sums.identities) {
+    if (broken.empty() && !(Sums::gap(identity) <= identity.bound)) {
+      std::ostringstream out;
+      out.precision(17);
+      out << "step 1: " << name << " must be " << identity.expected << ", and is " << identity.measured
+          << ", " << Sums::gap(identity) << " off; the bound is " << identity.bound;
+      broken = out.str();
+    }
+  }
+  if (team.any(!broken.empty()))
+    fail(broken.empty() ? "step 1: an identity does not hold on another rank" : broken);
+}
+
+/// The gradient of the step, summed over slots and ranks, in training.gradients; what else adds up is
+/// returned.
+Sums backward(Training& training, int64_t step, const Plan& plan, Team& team) {
+  const Counts total = training.objective.count(plan);
+  const NamedTensors prepared = training.objective.prepare(plan, training.source, team);
+  training.gradients.clear();
+  Sums sums;
+  for (const int64_t mine : team.mine(tokens_of(plan))) {
+    const Loss loss = training.objective(training.source.batch(step, plan.slots[mine]), prepared);
+    const Tensor divided = loss.divided_by(total);
+    divided.backward();
+    sums.add(loss, divided);
+  }
+  std::vector<Tensor> shared = training.gradients.sums();
+  shared.push_back(at::full({1}, sums.loss, at::kDouble));
+  team.reduce(shared);
+  sums.loss = shared.back().item<double>();
+  sums.metrics = merged(sums.metrics, team);
+  return sums;
+}
+
+/// Lets the guard judge, and updates where it allows it. Returns why not, and adds what was done to the
+/// metrics.
+std::string update(Training& training, int64_t step, const Sums& sums, Team& team, StepEvent& event) {
+  const FitConfig& config = training.config;
+  const double norm = training.gradients.norm();
+  const std::string bad = training.guard.judge(step, sums.loss, training.gradients, norm, team);
+  const int64_t iteration = ceiling(step, config.iteration);
+  const double rate = config.optimizer.learning_rate *
+                      config.schedule.factor(iteration, ceiling(config.steps, config.iteration));
+  if (bad.empty()) {
+    training.optimizer.update(training.gradients.sums(), rate, training.optimizer.clipping(norm));
+    training.objective.passed(step);
+  }
+  event.metrics = sums.metrics.values();
+  event.metrics["loss"] = sums.loss;
+  event.metrics["grad_norm"] = norm;
+  event.metrics["learning_rate"] = rate;
+  if (training.guard.skipped() > 0)
+    event.metrics["skipped_steps"] = static_cast<double>(training.guard.skipped());
+  return bad;
+}
+
+bool due(const FitConfig& config, int64_t step) {
+  if (step == config.steps) return true;
+  return step % config.iteration == 0 && config.save_every > 0 && step % config.save_every == 0;
+}
+
+}  // namespace
+
+void FitConfig::describe(Fields& f) {
+  f("steps", steps, "optimizer steps; 0 = as many as `epochs` take", at_least(0));
+  f("epochs", epochs, "passes over the records, where `steps` is 0", positive());
+  f.group("optimizer", optimizer);
+  f.group("schedule", schedule);
+  f.group("guard", guard);
+}
+
+void FitConfig::resolve_steps(int64_t records, int64_t batch_size) {
+  if (steps == 0)
+    steps = static_cast<int64_t>(
+        std::ceil(epochs * static_cast<double>(records) / static_cast<double>(batch_size)));
+}
+
+FitResult fit(Training& training, Team& team, const Hooks& hooks) {
+  FitConfig& config = training.config;
+  if (config.steps < 1) fail("fit wants steps >= 1, not ", config.steps);
+  if (!config.clock) config.clock = system_time;
+  bool stop = false;
+  for (int64_t step = training.step + 1; step <= config.steps && !stop; ++step) {
+    const double begin = config.clock();
+    StepEvent event{.step = step, .steps = config.steps};
+    const Plan plan = training.source.plan(step);
+    const Sums sums = backward(training, step, plan, team);
+    if (step == 1) check_identities(sums, team);
+    event.skipped = update(training, step, sums, team, event);
+    training.step = step;
+
+    for (const auto& [_, identity] : sums.identities) event.identities.push_back(identity);
+    for (const Slot& slot : plan.slots) event.tokens += slot.tokens;
+    event.now = config.clock();
+    event.seconds = event.now - begin;
+    event.boundary = step % config.iteration == 0 || step == config.steps;
+    event.save = due(config, step);
+    for (const Hook& hook : hooks) hook(event);
+    stop = event.stop;
+  }
+  return {training.step, training.guard.skipped(), stop && training.step < config.steps};
+}
+
+FitResult fit(const FitConfig& config, Source& source, Objective& objective, Team& team, const Hooks& hooks) {
+  Training training(config, source, objective);
+  return fit(training, team, hooks);
+}
+
+}  // namespace prefer

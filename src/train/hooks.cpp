@@ -1,0 +1,56 @@
+// Hooks that call others, evaluate, and stop.
+#include "prefer/train/hooks.hpp"
+
+#include "prefer/train/team_metrics.hpp"
+
+#include <unistd.h>
+
+namespace prefer {
+namespace {
+
+volatile std::sig_atomic_t signal_seen = 0;  // a signal handler can reach nothing else
+
+extern "C" void see_signal(int signal) {
+  if (signal_seen != 0) _exit(128 + signal);
+  signal_seen = signal;
+}
+
+}  // namespace
+
+Hook every(int64_t n, Hook hook) {
+  return [n, hook = std::move(hook)](StepEvent& event) {
+    if (n > 0 && (event.step % n == 0 || event.last())) hook(event);
+  };
+}
+
+Hook evaluate(Team& team, std::function<Metrics()> measure) {
+  return [&team, measure = std::move(measure)](StepEvent& event) {
+    for (const auto& [name, value] : merged(measure(), team).values()) event.metrics[name] = value;
+  };
+}
+
+Hook stop_when(std::function<bool()> requested, Team& team) {
+  return [&team, requested = std::move(requested)](StepEvent& event) {
+    if (event.boundary && team.any(requested())) event.stop = event.save = true;
+  };
+}
+
+StopSignals::StopSignals() {
+  signal_seen = 0;
+  struct sigaction action {};
+  action.sa_handler = see_signal;
+  action.sa_flags = SA_RESTART;
+  sigemptyset(&action.sa_mask);
+  sigaction(SIGINT, &action, &before_int_);
+  sigaction(SIGTERM, &action, &before_term_);
+}
+
+StopSignals::~StopSignals() {
+  sigaction(SIGINT, &before_int_, nullptr);
+  sigaction(SIGTERM, &before_term_, nullptr);
+}
+
+bool StopSignals::requested() const { return signal_seen != 0; }
+int StopSignals::signal() const { return signal_seen; }
+
+}  // namespace prefer

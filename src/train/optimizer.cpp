@@ -1,0 +1,92 @@
+// Calls the AdamW kernel for each parameter, and keeps its moments and masters.
+#include "prefer/train/optimizer.hpp"
+
+#include "kernels/adamw/adamw.hpp"
+#include "prefer/core/error.hpp"
+
+#include <algorithm>
+
+namespace prefer {
+namespace adamw = kernels::adamw;
+
+void AdamWConfig::describe(Fields& f) {
+  f("learning_rate", learning_rate, "peak of the schedule", non_negative());
+  f("weight_decay", weight_decay, "decoupled; leaves out norms and biases", non_negative());
+  f("adam_beta1", adam_beta1, "memory of the mean of the gradient", within(0, 1));
+  f("adam_beta2", adam_beta2, "memory of the mean of its square", within(0, 1));
+  f("adam_epsilon", adam_epsilon, "added to the root of the mean square", positive());
+  f("max_grad_norm", max_grad_norm, "the gradient is shortened to this norm; 0 = never", non_negative());
+}
+
+AdamW::AdamW(const AdamWConfig& config, std::vector<Trained> parameters)
+    : config_(config), parameters_(std::move(parameters)) {
+  const c10::NoGradGuard no_grad;
+  for (const Trained& parameter : parameters_) {
+    const Tensor& value = parameter.value;
+    const bool is_double = value.scalar_type() == at::kDouble;
+    if (is_double && !value.is_cpu()) fail("parameter ", parameter.name, ": fp64 is trained on the CPU only");
+    const auto options = value.options().dtype(is_double ? at::kDouble : at::kFloat).requires_grad(false);
+    Moments moments{
+        .m = at::zeros(value.sizes(), options), .v = at::zeros(value.sizes(), options), .master = {}};
+    if (value.scalar_type() == at::kBFloat16) moments.master = value.detach().to(at::kFloat);
+    moments_.push_back(std::move(moments));
+  }
+}
+
+void AdamW::update(const std::vector<Tensor>& gradients, double learning_rate, double scale) {
+  ++updates_;
+  for (std::size_t i = 0; i < parameters_.size(); ++i) {
+    const Tensor& value = parameters_[i].value;
+    const Moments& own = moments_[i];
+    const auto step = [&]<class T>(T) {
+      const Tensor& written = own.master.defined() ? own.master : value;
+      return adamw::Step<T>{
+          .param = written.mutable_data_ptr<T>(),
+          .grad = gradients[i].const_data_ptr<T>(),
+          .m = own.m.mutable_data_ptr<T>(),
+          .v = own.v.mutable_data_ptr<T>(),
+          .copy = own.master.defined() ? static_cast<kernels::bf16*>(value.mutable_data_ptr()) : nullptr,
+          .size = value.numel(),
+          .learning_rate = learning_rate * parameters_[i].learning_rate_scale,
+          .beta1 = config_.adam_beta1,
+          .beta2 = config_.adam_beta2,
+          .eps = config_.adam_epsilon,
+          .weight_decay = value.dim() > 1 ? config_.weight_decay : 0,
+          .grad_scale = scale,
+          .step = updates_};
+    };
+    if (value.scalar_type() == at::kDouble) {
+      adamw::reference::forward<double>(step(double{}));
+    } else if (value.is_cpu()) {
+      adamw::cpu::forward<float>(step(float{}));
+    } else {
+      adamw::cuda::forward<float>(step(float{}));
+    }
+    value.unsafeGetTensorImpl()->bump_version();
+  }
+}
+
+double AdamW::clipping(double norm) const {
+  // As torch.nn.utils.clip_grad_norm_, with its 1e-6.
+  return config_.max_grad_norm > 0 ? std::min(1.0, config_.max_grad_norm / (norm + 1e-6)) : 1.0;
+}
+
+NamedTensors AdamW::state() const {
+  NamedTensors result;
+  result["updates"] = at::full({1}, updates_, at::kLong);
+  for (std::size_t i = 0; i < parameters_.size(); ++i) {
+    const std::string& name = parameters_[i].name;
+    result["m." + name] = moments_[i].m;
+    result["v." + name] = moments_[i].v;
+    if (moments_[i].master.defined()) result["master." + name] = moments_[i].master;
+  }
+  return result;
+}
+
+void AdamW::restore(const NamedTensors& saved) {
+  const NamedTensors own = state();
+  for (const auto& [name, tensor] : own) Tensor(tensor).copy_(saved.at(name));
+  updates_ = own.at("updates").item<int64_t>();
+}
+
+}  // namespace prefer

@@ -1,0 +1,29 @@
+// Warm-up and decay of the learning rate.
+#include "prefer/train/schedule.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <numbers>
+
+namespace prefer {
+
+void ScheduleConfig::describe(Fields& f) {
+  f("lr_scheduler_type", lr_scheduler_type, "how the learning rate goes on after warm-up",
+    one_of({"constant", "linear", "cosine"}));
+  f("warmup_steps", warmup_steps, "steps on which the learning rate rises from 0; 0 = use warmup_ratio",
+    at_least(0));
+  f("warmup_ratio", warmup_ratio, "share of the steps on which it rises", within(0, 1));
+}
+
+double ScheduleConfig::factor(int64_t step, int64_t steps) const {
+  const auto all = static_cast<double>(steps);
+  const double warmup = warmup_steps > 0 ? static_cast<double>(warmup_steps) : std::ceil(all * warmup_ratio);
+  const auto done = static_cast<double>(step - 1);
+  if (done < warmup) return done / std::max(1.0, warmup);
+  if (lr_scheduler_type == "constant") return 1;
+  const double length = std::max(1.0, all - warmup);
+  if (lr_scheduler_type == "linear") return std::max(0.0, (all - done) / length);
+  return std::max(0.0, 0.5 * (1 + std::cos(std::numbers::pi * (done - warmup) / length)));
+}
+
+}  // namespace prefer
