@@ -10,7 +10,7 @@
 #include <cmath>
 #include <memory>
 #include <new>
-#include <string>
+#include <utility>
 #include <vector>
 
 namespace prefer::kernels::attention {
@@ -138,9 +138,16 @@ void forward(const Forward<T>& args) {
       2 * rows * width + 16 * rows + (rows + 15) / 16 * 16 + portable::kRows * kBlock + 2 * kBlock * width;
   const int threads = omp_get_max_threads();
   const Floats scratch = floats(threads * scratch_size);
-  share_out(static_cast<std::int64_t>(all.size()) * args.kv_heads, threads, [&](std::int64_t i, int thread) {
-    one(args, all[static_cast<std::size_t>(i / args.kv_heads)], i % args.kv_heads,
-        scratch.get() + thread * scratch_size);
+  // Where a run's queries are few (decoding), one task takes all key heads, so that a row of the cache is
+  // read whole.
+  const auto few = [&](const Piece& piece) { return (piece.end - piece.begin) * args.heads <= rows; };
+  std::vector<std::pair<const Piece*, std::int64_t>> tasks;
+  for (const Piece& piece : all) {
+    for (std::int64_t kv = 0; kv < (few(piece) ? 1 : args.kv_heads); ++kv) tasks.emplace_back(&piece, kv);
+  }
+  share_out(static_cast<std::int64_t>(tasks.size()), threads, [&](std::int64_t i, int thread) {
+    const auto [piece, kv] = tasks[static_cast<std::size_t>(i)];
+    one(args, *piece, kv, few(*piece) ? args.kv_heads : kv + 1, scratch.get() + thread * scratch_size);
   });
 }
 

@@ -114,36 +114,58 @@ inline ForwardTile forward_tile(const Shape& shape, float* scratch) {
   return tile;
 }
 
-/// Queries [piece.begin, piece.end) of a run, for one key head.
+/// The rows of the h-th key head of a tile that holds several.
+inline ForwardTile head_of(ForwardTile tile, std::int64_t h) {
+  const std::int64_t row = h * tile.rows;
+  tile.q += row * tile.padded;
+  tile.sum += row * tile.padded;
+  tile.total += row * kLanes;
+  tile.largest += row;
+  return tile;
+}
+
+/// Where row `row` of a tile stands in q, out and lse.
+struct Place {
+  std::int64_t query;
+  std::int64_t head;
+};
+
+/// Queries [piece.begin, piece.end) of a run, for key heads [kv_begin, kv_end): rows of them all fit into one
+/// tile.
 template <class T>
-void forward(const Forward<T>& args, const Piece& piece, std::int64_t kv_head, float* scratch) {
+void forward(const Forward<T>& args, const Piece& piece, std::int64_t kv_begin, std::int64_t kv_end,
+             float* scratch) {
   const Run& run = args.runs[piece.run];
   ForwardTile tile = forward_tile(args, scratch);
   tile.rows = (piece.end - piece.begin) * tile.group;
   tile.first_position = run.first_position + piece.begin;
-  const auto column = [&](std::int64_t row) { return (kv_head * tile.group + row % tile.group) * args.dim; };
-  const auto query = [&](std::int64_t row) { return run.query_begin + piece.begin + row / tile.group; };
+  const std::int64_t rows = (kv_end - kv_begin) * tile.rows;
+  const auto place = [&](std::int64_t row) {
+    const std::int64_t head = (kv_begin + row / tile.rows) * tile.group + row % tile.group;
+    return Place{run.query_begin + piece.begin + row % tile.rows / tile.group, head};
+  };
   const float scale = static_cast<float>(scale_of(args));
-  for (std::int64_t r = 0; r < tile.rows; ++r) {
-    widen_row(args.q.row(query(r)) + column(r), args.dim, tile.padded, scale, tile.q + r * tile.padded);
+  for (std::int64_t r = 0; r < rows; ++r) {
+    const T* q = args.q.row(place(r).query) + place(r).head * args.dim;
+    widen_row(q, args.dim, tile.padded, scale, tile.q + r * tile.padded);
     tile.largest[r] = -__builtin_inff();
   }
-  clear(tile.sum, tile.rows * tile.padded);
-  clear(tile.total, tile.rows * kLanes);
+  clear(tile.sum, rows * tile.padded);
+  clear(tile.total, rows * kLanes);
 
   BlockRows block(args.spans + run.span_begin);
-  const std::int64_t end = run.first_position + piece.end;
-  const std::int64_t first_key = args.window > 0 ? greater(0, tile.first_position - args.window + 1) : 0;
-  for (std::int64_t start = first_key / kBlock * kBlock; start < end; start += kBlock) {
-    block.find(start, lesser(start + kBlock, end));
-    pack_columns(args.k, kv_head * args.dim, block, args.dim, tile.key);
-    pack_rows(args.v, kv_head * args.dim, block, args.dim, tile.padded, tile.value);
-    forward_block(tile, args.window, start);
+  for (std::int64_t start = piece.key_begin; start < piece.key_end; start += kBlock) {
+    block.find(start, lesser(start + kBlock, piece.key_end));
+    for (std::int64_t kv = kv_begin; kv < kv_end; ++kv) {
+      pack_columns(args.k, kv * args.dim, block, args.dim, tile.key);
+      pack_rows(args.v, kv * args.dim, block, args.dim, tile.padded, tile.value);
+      forward_block(head_of(tile, kv - kv_begin), args.window, start);
+    }
   }
-  for (std::int64_t r = 0; r < tile.rows; ++r) {
+  for (std::int64_t r = 0; r < rows; ++r) {
     const float total = sum_of_lanes(load(tile.total + r * kLanes));
-    narrow_row(tile.sum + r * tile.padded, args.dim, 1.0f / total, args.out.row(query(r)) + column(r));
-    args.lse[query(r) * args.heads + kv_head * tile.group + r % tile.group] =
-        tile.largest[r] + __builtin_logf(total);
+    T* out = args.out.row(place(r).query) + place(r).head * args.dim;
+    narrow_row(tile.sum + r * tile.padded, args.dim, 1.0f / total, out);
+    args.lse[place(r).query * args.heads + place(r).head] = tile.largest[r] + __builtin_logf(total);
   }
 }
