@@ -1,0 +1,35 @@
+// Messages of a conversation, and the roles that tokens take from them.
+#pragma once
+
+#include "prefer/core/json.hpp"
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace prefer {
+
+/// Who a token's bytes come from. `none`: plain text outside any conversation; `scaffold`: what the template
+/// writes.
+enum class Role : std::uint8_t { none, scaffold, system, user, assistant, tool };
+
+const char* role_name(Role role);
+/// developer counts as system; ipython, function and tool_results as tool; an unknown name as none.
+Role role_of(std::string_view name);
+
+/// One message. `content` is its text; `extra`, an object or null, holds the record's other members
+/// (tool_calls, name,
+/// ...) and a `content` that is not a string, which then stands instead of the text.
+struct Message {
+  std::string role;
+  std::string content;
+  Json extra = {};
+  friend bool operator==(const Message&, const Message&) = default;
+};
+
+/// Reads a list of {role, content, ...}, or ShareGPT's {from, value}. Role names are [A-Za-z0-9_.-]{1,64}, so
+/// that no role can forge a control token. Throws Error with the place of what is wrong.
+std::vector<Message> messages_from_json(const Json& list);
+
+}  // namespace prefer

@@ -1,0 +1,78 @@
+// Messages out of JSON records.
+#include "prefer/text/messages.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cctype>
+
+namespace prefer {
+namespace {
+
+bool good_role(std::string_view name) {
+  return !name.empty() && name.size() <= 64 && std::all_of(name.begin(), name.end(), [](unsigned char c) {
+    return std::isalnum(c) || c == '_' || c == '.' || c == '-';
+  });
+}
+
+Message share_gpt(const Json& item) {
+  static constexpr std::array<std::pair<std::string_view, std::string_view>, 5> kNames = {
+      {{"human", "user"},
+       {"gpt", "assistant"},
+       {"system", "system"},
+       {"function_call", "assistant"},
+       {"observation", "tool"}}};
+  const Json& from = item.at("from");
+  const std::string& name = from.as_string();
+  const auto* known =
+      std::find_if(kNames.begin(), kNames.end(), [&](const auto& n) { return n.first == name; });
+  if (known == kNames.end()) {
+    from.fail_here("from is ", quote(name), "; known are human, gpt, system, function_call, observation");
+  }
+  return {std::string(known->second), item.at("value").as_string(), {}};
+}
+
+Message message_from_json(const Json& item) {
+  if (!item.is_object())
+    item.fail_here("a message must be an object with role and content, not ", item.type_name());
+  if (item.contains("from") && !item.contains("role")) return share_gpt(item);
+  Message message;
+  const Json& role = item.at("role");
+  message.role = role.as_string();
+  if (!good_role(message.role))
+    role.fail_here("role ", quote(message.role), " is not 1 to 64 of [A-Za-z0-9_.-]");
+  bool content = false;
+  for (const auto& [key, value] : item.as_object()) {
+    if (key == "role") continue;
+    if (key == "content") content = true;
+    if (key == "content" && value.is_string()) {
+      message.content = value.as_string();
+    } else {
+      message.extra.set(key, value);
+    }
+  }
+  if (!content && !item.contains("tool_calls")) item.fail_here("\"content\" is missing");
+  return message;
+}
+
+}  // namespace
+
+const char* role_name(Role role) {
+  static constexpr const char* kNames[] = {"none", "scaffold", "system", "user", "assistant", "tool"};
+  return kNames[static_cast<std::size_t>(role)];
+}
+
+Role role_of(std::string_view name) {
+  if (name == "system" || name == "developer") return Role::system;
+  if (name == "user") return Role::user;
+  if (name == "assistant" || name == "model") return Role::assistant;
+  if (name == "tool" || name == "ipython" || name == "function" || name == "tool_results") return Role::tool;
+  return Role::none;
+}
+
+std::vector<Message> messages_from_json(const Json& list) {
+  std::vector<Message> messages;
+  for (const Json& item : list.as_array()) messages.push_back(message_from_json(item));
+  return messages;
+}
+
+}  // namespace prefer

@@ -1,0 +1,82 @@
+// ChatTemplate: parses once, renders conversations, and hands out where each byte came from.
+#include "prefer/text/template.hpp"
+
+#include "prefer/core/error.hpp"
+#include "src/text/jinja/machine.hpp"
+
+#include <algorithm>
+
+namespace prefer {
+
+struct ChatTemplate::Program {
+  std::string name;
+  std::string source;
+  std::vector<jinja::Stmt> statements;
+};
+
+namespace {
+
+static_assert(Rendered::kLiteral == jinja::kLiteral && Rendered::kData == jinja::kData);
+
+jinja::Value message_value(const Message& message, std::int32_t index) {
+  using jinja::Text;
+  std::vector<std::pair<Text, jinja::Value>> items;
+  items.emplace_back(Text("role"), Text(message.role));
+  const bool other_content = message.extra.is_object() && message.extra.contains("content");
+  if (!other_content) items.emplace_back(Text("content"), Text(message.content, index));
+  if (message.extra.is_object()) {
+    for (const auto& [key, value] : message.extra.as_object()) {
+      items.emplace_back(Text(key, index), jinja::from_json(value, index));
+    }
+  }
+  return jinja::make_dict(std::move(items));
+}
+
+bool has_generation(const std::vector<jinja::Stmt>& body) {
+  return std::any_of(body.begin(), body.end(), [](const jinja::Stmt& stmt) {
+    return stmt.kind == jinja::StmtKind::generation || has_generation(stmt.body) ||
+           has_generation(stmt.otherwise);
+  });
+}
+
+}  // namespace
+
+ChatTemplate::ChatTemplate(std::string source, std::string name) {
+  const std::size_t limit = TemplateLimits{}.source_bytes;
+  if (source.size() > limit) fail(name, ": the template is longer than ", limit, " bytes");
+  auto program = std::make_shared<Program>();
+  program->name = std::move(name);
+  program->source = std::move(source);
+  program->statements = jinja::parse_template(program->source, program->name);
+  program_ = std::move(program);
+}
+
+Rendered ChatTemplate::render(std::span<const Message> messages, const RenderOptions& options,
+                              const TemplateLimits& limits) const {
+  jinja::Machine machine(program_->name, limits, options.now);
+  std::vector<jinja::Value> list;
+  for (std::size_t i = 0; i < messages.size(); ++i) {
+    list.push_back(message_value(messages[i], static_cast<std::int32_t>(i)));
+  }
+  machine.define("messages", jinja::make_list(std::move(list)));
+  machine.define("tools", jinja::from_json(options.tools, jinja::kData));
+  machine.define("documents", jinja::None{});
+  machine.define("add_generation_prompt", jinja::Value::boolean(options.add_generation_prompt));
+  for (const auto& [name, token] : options.tokens) machine.define(name, jinja::make_text(token));
+  if (!options.variables.is_null()) {
+    for (const auto& [name, value] : options.variables.as_object()) {
+      machine.define(name, jinja::from_json(value, jinja::kData));
+    }
+  }
+  const jinja::Text text = machine.run(program_->statements);
+  Rendered out{text.bytes(), {}};
+  for (const auto& run : text.runs())
+    out.stretches.push_back({run.end, run.origin.source, run.origin.generated});
+  return out;
+}
+
+bool ChatTemplate::has_generation_blocks() const { return has_generation(program_->statements); }
+
+const std::string& ChatTemplate::source() const { return program_->source; }
+
+}  // namespace prefer

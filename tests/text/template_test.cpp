@@ -1,0 +1,240 @@
+// Templates against what transformers' Jinja environment renders, their provenance, and their limits.
+#include "prefer/text/template.hpp"
+
+#include "prefer/core/error.hpp"
+#include "tests/support/data.hpp"
+
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <map>
+#include <sstream>
+
+namespace prefer {
+namespace {
+
+std::string read(const std::filesystem::path& path) {
+  std::ifstream in(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(in), {}};
+}
+
+const Json& goldens() {
+  static const Json all = parse_json(read(testing::golden("templates.json")), "templates.json");
+  return all;
+}
+
+RenderOptions options(bool prompt, bool with_tools) {
+  RenderOptions out;
+  out.add_generation_prompt = prompt;
+  if (with_tools) out.tools = goldens().at("tools");
+  out.tokens = {{"bos_token", "<s>"}, {"eos_token", "</s>"}};
+  out.now = goldens().at("now").as_integer();
+  return out;
+}
+
+std::vector<Message> chat(const std::string& name) {
+  return messages_from_json(goldens().at("chats").at(name));
+}
+
+/// The byte ranges that generation blocks wrote; neighbours are one.
+std::vector<std::pair<std::int64_t, std::int64_t>> generated(const Rendered& rendered) {
+  std::vector<std::pair<std::int64_t, std::int64_t>> out;
+  std::size_t begin = 0;
+  for (const auto& stretch : rendered.stretches) {
+    const auto from = static_cast<std::int64_t>(begin), to = static_cast<std::int64_t>(stretch.end);
+    if (stretch.generated && !out.empty() && out.back().second == from)
+      out.back().second = to;
+    else if (stretch.generated)
+      out.emplace_back(from, to);
+    begin = stretch.end;
+  }
+  return out;
+}
+
+/// Renders and compares with a golden of {text, generated} or {error}; an error need not have Python's words.
+void expect_golden(const Json& golden, const ChatTemplate& chat_template,
+                   const std::vector<Message>& messages, const RenderOptions& how) {
+  if (golden.contains("error")) {
+    EXPECT_THROW(chat_template.render(messages, how), Error)
+        << "Jinja2 says " << golden.at("error").as_string();
+    return;
+  }
+  Rendered rendered;
+  ASSERT_NO_THROW(rendered = chat_template.render(messages, how));
+  EXPECT_EQ(rendered.text, golden.at("text").as_string());
+  std::vector<std::pair<std::int64_t, std::int64_t>> blocks;
+  if (const Json* spans = golden.find("generated")) {
+    for (const Json& span : spans->as_array()) {
+      if (span.at(0) == span.at(1)) continue;
+      blocks.emplace_back(span.at(0).as_integer(), span.at(1).as_integer());
+    }
+  }
+  EXPECT_EQ(generated(rendered), blocks);
+  EXPECT_EQ(rendered.stretches.empty() ? 0 : rendered.stretches.back().end, rendered.text.size());
+}
+
+void run_cases(const std::string& origin, const std::map<std::string, ChatTemplate>& templates) {
+  int seen = 0;
+  for (const Json& golden : goldens().at("cases").as_array()) {
+    if (golden.at("origin").as_string() != origin) continue;
+    const std::string& name = golden.at("template").as_string();
+    const std::string& conversation = golden.at("chat").as_string();
+    SCOPED_TRACE(name + " on '" + conversation + "'");
+    expect_golden(golden, templates.at(name), chat(conversation),
+                  options(golden.at("prompt").as_bool(), conversation == "tool"));
+    ++seen;
+  }
+  EXPECT_GE(seen, 100);
+}
+
+TEST(ChatTemplates, PublishedOnesRenderAsTransformersDoes) {
+  const auto folder = testing::shared_data("templates");
+  PREFER_NEEDS(folder);
+  std::map<std::string, ChatTemplate> templates;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(folder)) {
+    if (entry.path().extension() != ".jinja") continue;
+    const std::string name = std::filesystem::relative(entry.path(), folder).string();
+    templates.emplace(name, ChatTemplate(read(entry.path()), name));
+  }
+  run_cases("published", templates);
+}
+
+TEST(ChatTemplates, OwnOnesRenderAsTransformersDoes) {
+  std::map<std::string, ChatTemplate> templates;
+  for (const auto& [name, source] : goldens().at("own").as_object()) {
+    templates.emplace(name, ChatTemplate(source.as_string(), name));
+  }
+  run_cases("own", templates);
+}
+
+TEST(ChatTemplates, LanguageMatchesJinja) {
+  for (const Json& golden : goldens().at("snippets").as_array()) {
+    SCOPED_TRACE(golden.at("source").as_string());
+    try {
+      expect_golden(golden, ChatTemplate(golden.at("source").as_string()), chat("system turns"),
+                    options(false, false));
+    } catch (const Error& error) {
+      ADD_FAILURE() << error.what();
+    }
+  }
+}
+
+std::string render_error(const std::string& source, const TemplateLimits& limits = {}) {
+  try {
+    ChatTemplate(source, "t").render(chat("one"), options(false, false), limits);
+  } catch (const Error& error) {
+    return error.what();
+  }
+  return "";
+}
+
+TEST(ChatTemplates, ErrorsNameTheConstructAndItsPlace) {
+  EXPECT_EQ(render_error("a\n  {% include 'x' %}"), "t:2:6: statement include is not supported");
+  EXPECT_EQ(render_error("{{ 1 }}\n{{ 'a' | urlize }}"), "t:2:10: filter urlize is not supported");
+  EXPECT_EQ(render_error("{{ 1 is escapable }}"), "t:1:9: test escapable is not supported");
+  EXPECT_EQ(render_error("\n{{ messages.append(1) }}"), "t:2:19: undefined (append) can't be called");
+  EXPECT_EQ(render_error("{{ missing.x }}"), "t:1:11: undefined (missing) has no attribute x");
+  EXPECT_EQ(render_error("{{ raise_exception('no!') }}"), "t:1:19: the template refuses: no!");
+  EXPECT_EQ(render_error("{% for x in messages recursive %}"), "t:1:22: recursive loops are not supported");
+  EXPECT_EQ(render_error("{% if true %}a"), "t:1:15: the template ends where endif is missing");
+  EXPECT_EQ(render_error("{{ 'a' "), "t:1:1: the expression is not closed");
+  EXPECT_EQ(render_error("{{ (1] }}"), "t:1:6: unexpected ]");
+  EXPECT_EQ(render_error("{{ 1 / 0 }}"), "t:1:6: division by zero");
+  EXPECT_EQ(render_error("{{ 'a' + 1 }}"), "t:1:8: a string + an integer is not possible");
+  EXPECT_EQ(render_error("{{ 9223372036854775807 + 1 }}"), "t:1:24: the result of + does not fit 64 bits");
+}
+
+TEST(ChatTemplates, LimitsHold) {
+  const auto refused = [](const std::string& source, const std::string& why,
+                          const TemplateLimits& limits = {}) {
+    EXPECT_NE(render_error(source, limits).find(why), std::string::npos)
+        << source << ": " << render_error(source, limits);
+  };
+  const std::string deep(500, '(');
+  refused("{{ range(100001) }}", "range is longer than 100000");
+  refused("{% for a in range(9999) %}{% for b in range(9999) %}{% endfor %}{% endfor %}", "steps");
+  refused("{{ 'x' * 99999999999 }}", "bytes");
+  refused("{{ [1] * 99999999999 }}", "steps");
+  refused("{% set ns = namespace(s='x') %}{% for i in range(99) %}{% set ns.s = ns.s ~ ns.s %}{% endfor %}",
+          "bytes");
+  refused("{% set ns = namespace(l=[]) %}{% for i in range(999) %}{% set ns.l = [ns.l] %}{% endfor %}",
+          "nest deeper");
+  refused("{% set ns = namespace() %}{% set ns.me = ns %}", "namespace");
+  refused("{% macro f(n) %}{{ f(n) }}{% endmacro %}{{ f(1) }}", "macros call each other deeper than 64");
+  refused("{{ " + deep + "1" + std::string(500, ')') + " }}", "nests deeper");
+  refused("{{ 'aaaa'.replace('', 'x' * 9000000) }}", "bytes");
+  refused("{% for i in range(999) %}{{ 'x' * 1000 }}{% endfor %}", "the output is longer",
+          {.output_bytes = 100'000});
+  std::string sum = "{{ 1";
+  for (int i = 0; i < 5000; ++i) sum += " + 1";
+  refused(sum + " }}", "nests deeper");
+  EXPECT_THROW(ChatTemplate(std::string((1 << 20) + 1, 'x')), Error);
+}
+
+/// The bytes that came from message `source`, joined.
+std::string from_message(const Rendered& rendered, std::int32_t source) {
+  std::string out;
+  std::size_t begin = 0;
+  for (const auto& stretch : rendered.stretches) {
+    if (stretch.source == source) out += rendered.text.substr(begin, stretch.end - begin);
+    begin = stretch.end;
+  }
+  return out;
+}
+
+TEST(ChatTemplates, ContentKeepsItsOriginThroughEveryFunction) {
+  const std::vector<Message> messages = {{"user", "  AbC|dEf\n"}, {"assistant", "xyz"}};
+  const auto of_first = [&](const std::string& expression) {
+    return from_message(ChatTemplate("<{{ " + expression + " }}>").render(messages), 0);
+  };
+  const std::string c = "messages[0].content";
+  EXPECT_EQ(of_first(c), "  AbC|dEf\n");
+  EXPECT_EQ(of_first("'[' + " + c + " | trim + ']'"), "AbC|dEf");
+  EXPECT_EQ(of_first(c + "[3:5] ~ messages[1].content ~ 7"), "bC");
+  EXPECT_EQ(of_first(c + ".split('|')[1].strip()"), "dEf");
+  EXPECT_EQ(of_first(c + "[::-1]"), "\nfEd|CbA  ");
+  EXPECT_EQ(of_first(c + " | upper | replace('B', 'bee')"), "  AC|DEF\n");
+  EXPECT_EQ(of_first(c + " | tojson"), "  AbC|dEf\\n");
+  EXPECT_EQ(of_first("messages | map(attribute='content') | join('+')"), "  AbC|dEf\n");
+  EXPECT_EQ(of_first("('a\\n' ~ " + c + ") | indent(2)"), "  AbC|dEf");
+  EXPECT_EQ(of_first("messages[0].role"), "");
+  EXPECT_EQ(of_first("messages[0]"), "  AbC|dEf\\n");
+  const std::string block = "{% set b %}[{{ " + c + " }}]{% endset %}{{ b | trim }}";
+  EXPECT_EQ(from_message(ChatTemplate(block).render(messages), 0), "  AbC|dEf\n");
+  const std::string macro =
+      "{% macro f(x) %}<{{ x }}>{% endmacro %}{{ f(" + c + ") | length }}{{ f(messages[1].content) }}";
+  EXPECT_EQ(from_message(ChatTemplate(macro).render(messages), 1), "xyz");
+}
+
+TEST(ChatTemplates, WithoutAClockStrftimeNowIsUndefined) {
+  RenderOptions how = options(false, false);
+  const ChatTemplate clock("{{ strftime_now('%Y') if strftime_now is defined else 'no clock' }}");
+  EXPECT_EQ(clock.render({}, how).text, "2024");
+  how.now.reset();
+  EXPECT_EQ(clock.render({}, how).text, "no clock");
+}
+
+TEST(Messages, AreReadStrictly) {
+  const auto error = [](const std::string& json) -> std::string {
+    try {
+      messages_from_json(parse_json(json, "m"));
+    } catch (const Error& e) {
+      return e.what();
+    }
+    return "";
+  };
+  EXPECT_EQ(error(R"([{"role": "user", "content": "x"}])"), "");
+  EXPECT_EQ(error(R"([{"role": "user"}])"), "m:1:2: \"content\" is missing");
+  EXPECT_EQ(error(R"([{"role": "a|b", "content": ""}])"),
+            "m:1:11: role \"a|b\" is not 1 to 64 of [A-Za-z0-9_.-]");
+  EXPECT_EQ(error("[3]"), "m:1:2: a message must be an object with role and content, not an integer");
+  const auto shared = messages_from_json(
+      parse_json(R"([{"from": "human", "value": "q"}, {"from": "gpt", "value": "a"}])", "m"));
+  ASSERT_EQ(shared.size(), 2u);
+  EXPECT_EQ(shared[0].role + shared[1].role, "userassistant");
+  EXPECT_EQ(role_of("developer"), Role::system);
+  EXPECT_EQ(role_of("ipython"), Role::tool);
+}
+
+}  // namespace
+}  // namespace prefer
