@@ -1,5 +1,6 @@
 // The CUDA twins in a build without CUDA: each throws, so that callers need no #ifdef.
 #include "kernels/adamw/adamw.hpp"
+#include "kernels/attention/attention.hpp"
 #include "kernels/norm/norm.hpp"
 #include "kernels/rope/rope.hpp"
 #include "kernels/sample/sample.hpp"
@@ -39,4 +40,8 @@ PREFER_ABSENT(Step, forward, float)
 namespace sample::cuda {
 PREFER_ABSENT_TWINS(Forward, forward)
 }  // namespace sample::cuda
+namespace attention::cuda {
+PREFER_ABSENT_TWINS(Forward, forward)
+PREFER_ABSENT_TWINS(Backward, backward)
+}  // namespace attention::cuda
 }  // namespace prefer::kernels
