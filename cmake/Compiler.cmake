@@ -22,7 +22,8 @@ endif()
 add_library(prefer_flags INTERFACE)
 target_compile_options(prefer_flags INTERFACE
   # -fPIC in programs too: they share the precompiled header of the libraries.
-  $<$<COMPILE_LANGUAGE:CXX>:-fPIC -Wall -Wextra -Wshadow -Wno-unknown-pragmas -Wno-missing-field-initializers -fno-math-errno -fstack-protector-strong>)
+  $<$<COMPILE_LANGUAGE:CXX>:-fPIC -Wall -Wextra -Wshadow -Wno-unknown-pragmas -Wno-missing-field-initializers
+      -Wno-restrict -fno-math-errno -fstack-protector-strong>)
 target_compile_definitions(prefer_flags INTERFACE _GLIBCXX_ASSERTIONS)
 if(PREFER_WERROR)
   target_compile_options(prefer_flags INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-Werror>)

@@ -1,7 +1,6 @@
 // The catalogue of pairwise preference losses: the one place where they are listed.
 #include <algorithm>
 
-#include "prefer/core/error.hpp"
 #include "prefer/losses/dpo.hpp"
 #include "prefer/losses/ipo.hpp"
 #include "prefer/losses/preference_loss.hpp"
@@ -14,16 +13,19 @@ std::vector<PreferenceLoss> preference_catalogue() { return {Dpo{}, Ipo{}, SimPo
 PreferenceLoss::PreferenceLoss() : PreferenceLoss(Dpo{}) {}
 
 void PreferenceLoss::describe(Fields& f) {
-  std::string chosen = name();
-  std::vector<std::string> known;
-  const std::vector<PreferenceLoss> catalogue = preference_catalogue();
-  for (const PreferenceLoss& loss : catalogue) known.push_back(loss.name());
-  if (std::ranges::find(known, chosen) == known.end()) known.push_back(chosen);  // a loss of the user's own
-  f("name", chosen, "which preference loss", one_of(known));
-  for (const PreferenceLoss& loss : catalogue) {
-    if (loss.name() == chosen && chosen != name()) held_ = loss.held_->copy();
+  std::vector<PreferenceLoss> options = preference_catalogue();
+  const auto find = [&](const std::string& wanted) {
+    return std::ranges::find(options, wanted, [](const PreferenceLoss& loss) { return loss.name(); });
+  };
+  if (find(name()) == options.end()) options.push_back(*this);  // a loss of the user's own
+  find(name())->held_ = held_->copy();                          // with its knobs as they are; copies stay untouched
+  std::vector<Fields::Choice> choices;
+  for (const PreferenceLoss& loss : options) {
+    choices.push_back({loss.name(), [held = loss.held_](Fields& fields) { held->describe(fields); }});
   }
-  held_->describe(f);
+  std::string selected = name();
+  f.choice("name", selected, "which preference loss", choices);
+  held_ = find(selected)->held_;
 }
 
 }  // namespace prefer

@@ -1,7 +1,6 @@
 // Any pairwise preference loss behind one type, and the catalogue from which a config chooses one by name.
 #pragma once
 
-#include <functional>
 #include <memory>
 #include <string>
 #include <type_traits>
@@ -29,6 +28,9 @@ class PreferenceLoss {
   Tensor operator()(const Pairs& pairs) const { return held_->loss(pairs); }  // [N]
   std::string name() const { return held_->name(); }
   bool needs_reference() const { return held_->needs_reference(); }
+  /// The reward that the loss implies, as TRL reports it: its own `reward(side)` where it has one, else
+  /// beta (log pi - log pi_ref), or beta times the mean log-prob a token where it reads no reference. [N]
+  Tensor reward(const Side& side) const { return held_->reward(side); }
   /// `name` first, chosen from the catalogue, then the knobs of that loss.
   void describe(Fields& f);
 
@@ -38,6 +40,7 @@ class PreferenceLoss {
     virtual Tensor loss(const Pairs&) const = 0;
     virtual std::string name() const = 0;
     virtual bool needs_reference() const = 0;
+    virtual Tensor reward(const Side&) const = 0;
     virtual void describe(Fields&) = 0;
     virtual std::shared_ptr<Any> copy() const = 0;
   };
@@ -47,8 +50,20 @@ class PreferenceLoss {
     Tensor loss(const Pairs& pairs) const override { return value(pairs); }
     std::string name() const override { return L::name; }
     bool needs_reference() const override {
-      if constexpr (requires { L::needs_reference; }) return L::needs_reference;
-      return true;
+      if constexpr (requires { L::needs_reference; }) {
+        return L::needs_reference;
+      } else {
+        return true;
+      }
+    }
+    Tensor reward(const Side& side) const override {
+      if constexpr (requires { value.reward(side); }) {
+        return value.reward(side);
+      } else {
+        double beta = 1;
+        if constexpr (requires { value.beta; }) beta = value.beta;
+        return beta * (needs_reference() ? side.ratio() : side.mean());
+      }
     }
     void describe(Fields& f) override {
       if constexpr (requires { value.describe(f); }) value.describe(f);

@@ -1,0 +1,60 @@
+// The source of everything that is trained on from a file: records in keyed order, cut into slots by tokens.
+#pragma once
+
+#include <functional>
+#include <memory>
+
+#include "prefer/batch/source.hpp"
+#include "prefer/core/config.hpp"
+
+namespace prefer {
+
+/// A record is a group of sequences that meet in one loss: a pair, K answers, or one alone.
+using Record = std::vector<Sequence>;
+
+/// How records become steps.
+struct RecordOrder {
+  int64_t batch_size = 16;           ///< records a step, over all ranks
+  bool shuffle = true;               ///< keyed permutation a pass over the data; false: file order
+  bool share_prefixes = true;        ///< compute the common prefix of a group once
+  int64_t tokens_per_slot = 8192;    ///< the token budget of a micro-batch; a single record may exceed it
+  int64_t slots = 1;                 ///< at least as many slots a step, where there are as many records
+  uint64_t seed = 0;
+
+  void describe(Fields& f);
+};
+
+/// Values for the scored tokens of a record's sequences, end to end, as `reference` log-probs kept on disk.
+using ScoredColumn = std::vector<float>;
+
+class RecordSource final : public Source {
+ public:
+  /// Throws Error when there are no records, or fewer than `batch_size` of 1.
+  RecordSource(std::shared_ptr<const std::vector<Record>> records, RecordOrder order, at::Device device = at::kCPU);
+
+  Plan plan(int64_t step) override;
+  Batch batch(int64_t step, const Slot& slot) override;
+
+  /// Attaches a column of the scored axis: one entry a record.
+  void attach(std::string name, std::vector<ScoredColumn> values);
+
+  int64_t size() const { return static_cast<int64_t>(records_->size()); }
+  /// Steps that pass over the data `epochs` times, the last one completed with records of the pass after.
+  int64_t steps(double epochs) const;
+  const std::vector<Record>& records() const { return *records_; }
+  const RecordOrder& order() const { return order_; }
+
+ private:
+  int64_t record_at(int64_t position) const;
+
+  std::shared_ptr<const std::vector<Record>> records_;
+  RecordOrder order_;
+  at::Device device_;
+  std::vector<int64_t> tokens_;  // laid out, a record
+  std::map<std::string, std::vector<ScoredColumn>> columns_;
+};
+
+/// What a record counts for: groups, sequences, completion_tokens and prompt_tokens, weighted by the records' shares.
+Counts count(const Record& record);
+
+}  // namespace prefer

@@ -1,0 +1,36 @@
+// Preference optimization on pairs: a policy, a reference, and a pairwise loss.
+#pragma once
+
+#include <memory>
+
+#include "prefer/losses/preference_loss.hpp"
+#include "prefer/model/model.hpp"
+#include "prefer/objectives/objective.hpp"
+
+namespace prefer {
+
+/// Where the reference's log-probabilities come from.
+struct ReferenceSource {
+  std::shared_ptr<const Model> model;  ///< run live; null: the batch has a column "reference", or the loss needs none
+  bool is_start = true;                ///< the reference is the policy as it was at step 0, so the two must agree there
+  double bound = 0;                    ///< by how much a sum of log-probs may differ at step 0; 0 asks for the same bits
+};
+
+/// For each pair the loss on completion tokens' log-probs; the term is per "groups" (pairs). Metrics have TRL's names:
+/// loss, rewards/{chosen,rejected,accuracies,margins}, logps/{chosen,rejected}. A tie counts half in accuracies.
+class PreferenceObjective final : public Objective {
+ public:
+  PreferenceObjective(std::shared_ptr<Model> policy, PreferenceLoss loss, ReferenceSource reference);
+
+  std::vector<ParameterGroup> parameters() const override;
+  Loss operator()(const Batch& batch, const NamedTensors& prepared) override;
+  /// The pairs of a batch as the loss sees them; gradients flow to the policy where they are enabled.
+  Pairs pairs(const Batch& batch) const;
+
+ private:
+  std::shared_ptr<Model> policy_;
+  PreferenceLoss loss_;
+  ReferenceSource reference_;
+};
+
+}  // namespace prefer

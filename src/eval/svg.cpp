@@ -1,0 +1,115 @@
+// Line plots as SVG: round ticks, a grid, a legend, and colours that hold on light and dark pages.
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <iomanip>
+#include <limits>
+#include <sstream>
+
+#include "prefer/eval/report.hpp"
+
+namespace prefer {
+namespace {
+
+constexpr double kWidth = 440, kHeight = 250, kLeft = 58, kRight = 14, kTop = 34, kBottom = 34;
+constexpr std::array kColours = {"#2f6fde", "#d9643a", "#2c9c69", "#9b59b6", "#b8860b", "#c0392b"};
+
+/// An axis: its range widened to round ticks.
+struct Scale {
+  double low = 0, high = 1, tick = 1;
+
+  Scale(double from, double to, int wanted) {
+    if (!(from <= to)) from = 0, to = 1;
+    if (to - from < 1e-12 * std::max(1.0, std::abs(to))) {
+      const double pad = from == 0 ? 1 : 0.1 * std::abs(from);
+      from -= pad, to += pad;
+    }
+    const double raw = (to - from) / wanted;
+    const double power = std::pow(10.0, std::floor(std::log10(raw)));
+    const double lead = raw / power;
+    tick = power * (lead <= 1 ? 1 : lead <= 2 ? 2 : lead <= 5 ? 5 : 10);
+    low = std::floor(from / tick) * tick;
+    high = std::ceil(to / tick) * tick;
+  }
+  double share(double value) const { return (value - low) / (high - low); }
+};
+
+struct Range {
+  double low = std::numeric_limits<double>::infinity();
+  double high = -std::numeric_limits<double>::infinity();
+  void hold(double value) {
+    if (!std::isfinite(value)) return;
+    low = std::min(low, value);
+    high = std::max(high, value);
+  }
+};
+
+std::string coordinate(double value) {
+  std::ostringstream out;
+  out << std::fixed << std::setprecision(1) << value;
+  return out.str();
+}
+
+void draw_axes(std::ostringstream& svg, const Scale& x, const Scale& y) {
+  const double width = kWidth - kLeft - kRight;
+  const double height = kHeight - kTop - kBottom;
+  for (double value = y.low; value <= y.high + y.tick / 2; value += y.tick) {
+    const std::string at = coordinate(kTop + height * (1 - y.share(value)));
+    svg << "<line class=\"grid\" x1=\"" << kLeft << "\" x2=\"" << kWidth - kRight << "\" y1=\"" << at << "\" y2=\"" << at
+        << "\"/><text x=\"" << kLeft - 6 << "\" y=\"" << at << "\" text-anchor=\"end\" dy=\"0.35em\">"
+        << short_number(std::abs(value) < y.tick / 1e6 ? 0 : value) << "</text>";
+  }
+  for (double value = x.low; value <= x.high + x.tick / 2; value += x.tick) {
+    svg << "<text x=\"" << coordinate(kLeft + width * x.share(value)) << "\" y=\"" << kHeight - kBottom + 16
+        << "\" text-anchor=\"middle\">" << short_number(value) << "</text>";
+  }
+}
+
+void draw_curve(std::ostringstream& svg, const Curve& curve, const Scale& x, const Scale& y, const char* colour) {
+  const double width = kWidth - kLeft - kRight;
+  const double height = kHeight - kTop - kBottom;
+  bool open = false;
+  svg << "<path fill=\"none\" stroke=\"" << colour << "\" stroke-width=\"1.8\" stroke-linejoin=\"round\" d=\"";
+  for (const auto& [step, value] : curve.points) {
+    if (!std::isfinite(value)) {
+      open = false;
+      continue;
+    }
+    svg << (open ? "L" : "M") << coordinate(kLeft + width * x.share(step)) << ' '
+        << coordinate(kTop + height * (1 - y.share(value)));
+    open = true;
+  }
+  svg << "\"/>";
+}
+
+}  // namespace
+
+std::string render_svg(const Plot& plot) {
+  Range across, up;
+  for (const Curve& curve : plot.curves) {
+    for (const auto& [step, value] : curve.points) across.hold(step), up.hold(value);
+  }
+  Scale x(across.low, across.high, 6);
+  x.low = std::isfinite(across.low) ? across.low : 0;  // steps start where they start
+  x.high = std::isfinite(across.high) ? std::max(across.high, x.low + 1) : 1;
+  const Scale ticks(x.low, x.high, 6);
+  const Scale y(up.low, up.high, 4);
+  std::ostringstream svg;
+  svg << "<svg viewBox=\"0 0 " << kWidth << ' ' << kHeight << "\" role=\"img\" aria-label=\"" << escape_html(plot.title)
+      << "\"><text class=\"title\" x=\"" << kLeft << "\" y=\"18\">" << escape_html(plot.title)
+      << (plot.unit.empty() ? "" : " (" + escape_html(plot.unit) + ")") << "</text>";
+  draw_axes(svg, ticks, y);
+  double legend = kWidth - kRight;
+  for (std::size_t c = 0; c < plot.curves.size(); ++c) {
+    draw_curve(svg, plot.curves[c], ticks, y, kColours[c % kColours.size()]);
+  }
+  for (std::size_t c = plot.curves.size(); plot.curves.size() > 1 && c-- > 0;) {
+    svg << "<text x=\"" << legend << "\" y=\"18\" text-anchor=\"end\" style=\"fill:" << kColours[c % kColours.size()]
+        << "\">" << escape_html(plot.curves[c].name) << "</text>";
+    legend -= 14 + 6.3 * static_cast<double>(plot.curves[c].name.size());
+  }
+  svg << "</svg>";
+  return svg.str();
+}
+
+}  // namespace prefer

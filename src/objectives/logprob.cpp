@@ -1,0 +1,19 @@
+// Hidden states, rows that predict, head, log-probabilities; and their sums.
+#include "prefer/objectives/logprob.hpp"
+
+#include "prefer/ops/linear_logprob.hpp"
+
+namespace prefer {
+
+Tensor token_logp(const Model& model, const Batch& batch) {
+  const Tensor rows = model.hidden(batch).index_select(0, batch.row);  // [M, D]
+  return linear_logprob(rows, model.head(), batch.label).logp;         // [M]
+}
+
+Tensor by_sequence(const Tensor& values, const Batch& batch) {
+  const Tensor wide = values.to(at::kDouble);
+  const Tensor weighted = batch.weight.defined() ? wide * batch.weight.to(at::kDouble) : wide;
+  return at::zeros({batch.sequences()}, wide.options().requires_grad(false)).index_add(0, batch.sequence, weighted);  // [S]
+}
+
+}  // namespace prefer

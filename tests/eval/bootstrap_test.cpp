@@ -1,0 +1,48 @@
+// The bootstrap interval of a mean against the normal approximation and its own definition.
+#include "prefer/eval/bootstrap.hpp"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "prefer/core/error.hpp"
+#include "prefer/core/random.hpp"
+
+namespace prefer {
+namespace {
+
+TEST(Bootstrap, IsTheNormalIntervalForManyValues) {
+  std::vector<double> values;  // uniform on (0, 1): variance 1/12
+  for (uint64_t i = 0; i < 400; ++i) values.push_back(uniform({.seed = 9, .record = i}));
+  const Interval interval = bootstrap_mean(values, 1, 0.95, 4000);
+  const double half = 1.96 * std::sqrt(1.0 / 12 / 400);
+  EXPECT_NEAR(interval.high - interval.low, 2 * half, 0.15 * 2 * half);
+  EXPECT_LT(interval.low, interval.mean);
+  EXPECT_GT(interval.high, interval.mean);
+}
+
+TEST(Bootstrap, ConstantValuesHaveNoSpread) {
+  const Interval interval = bootstrap_mean({2.5, 2.5, 2.5}, 1);
+  EXPECT_DOUBLE_EQ(interval.low, 2.5);
+  EXPECT_DOUBLE_EQ(interval.high, 2.5);
+}
+
+TEST(Bootstrap, CoversTheTrueMeanAboutAsOftenAsItSays) {
+  int covered = 0;
+  for (uint64_t trial = 0; trial < 300; ++trial) {
+    std::vector<double> values;
+    for (uint64_t i = 0; i < 40; ++i) values.push_back(uniform({.seed = 77, .step = trial, .record = i}));
+    const Interval interval = bootstrap_mean(values, trial, 0.9, 400);
+    covered += interval.low <= 0.5 && 0.5 <= interval.high;
+  }
+  EXPECT_NEAR(covered / 300.0, 0.9, 0.06);  // three standard errors of the coverage
+}
+
+TEST(Bootstrap, SameSeedSameInterval) {
+  const std::vector<double> values = {1, 5, 2, 8, 3};
+  EXPECT_EQ(bootstrap_mean(values, 4).low, bootstrap_mean(values, 4).low);
+  EXPECT_THROW(bootstrap_mean({}, 1), Error);
+}
+
+}  // namespace
+}  // namespace prefer
