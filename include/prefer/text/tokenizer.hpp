@@ -2,6 +2,7 @@
 // .model file.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -17,6 +18,19 @@ namespace prefer {
 enum class Specials {
   recognise,  ///< it becomes the special token's id: for text written by the program (chat templates)
   plain,      ///< it is text like any other: for text written by users, which then never yields a special id
+};
+
+/// A part of a text that ends before byte `end`. Only a `literal` one may spell special tokens.
+struct TextPart {
+  std::size_t end = 0;
+  bool literal = false;
+};
+
+/// A token and the parts of the text whose bytes it covers, [first, last].
+struct PartToken {
+  std::int32_t id = 0;
+  std::uint32_t first = 0;
+  std::uint32_t last = 0;
 };
 
 struct TokenizerParts;  // what the readers hand over (src/text/tokenizer_parts.hpp)
@@ -37,6 +51,12 @@ class Tokenizer {
   /// The ids of `text`. Never adds BOS or EOS. Throws Error when a pattern of the tokenizer needs too many
   /// steps.
   std::vector<std::int32_t> encode(std::string_view text, Specials specials) const;
+
+  /// The ids of `text` encoded as one, where a special token counts only when it lies wholly in literal parts. So
+  /// they are encode(text, Specials::recognise) unless another part spells a special token. `continues`: a text
+  /// stands before this one, so nothing that marks the beginning is put in front. The parts follow each other from
+  /// byte 0 on and cover the text.
+  std::vector<PartToken> encode(std::string_view text, std::span<const TextPart> parts, bool continues = false) const;
 
   /// The text of `ids`, always UTF-8. Throws Error on an id outside [0, vocab_size()).
   std::string decode(std::span<const std::int32_t> ids, bool skip_special = false) const;

@@ -1,0 +1,170 @@
+// The tokenizer: its parts put to work, and the choice of a reader.
+#include "prefer/text/tokenizer.hpp"
+
+#include "prefer/core/error.hpp"
+#include "prefer/text/utf8.hpp"
+#include "tokenizer_parts.hpp"
+
+#include <utility>
+
+namespace prefer {
+namespace {
+
+constexpr std::size_t kMaxText = std::size_t{1} << 30;  // positions inside a text are 32 bits wide
+constexpr std::uint64_t kMaxFile = 64 << 20;
+
+void encode_stretch(const TokenizerParts& parts, std::string_view text, bool begins_input,
+                    std::vector<std::int32_t>& ids) {
+  text::pre_tokenized(parts.pre_tokenizers, text, begins_input).for_each([&](std::string_view piece) {
+    parts.model->encode(piece, ids);
+  });
+}
+
+}  // namespace
+
+void TokenizerParts::add(const text::AddedToken& token, const std::string& place) {
+  const auto known = vocabulary.find(token.content);
+  if (!known) {
+    vocabulary.add(token.content, token.id, place);
+  } else if (*known != token.id) {
+    fail(place, ": token ", quote(token.content), " has two ids, ", *known, " and ", token.id);
+  }
+  if (token.special) vocabulary.mark_special(token.id);
+  if (token.normalized) {
+    normalized.add(token, normalised(token.content, true));
+  } else {
+    raw.add(token, token.content);
+  }
+}
+
+std::string TokenizerParts::normalised(std::string_view text, bool begins_input) const {
+  std::string out(text);
+  for (const text::Rewrite& step : normalizers) out = text::rewritten(step, out, begins_input);
+  return out;
+}
+
+Tokenizer::Tokenizer(std::unique_ptr<const TokenizerParts> parts) : parts_(std::move(parts)) {}
+Tokenizer::~Tokenizer() = default;
+
+std::vector<std::int32_t> Tokenizer::encode(std::string_view text, Specials specials) const {
+  if (text.size() > kMaxText)
+    fail("a text of ", text.size(), " bytes to encode; at most ", kMaxText, " are allowed");
+  std::string valid;
+  if (!utf8::is_valid(text)) text = valid = utf8::mended(text);
+  std::vector<std::int32_t> ids;
+  bool begins_input = true;
+  for (const text::Segment& segment : parts_->raw.split(text, specials)) {
+    if (segment.id >= 0) {
+      ids.push_back(segment.id);
+    } else {
+      const std::string normal = parts_->normalised(segment.text, begins_input);
+      bool first = begins_input;
+      for (const text::Segment& part : parts_->normalized.split(normal, specials)) {
+        if (part.id >= 0) ids.push_back(part.id);
+        if (part.id < 0) encode_stretch(*parts_, part.text, first, ids);
+        first = false;
+      }
+    }
+    begins_input = false;
+  }
+  return ids;
+}
+
+std::string Tokenizer::decode(std::span<const std::int32_t> ids, bool skip_special) const {
+  text::Decoding decoding(parts_->decoders);
+  std::string out;
+  for (const std::int32_t id : ids)
+    if (const std::string& piece = token(id); !(skip_special && is_special(id))) out += decoding.feed(piece);
+  return out += decoding.flush();
+}
+
+std::int32_t Tokenizer::vocab_size() const { return parts_->vocabulary.size(); }
+std::optional<std::int32_t> Tokenizer::bos() const { return parts_->bos; }
+std::optional<std::int32_t> Tokenizer::eos() const { return parts_->eos; }
+std::optional<std::int32_t> Tokenizer::pad() const { return parts_->pad; }
+std::optional<std::int32_t> Tokenizer::unk() const { return parts_->unk; }
+bool Tokenizer::adds_bos() const { return parts_->adds_bos; }
+const std::string& Tokenizer::chat_template() const { return parts_->chat_template; }
+std::map<std::string, std::string> Tokenizer::files() const { return parts_->files; }
+
+bool Tokenizer::is_special(std::int32_t id) const {
+  return parts_->vocabulary.contains(id) && parts_->vocabulary.is_special(id);
+}
+
+const std::string& Tokenizer::token(std::int32_t id) const {
+  if (!parts_->vocabulary.contains(id))
+    fail("token id ", id, " of a vocabulary with ids from 0 to ", vocab_size() - 1);
+  return parts_->vocabulary.token(id);
+}
+
+std::optional<std::int32_t> Tokenizer::id(std::string_view token) const {
+  return parts_->vocabulary.find(token);
+}
+
+struct StreamDecoder::State {
+  std::shared_ptr<const Tokenizer> tokenizer;
+  bool skip_special;
+  text::Decoding decoding;
+};
+
+StreamDecoder::StreamDecoder(std::shared_ptr<const Tokenizer> tokenizer, bool skip_special) {
+  text::Decoding decoding(tokenizer->parts_->decoders);
+  state_ = std::make_unique<State>(State{std::move(tokenizer), skip_special, std::move(decoding)});
+}
+StreamDecoder::~StreamDecoder() = default;
+StreamDecoder::StreamDecoder(StreamDecoder&&) noexcept = default;
+StreamDecoder& StreamDecoder::operator=(StreamDecoder&&) noexcept = default;
+
+std::string StreamDecoder::feed(std::int32_t id) {
+  const std::string& token = state_->tokenizer->token(id);
+  if (state_->skip_special && state_->tokenizer->is_special(id)) return "";
+  return state_->decoding.feed(token);
+}
+
+std::string StreamDecoder::flush() { return state_->decoding.flush(); }
+
+std::shared_ptr<const Tokenizer> parse_tokenizer(std::string_view tokenizer_json, const std::string& name) {
+  auto parts = text::read_tokenizer_json(tokenizer_json, name);
+  parts->files["tokenizer.json"] = tokenizer_json;
+  return std::make_shared<Tokenizer>(std::move(parts));
+}
+
+namespace {
+
+text::PartsPtr read_bytes(std::string bytes, const std::string& path) {
+  const auto start = bytes.find_first_not_of(" \t\r\n");
+  const bool json = start != std::string::npos && bytes[start] == '{';
+  auto parts = json ? text::read_tokenizer_json(bytes, path) : text::read_sentencepiece(bytes, path);
+  parts->files[json ? "tokenizer.json" : "tokenizer.model"] = std::move(bytes);
+  return parts;
+}
+
+bool is_gguf(Fs& fs, const std::string& path) {
+  const File file = File::open(fs, path);
+  char magic[4] = {};
+  if (file.size() < sizeof magic) return false;
+  file.read(std::as_writable_bytes(std::span(magic)), 0);
+  return std::string_view(magic, sizeof magic) == "GGUF";
+}
+
+std::string tokenizer_file(Fs& fs, const std::string& folder) {
+  for (const char* name : {"tokenizer.json", "tokenizer.model"})
+    if (const std::string path = join_path(folder, name); fs.exists(path)) return path;
+  fail(folder, ": neither tokenizer.json nor tokenizer.model is in this folder");
+}
+
+}  // namespace
+
+std::shared_ptr<const Tokenizer> load_tokenizer(const std::string& path) {
+  PosixFs fs;
+  const auto status = fs.status(path);
+  if (!status)
+    fail(path, ": no such file or folder; a tokenizer is a folder, a .gguf, a tokenizer.json or a .model");
+  const std::string file = status->kind == FileKind::directory ? tokenizer_file(fs, path) : path;
+  if (is_gguf(fs, file)) return std::make_shared<Tokenizer>(text::read_tokenizer_gguf(file));
+  auto parts = read_bytes(read_file(fs, file, kMaxFile), file);
+  text::read_config_beside(fs, parent_directory(file), *parts);
+  return std::make_shared<Tokenizer>(std::move(parts));
+}
+
+}  // namespace prefer

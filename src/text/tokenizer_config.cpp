@@ -1,0 +1,100 @@
+// The files beside a tokenizer: which tokens begin, end and pad a text, and the chat template.
+#include "prefer/core/error.hpp"
+#include "tokenizer_parts.hpp"
+
+#include <charconv>
+#include <string_view>
+
+namespace prefer::text {
+namespace {
+
+constexpr std::uint64_t kMaxConfig = 16 << 20;  // added_tokens_decoder may be long
+constexpr std::uint64_t kMaxTemplate = 1 << 20;
+
+// Reads a file that may be missing, and keeps its bytes for the folder that a model is saved to.
+std::optional<std::string> read_optional(Fs& fs, const std::string& folder, const std::string& name,
+                                         std::uint64_t cap, TokenizerParts& parts) {
+  const std::string path = join_path(folder, name);
+  if (!fs.exists(path)) return std::nullopt;
+  return parts.files[name] = read_file(fs, path, cap);
+}
+
+AddedToken read_token(const Json& json) {
+  AddedToken token;
+  token.content = json.at("content").as_string();
+  token.single_word = flag_or(json, "single_word", false);
+  token.lstrip = flag_or(json, "lstrip", false);
+  token.rstrip = flag_or(json, "rstrip", false);
+  token.special = flag_or(json, "special", false);
+  token.normalized = flag_or(json, "normalized", !token.special);
+  return token;
+}
+
+// added_tokens_decoder: {"32000": {"content": ...}}; what the tokenizer's own file lacks is added.
+void read_added_decoder(const Json& json, TokenizerParts& parts) {
+  if (json.is_null()) return;
+  for (const auto& [key, entry] : json.as_object()) {
+    AddedToken token = read_token(entry);
+    const auto [end, error] = std::from_chars(key.data(), key.data() + key.size(), token.id);
+    if (error != std::errc() || end != key.data() + key.size() || token.id < 0)
+      entry.fail_here("added_tokens_decoder wants ids as keys, not ", quote(key));
+    parts.add(token, entry.place());
+  }
+}
+
+// A token as a string or as {"content": ...}.
+void read_named_token(const Json& json, const char* key, TokenizerParts& parts,
+                      std::optional<std::int32_t>& id) {
+  const Json& value = member(json, key);
+  if (value.is_null()) return;
+  AddedToken token;
+  if (value.is_string()) {
+    token.content = value.as_string();
+  } else {
+    token = read_token(value);
+  }
+  id = parts.vocabulary.find(token.content);
+  if (!id) value.fail_here(key, " is ", quote(token.content), ", which is not in the vocabulary");
+  token.id = *id;
+  token.special = true;
+  token.normalized = false;
+  parts.add(token, value.place());
+}
+
+void read_named_tokens(const Json& json, TokenizerParts& parts) {
+  read_named_token(json, "bos_token", parts, parts.bos);
+  read_named_token(json, "eos_token", parts, parts.eos);
+  read_named_token(json, "pad_token", parts, parts.pad);
+  read_named_token(json, "unk_token", parts, parts.unk);
+}
+
+// A string, or a list of {"name", "template"} of which "default" counts.
+std::string read_template(const Json& json) {
+  if (json.is_null()) return "";
+  if (json.is_string()) return json.as_string();
+  for (const Json& entry : json.as_array())
+    if (entry.at("name").as_string() == "default") return entry.at("template").as_string();
+  json.fail_here("none of the chat templates is named \"default\"");
+}
+
+}  // namespace
+
+void read_config_beside(Fs& fs, const std::string& folder, TokenizerParts& parts) {
+  const std::string config_name = "tokenizer_config.json", map_name = "special_tokens_map.json";
+  const auto config_text = read_optional(fs, folder, config_name, kMaxConfig, parts);
+  const auto map_text = read_optional(fs, folder, map_name, kMaxConfig, parts);
+  if (map_text) read_named_tokens(parse_json(*map_text, join_path(folder, map_name)), parts);
+  if (config_text) {
+    const Json config = parse_json(*config_text, join_path(folder, config_name), JsonLimits::model_file());
+    read_added_decoder(member(config, "added_tokens_decoder"), parts);
+    read_named_tokens(config, parts);
+    parts.adds_bos = flag_or(config, "add_bos_token", parts.adds_bos);
+    parts.chat_template = read_template(member(config, "chat_template"));
+  }
+  if (auto source = read_optional(fs, folder, "chat_template.jinja", kMaxTemplate, parts))
+    parts.chat_template = std::move(*source);
+  parts.adds_bos = parts.adds_bos && parts.bos;
+  parts.vocabulary.check_dense(folder);
+}
+
+}  // namespace prefer::text

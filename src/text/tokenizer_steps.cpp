@@ -1,0 +1,149 @@
+// Rewriting and cutting text before the model.
+#include "tokenizer_steps.hpp"
+
+#include "prefer/text/utf8.hpp"
+#include "tokenizer_unicode.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace prefer::text {
+namespace {
+
+struct Letters {
+  std::array<std::string, 256> of_byte;
+  std::array<int, 0x144> of_code;
+
+  Letters() {
+    of_code.fill(-1);
+    char32_t next = 0x100;
+    for (int byte = 0; byte < 256; ++byte) {
+      const bool printable = (byte >= 33 && byte <= 126) || (byte >= 161 && byte <= 172) || byte >= 174;
+      const char32_t code = printable ? static_cast<char32_t>(byte) : next++;
+      utf8::append(of_byte[static_cast<std::size_t>(byte)], code);
+      of_code[code] = byte;
+    }
+  }
+};
+
+const Letters& letters() {
+  static const Letters value;
+  return value;
+}
+
+struct Rewriter {
+  std::string_view text;
+  bool begins_input;
+
+  std::string operator()(const Prefix& step) const {
+    const bool wanted = step.when == Prefix::When::always || begins_input;
+    const bool there = step.unless_there && text.starts_with(step.text);
+    return wanted && !there && !text.empty() ? step.text + std::string(text) : std::string(text);
+  }
+  std::string operator()(const Substitute& step) const {
+    std::string out;
+    std::size_t at = 0;
+    for (const Range& match : step.pattern.find_all(text)) {
+      out += text.substr(at, match.begin - at);
+      out += step.content;
+      at = match.end;
+    }
+    return out += text.substr(at);
+  }
+  std::string operator()(const Nfc&) const { return unicode::nfc(text); }
+  std::string operator()(const Lowercase&) const { return unicode::lower(text); }
+  std::string operator()(const StripSpace& step) const {
+    std::size_t begin = text.size(), end = 0, at = 0;
+    utf8::for_each(text, [&](char32_t code, std::string_view bytes) {
+      if (!unicode::is_space(code)) {
+        begin = std::min(begin, at);
+        end = at + bytes.size();
+      }
+      at += bytes.size();
+    });
+    if (!step.left) begin = 0;
+    if (!step.right) end = text.size();
+    return begin < end ? std::string(text.substr(begin, end - begin)) : std::string();
+  }
+  std::string operator()(const ByteLetters&) const {
+    std::string out;
+    out.reserve(text.size() + text.size() / 4);
+    for (const char byte : text) out += byte_letters()[static_cast<unsigned char>(byte)];
+    return out;
+  }
+};
+
+// All of [0, size), matches and what lies between them, in order.
+std::vector<std::pair<Range, bool>> covered(const Cut& step, std::string_view piece) {
+  std::vector<std::pair<Range, bool>> parts;
+  std::size_t at = 0;
+  for (const Range& match : step.pattern.find_all(piece)) {
+    if (at < match.begin) parts.push_back({{at, match.begin}, step.invert});
+    parts.push_back({match, !step.invert});
+    at = match.end;
+  }
+  if (at < piece.size()) parts.push_back({{at, piece.size()}, step.invert});
+  return parts;
+}
+
+// Whether the part joins the one before it, as Hugging Face tokenizers' SplitDelimiterBehavior has it: of
+// matches in a row only the one beside other text is merged with it.
+bool joins(const Cut& step, const std::vector<std::pair<Range, bool>>& parts, std::size_t i) {
+  const bool match = parts[i].second, before = parts[i - 1].second;
+  switch (step.behavior) {
+    case Cut::Behavior::merged_with_previous:
+      return match && !before;
+    case Cut::Behavior::merged_with_next:
+      return before && !match;
+    case Cut::Behavior::contiguous:
+      return match == before;
+    default:
+      return false;
+  }
+}
+
+void cut(const Cut& step, std::string_view piece, Pieces& out) {
+  const auto parts = covered(step, piece);
+  Range open;
+  for (std::size_t i = 0; i < parts.size(); ++i) {
+    if (i > 0 && joins(step, parts, i)) {
+      open.end = parts[i].first.end;
+      continue;
+    }
+    if (open.begin < open.end) out.push(piece.substr(open.begin, open.end - open.begin));
+    const bool drop = step.behavior == Cut::Behavior::removed && parts[i].second;
+    open = drop ? Range{} : parts[i].first;
+  }
+  if (open.begin < open.end) out.push(piece.substr(open.begin, open.end - open.begin));
+}
+
+}  // namespace
+
+std::string rewritten(const Rewrite& step, std::string_view text, bool begins_input) {
+  return std::visit(Rewriter{text, begins_input}, step);
+}
+
+Pieces pre_tokenized(const std::vector<PreStep>& steps, std::string_view text, bool begins_input) {
+  Pieces now;
+  if (!text.empty()) now.push(text);
+  for (const PreStep& step : steps) {
+    Pieces next;
+    bool first = begins_input;
+    now.for_each([&](std::string_view piece) {
+      if (const auto* cutting = std::get_if<Cut>(&step)) {
+        cut(*cutting, piece, next);
+      } else if (const std::string out = rewritten(std::get<Rewrite>(step), piece, first); !out.empty()) {
+        next.push(out);
+      }
+      first = false;
+    });
+    now = std::move(next);
+  }
+  return now;
+}
+
+const std::array<std::string, 256>& byte_letters() { return letters().of_byte; }
+
+int byte_of_letter(char32_t code) { return code < letters().of_code.size() ? letters().of_code[code] : -1; }
+
+}  // namespace prefer::text
