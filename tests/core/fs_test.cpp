@@ -1,7 +1,10 @@
 // The file system door: what each call promises, on the real disk.
 #include "prefer/core/fs.hpp"
 
+#include "prefer/core/random.hpp"
 #include "support/error.hpp"
+#include "support/faulty_fs.hpp"
+#include "support/memory_fs.hpp"
 #include "support/temp_dir.hpp"
 
 #include <gtest/gtest.h>
@@ -116,6 +119,99 @@ TEST(Fs, AtomicWriteReplaces) {
   write_file_atomically(fs, dir / "a", "two");
   EXPECT_EQ(read_file(fs, dir / "a", 100), "two");
   EXPECT_EQ(fs.list(dir.string()), std::vector<std::string>{"a"});
+}
+
+using testing::FaultyFs;
+using testing::Killed;
+using testing::MemoryFs;
+
+constexpr auto kOld = "the old text";
+const std::string kNew(3000, 'n');
+
+/// Runs an atomic write on a disk that holds the old text, with the fault at the given call; returns the
+/// error.
+std::string faulty_write(MemoryFs& disk, std::size_t call, FaultyFs::Fault fault, int error_number = ENOSPC) {
+  disk.put("a", kOld);
+  FaultyFs fs(disk);
+  fs.inject(call, fault, error_number);
+  try {
+    return error_of([&] { write_file_atomically(fs, "a", kNew); });
+  } catch (const Killed&) {
+    return "killed";
+  }
+}
+
+std::size_t calls_of_a_write() {
+  MemoryFs disk;
+  disk.put("a", kOld);
+  FaultyFs fs(disk);
+  write_file_atomically(fs, "a", kNew);
+  return fs.calls();
+}
+
+TEST(Fs, AtomicWriteSurvivesAFailureOfEachCall) {
+  const std::size_t calls = calls_of_a_write();
+  EXPECT_EQ(calls, 7u);  // remove what was left, create, write, sync, close, rename, sync the directory
+  for (std::size_t call = 0; call < calls; ++call) {
+    MemoryFs disk;
+    const std::string error = faulty_write(disk, call, FaultyFs::Fault::fail);
+    EXPECT_NE(error.find("No space left on device"), std::string::npos) << call;
+    EXPECT_EQ(read_file(disk, "a", 10000), call == calls - 1 ? kNew : kOld) << call;
+    EXPECT_EQ(disk.list("/"), std::vector<std::string>{"a"}) << call;
+    EXPECT_EQ(disk.open_files(), 0u) << call;
+  }
+}
+
+TEST(Fs, ShortWritesAreCompleted) {
+  MemoryFs disk;
+  EXPECT_EQ(faulty_write(disk, 2, FaultyFs::Fault::short_write), "");
+  EXPECT_EQ(read_file(disk, "a", 10000), kNew);
+}
+
+TEST(Fs, AtomicWriteSurvivesAKillAndAPowerLossAtEachCall) {
+  for (const auto fault : {FaultyFs::Fault::kill_before, FaultyFs::Fault::kill_after})
+    for (std::size_t call = 0; call < calls_of_a_write(); ++call) {
+      MemoryFs disk;
+      EXPECT_EQ(faulty_write(disk, call, fault), "killed");
+      const std::string seen = read_file(disk, "a", 10000);
+      EXPECT_TRUE(seen == kOld || seen == kNew) << call;
+      for (std::uint64_t seed = 0; seed < 50; ++seed) {
+        std::uint64_t draws = 0;
+        MemoryFs after = disk.after_power_loss([&] {
+          return uniform({.seed = seed, .step = call, .position = draws++}) < static_cast<double>(seed) / 49;
+        });
+        const std::string found = read_file(after, "a", 10000);
+        EXPECT_TRUE(found == kOld || found == kNew) << call << " " << seed;
+        write_file_atomically(after, "a", "next");
+        EXPECT_EQ(read_file(after, "a", 10000), "next");
+      }
+    }
+}
+
+TEST(Fs, WhatIsSyncedSurvivesAPowerLoss) {
+  MemoryFs disk;
+  disk.put("a", kOld);
+  write_file_atomically(disk, "a", kNew);
+  MemoryFs after = disk.after_power_loss([] { return false; });
+  EXPECT_EQ(read_file(after, "a", 10000), kNew);
+}
+
+// The model has teeth: without the syncs the text is lost or torn.
+TEST(MemoryFs, ForgetsWhatWasNotSynced) {
+  MemoryFs disk;
+  File file = File::create(disk, "b");
+  file.write(kNew);
+  file.close();
+  EXPECT_FALSE(disk.after_power_loss([] { return false; }).exists("b"));
+  disk.sync_directory("/");
+  MemoryFs after = disk.after_power_loss([] { return false; });
+  EXPECT_EQ(read_file(after, "b", 10000), "");
+  int draws = 0;
+  MemoryFs torn = disk.after_power_loss([&] { return draws++ % 2 == 0; });
+  const std::string text = read_file(torn, "b", 10000);
+  EXPECT_EQ(text.size(), kNew.size());
+  EXPECT_NE(text, kNew);
+  EXPECT_NE(text, std::string(kNew.size(), '\0'));
 }
 
 TEST(Fs, Paths) {
