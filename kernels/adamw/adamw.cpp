@@ -46,7 +46,7 @@ void forward(const Step<T>& a) {
   const Factors f = factors(a);
   const auto update = choose(a.isa, portable::update_range, avx2::update_range, avx512::update_range);
   const std::int64_t stretches = (a.size + kStretch - 1) / kStretch;
-#pragma omp parallel for schedule(static)
+#pragma omp parallel for schedule(static) if (stretches > 1)
   for (std::int64_t k = 0; k < stretches; ++k) {
     update(a, f, k * kStretch, std::min(a.size, (k + 1) * kStretch));
   }

@@ -82,7 +82,7 @@ void forward(const Forward<T>& a) {
   const auto squares_of =
       choose(a.isa, portable::sum_squares<T>, avx2::sum_squares<T>, avx512::sum_squares<T>);
   const auto scale = choose(a.isa, portable::scale_row<T>, avx2::scale_row<T>, avx512::scale_row<T>);
-#pragma omp parallel for schedule(static)
+#pragma omp parallel for schedule(static) if (a.rows > 1)
   for (std::int64_t row = 0; row < a.rows; ++row) {
     const T* x = a.x + row * a.x_stride;
     T* sum = a.residual ? a.sum + row * a.width : nullptr;
@@ -102,7 +102,7 @@ void backward(const Backward<T>& a) {
       choose(a.isa, portable::gradient_row<T>, avx2::gradient_row<T>, avx512::gradient_row<T>);
   const std::int64_t blocks = row_blocks(a.rows);
   std::vector<float> parts(a.dweight ? static_cast<std::size_t>(blocks * a.width) : 0);
-#pragma omp parallel for schedule(static)
+#pragma omp parallel for schedule(static) if (blocks > 1)
   for (std::int64_t block = 0; block < blocks; ++block) {
     float* part = a.dweight ? parts.data() + block * a.width : nullptr;
     const std::int64_t end = std::min(a.rows, (block + 1) * kRowBlock);

@@ -88,7 +88,7 @@ void forward(const Forward<T>& a) {
   require_within(a.position, a.rows, a.positions, "position");
   const auto rotate = choose(a.isa, portable::rotate_head<T>, avx2::rotate_head<T>, avx512::rotate_head<T>);
   const std::int64_t half = a.dim / 2;
-#pragma omp parallel for schedule(static)
+#pragma omp parallel for schedule(static) if (a.rows > 1)
   for (std::int64_t row = 0; row < a.rows; ++row) {
     const float* cos = a.cos + a.position[row] * half;
     const float* sin = a.sin + a.position[row] * half;

@@ -227,7 +227,7 @@ void forward(const Forward<T>& a) {
     std::copy(best.begin(), best.end(), a.token);
   } else {
     const Vectors<T> vectors(a.isa);
-#pragma omp parallel for schedule(static)
+#pragma omp parallel for schedule(static) if (a.rows > 1)
     for (std::int64_t row = 0; row < a.rows; ++row) a.token[row] = draw_row(a, row, vectors);
   }
   score(a, nullptr);

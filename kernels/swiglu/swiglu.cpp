@@ -69,7 +69,7 @@ void forward(const Forward<T>& a) {
   check(a);
   const auto activate =
       choose(a.isa, portable::activate_row<T>, avx2::activate_row<T>, avx512::activate_row<T>);
-#pragma omp parallel for schedule(static)
+#pragma omp parallel for schedule(static) if (a.rows > 1)
   for (std::int64_t row = 0; row < a.rows; ++row) {
     activate(a.gate + row * a.gate_stride, a.up + row * a.up_stride, a.h + row * a.width, a.width);
   }
@@ -80,7 +80,7 @@ void backward(const Backward<T>& a) {
   check(a);
   const auto gradient =
       choose(a.isa, portable::gradient_row<T>, avx2::gradient_row<T>, avx512::gradient_row<T>);
-#pragma omp parallel for schedule(static)
+#pragma omp parallel for schedule(static) if (a.rows > 1)
   for (std::int64_t row = 0; row < a.rows; ++row) {
     const std::int64_t at_gate = row * a.gate_stride, at_up = row * a.up_stride;
     gradient({a.gate + at_gate, a.up + at_up, a.dh + row * a.width, a.dgate + at_gate, a.dup + at_up},

@@ -99,7 +99,7 @@ void forward(const Forward<T>& a) {
   check(a);
   require_within(a.label, a.rows, a.vocab, "label");
   const auto sums_of = choose(a.isa, portable::row_sums<T>, avx2::row_sums<T>, avx512::row_sums<T>);
-#pragma omp parallel for schedule(static)
+#pragma omp parallel for schedule(static) if (a.rows > 1)
   for (std::int64_t row = 0; row < a.rows; ++row) {
     const T* x = a.logits + row * a.stride;
     const RowSums sums = sums_of(x, a.vocab, a.inv_temperature, a.entropy != nullptr);
@@ -119,7 +119,7 @@ void backward(const Backward<T>& a) {
   require_within(a.label, a.rows, a.vocab, "label");
   const auto gradient_of =
       choose(a.isa, portable::row_gradient<T>, avx2::row_gradient<T>, avx512::row_gradient<T>);
-#pragma omp parallel for schedule(static)
+#pragma omp parallel for schedule(static) if (a.rows > 1)
   for (std::int64_t row = 0; row < a.rows; ++row) {
     const T* x = a.logits + row * a.stride;
     T* dx = a.grad + row * a.grad_stride;

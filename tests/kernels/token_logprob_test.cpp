@@ -2,6 +2,7 @@
 // edges.
 #include "kernels/token_logprob/token_logprob.hpp"
 
+#include "golden/kernels.hpp"
 #include "kernels/token_logprob/body.hpp"
 #include "support/kernels.hpp"
 #include "support/tolerance.hpp"
@@ -264,6 +265,24 @@ TEST(TokenLogprobReference, GradientIsTheFiniteDifference) {
       EXPECT_NEAR(data.grad[static_cast<std::size_t>(row * 9 + j)], (above - below) / (2 * step), 1e-8);
     }
   }
+}
+
+TEST(TokenLogprobReference, IsTorchsLogSoftmaxEntropyAndGradient) {
+  Data<double> data({2, 9, 9});
+  std::copy(std::begin(golden::kLogits), std::end(golden::kLogits), data.logits.begin());
+  data.label = {3, 0};
+  data.grad_logp = {2, -1};
+  data.grad_entropy = {0.5, -3};
+  auto forward = data.forward();
+  auto backward = data.backward();
+  forward.inv_temperature = backward.inv_temperature = 1 / 0.7;
+  reference::forward(forward);
+  reference::backward(backward);
+  for (std::size_t row = 0; row < 2; ++row) {
+    EXPECT_NEAR(data.logp[row], golden::kLogp[row], 1e-13);
+    EXPECT_NEAR(data.entropy[row], golden::kEntropy[row], 1e-13);
+  }
+  for (std::size_t i = 0; i < 18; ++i) EXPECT_NEAR(data.grad[i], golden::kLogitsGrad[i], 1e-13);
 }
 
 TEST(TokenLogprobReference, GradientRowsSumToZero) {

@@ -1,0 +1,135 @@
+// adamw: CPU and element twins against the reference over one list of sizes, torch's numbers, a closed form.
+#include "kernels/adamw/adamw.hpp"
+
+#include "golden/kernels.hpp"
+#include "kernels/adamw/body.hpp"
+#include "support/kernels.hpp"
+#include "support/tolerance.hpp"
+
+#include <gtest/gtest.h>
+
+namespace prefer::kernels::adamw {
+namespace {
+
+using namespace prefer::testing;
+
+constexpr std::int64_t kSizes[] = {0, 1, 31, 33, 63, 64, 65, 1023, 16383, 16385, 32003, 49152};
+
+template <class T>
+struct Data {
+  explicit Data(std::int64_t size) {
+    param = normals<T>(size, 1);
+    grad = normals<T>(size, 2, 0.1);
+    m = normals<T>(size, 3, 0.1);
+    v = normals<T>(size, 4, 0.1);
+    for (T& x : v) x *= x;
+    copy.resize(param.size());
+  }
+  Step<T> args(std::int64_t step = 3, Isa isa = best_isa()) {
+    Step<T> a;
+    a.param = param.data(), a.grad = grad.data(), a.m = m.data(), a.v = v.data(), a.copy = copy.data();
+    a.size = static_cast<std::int64_t>(param.size());
+    a.learning_rate = 0.01, a.weight_decay = 0.1, a.grad_scale = 0.5, a.step = step;
+    a.isa = isa;
+    return a;
+  }
+  std::vector<T> param, grad, m, v;
+  std::vector<bf16> copy;
+};
+
+void expect_near(const Data<float>& data, const Data<float>& expected) {
+  const double one = tolerance<float>(1);
+  for (std::size_t i = 0; i < data.param.size(); ++i) {
+    ASSERT_TRUE(near(data.m[i], expected.m[i], one * 0.5)) << "m " << i;
+    ASSERT_TRUE(near(data.v[i], expected.v[i], one * expected.v[i])) << "v " << i;
+    // m cancels to 5e-8 at worst, and is divided by sqrt(v).
+    const double slack = 0.01 * 0.5 * one / (std::sqrt(expected.v[i]) + 1e-8);
+    ASSERT_TRUE(near(data.param[i], expected.param[i], one * std::abs(expected.param[i]) + slack))
+        << "param " << i;
+    EXPECT_EQ(data.copy[i].bits, narrow<bf16>(data.param[i]).bits);
+  }
+}
+
+TEST(Adamw, CpuIsTheReferenceOnEveryInstructionSet) {
+  for (const Isa isa : isas()) {
+    for (const std::int64_t size : kSizes) {
+      SCOPED_TRACE(::testing::Message() << name(isa) << " " << size);
+      Data<float> data(size), expected(size);
+      reference::forward(expected.args());
+      cpu::forward(data.args(3, isa));
+      expect_near(data, expected);
+    }
+  }
+}
+
+TEST(Adamw, ElementsAreTheReference) {
+  Data<float> data(1000), expected(1000);
+  reference::forward(expected.args());
+  const auto args = data.args();
+  for (std::int64_t i = 0; i < 1000; ++i) update_element(args, factors(args), i);
+  expect_near(data, expected);
+}
+
+TEST(Adamw, BitsDependOnNeitherThreadsNorPlace) {
+  for (const Isa isa : isas()) {
+    Data<float> one(50000), two(50000);
+    with_threads(1, [&] { cpu::forward(one.args(3, isa)); });
+    with_threads(2, [&] { cpu::forward(two.args(3, isa)); });
+    EXPECT_TRUE(same_bits(one.param, two.param) && same_bits(one.m, two.m) && same_bits(one.v, two.v));
+    Data<float> part(50000);
+    auto args = part.args(3, isa);
+    args.param += 7, args.grad += 7, args.m += 7, args.v += 7, args.copy += 7;
+    args.size = 100;
+    cpu::forward(args);
+    EXPECT_TRUE(std::equal(part.param.begin() + 7, part.param.begin() + 107, one.param.begin() + 7));
+  }
+}
+
+TEST(Adamw, FirstStepMovesBySignOfTheGradient) {
+  // From m = v = 0: m / (1 - beta1) = g and sqrt(v / (1 - beta2)) = |g|, so p' = p (1 - lr wd) - lr g / (|g|
+  // + eps).
+  Data<double> data(50);
+  std::fill(data.m.begin(), data.m.end(), 0.0);
+  std::fill(data.v.begin(), data.v.end(), 0.0);
+  const std::vector<double> before = data.param;
+  reference::forward(data.args(1));
+  for (std::size_t i = 0; i < before.size(); ++i) {
+    const double g = 0.5 * data.grad[i];
+    EXPECT_NEAR(data.param[i], before[i] * (1 - 0.01 * 0.1) - 0.01 * g / (std::abs(g) + 1e-8), 1e-12);
+  }
+}
+
+template <class T, class Twin>
+void expect_torchs_steps(double allowed, Twin twin) {
+  std::vector<T> param(std::begin(golden::kAdamwStart), std::end(golden::kAdamwStart)), m(5), v(5), grad(5);
+  for (std::size_t step = 1; step <= 5; ++step) {
+    for (std::size_t i = 0; i < 5; ++i) grad[i] = static_cast<T>(golden::kAdamwGrads[(step - 1) * 5 + i]);
+    Step<T> a;
+    a.param = param.data(), a.grad = grad.data(), a.m = m.data(), a.v = v.data(), a.size = 5;
+    a.learning_rate = 0.01, a.beta1 = 0.9, a.beta2 = 0.95, a.eps = 1e-6, a.weight_decay = 0.1;
+    a.step = static_cast<std::int64_t>(step);
+    twin(a);
+    for (std::size_t i = 0; i < 5; ++i) {
+      EXPECT_NEAR(param[i], golden::kAdamwParams[(step - 1) * 5 + i], allowed)
+          << "step " << step << ", " << i;
+    }
+  }
+}
+
+TEST(Adamw, FiveStepsAreThoseOfTorch) {
+  expect_torchs_steps<double>(1e-14, [](const Step<double>& a) { reference::forward(a); });
+  for (const Isa isa : isas()) {
+    expect_torchs_steps<float>(1e-6, [isa](Step<float> a) {
+      a.isa = isa;
+      cpu::forward(a);
+    });
+  }
+}
+
+TEST(AdamwErrors, StepsCountFromOne) {
+  Data<float> data(3);
+  EXPECT_THROW(cpu::forward(data.args(0)), std::invalid_argument);
+}
+
+}  // namespace
+}  // namespace prefer::kernels::adamw

@@ -1,0 +1,243 @@
+// norm: CPU and group twins against the reference over one list of cases, gradients and properties.
+#include "kernels/norm/norm.hpp"
+
+#include "golden/kernels.hpp"
+#include "kernels/norm/body.hpp"
+#include "support/kernels.hpp"
+#include "support/tolerance.hpp"
+
+#include <gtest/gtest.h>
+
+namespace prefer::kernels::norm {
+namespace {
+
+using namespace prefer::testing;
+
+struct Case {
+  std::int64_t rows, width, stride;
+  bool residual = false, dsum = false;
+  double scale = 1;  // of x
+};
+
+const Case kCases[] = {
+    {0, 5, 5},
+    {1, 1, 1},
+    {2, 31, 31, true},
+    {3, 33, 40, true, true},
+    {5, 63, 63, false, true},
+    {63, 64, 64},
+    {64, 65, 65, true},
+    {65, 127, 130, true},
+    {129, 129, 129},
+    {2, 576, 576, true, true},
+    {3, 4096, 4100},
+    {2, 32003, 32003},
+    {2, 300, 300, false, false, 1e4},
+    {2, 300, 300, true, true, 1e-6},
+};
+
+template <class T>
+struct Data {
+  explicit Data(const Case& c) : shape(c) {
+    const std::int64_t flat = c.rows * c.width;
+    x = normals<T>(c.rows * c.stride, 1, c.scale);
+    residual = normals<T>(flat, 2, c.scale);
+    weight = normals<T>(c.width, 3);
+    dy = normals<T>(flat, 4);
+    dsum = normals<T>(flat, 5);
+    sum = y = dx = std::vector<T>(static_cast<std::size_t>(flat));
+    rstd.resize(static_cast<std::size_t>(c.rows));
+    dweight.resize(static_cast<std::size_t>(c.width));
+  }
+  Forward<T> forward(Isa isa = best_isa()) {
+    Forward<T> a;
+    a.x = x.data(), a.weight = weight.data();
+    a.rows = shape.rows, a.width = shape.width, a.x_stride = shape.stride;
+    if (shape.residual) a.residual = residual.data(), a.sum = sum.data();
+    a.y = y.data(), a.rstd = rstd.data();
+    a.isa = isa;
+    return a;
+  }
+  Backward<T> backward(Isa isa = best_isa()) {
+    Backward<T> a;
+    a.x = shape.residual ? sum.data() : x.data();
+    a.x_stride = shape.residual ? shape.width : shape.stride;
+    a.weight = weight.data(), a.rstd = rstd.data(), a.dy = dy.data();
+    if (shape.dsum) a.dsum = dsum.data();
+    a.rows = shape.rows, a.width = shape.width;
+    a.dx = dx.data(), a.dweight = dweight.data();
+    a.isa = isa;
+    return a;
+  }
+
+  Case shape;
+  std::vector<T> x, residual, weight, dy, dsum, sum, y, dx;
+  std::vector<Wide<T>> rstd, dweight;
+};
+
+template <class T>
+double largest(const std::vector<T>& values) {
+  double result = 0;
+  for (const T& v : values) result = std::max(result, std::abs(static_cast<double>(widen(v))));
+  return result;
+}
+
+template <class T>
+void expect_near(const std::vector<T>& actual, const std::vector<T>& expected, double allowed,
+                 const char* what) {
+  for (std::size_t i = 0; i < expected.size(); ++i) {
+    ASSERT_TRUE(near(widen(actual[i]), widen(expected[i]), allowed)) << what << " " << i;
+  }
+}
+
+template <class T>
+class Norm : public ::testing::Test {
+ protected:
+  template <class Twin>
+  void compare(Twin twin) {
+    for (const Case& c : kCases) {
+      SCOPED_TRACE(::testing::Message() << type_name<T>() << " [" << c.rows << ", " << c.width << "]");
+      Data<T> data(c), expected(c);
+      reference::forward(expected.forward());
+      reference::backward(expected.backward());
+      twin(data);
+      EXPECT_TRUE(same_bits(data.sum, expected.sum));
+      const double one = tolerance<T>(c.width), single = tolerance<float>(c.width);
+      expect_near(data.y, expected.y, one * largest(expected.y), "y");
+      expect_near(data.rstd, expected.rstd, single * largest(expected.rstd), "rstd");
+      expect_near(data.dx, expected.dx, one * (largest(expected.dx) + largest(expected.dsum)), "dx");
+      // A bf16 n may round the other way where rstd differs in its last bit.
+      const double flips = std::is_same_v<T, bf16> ? 0x1p-8 * largest(expected.dy) * largest(expected.y) : 0;
+      expect_near(data.dweight, expected.dweight,
+                  flips + tolerance<float>(c.rows) * 4 * (largest(expected.dweight) + 1), "dweight");
+    }
+  }
+};
+using Types = ::testing::Types<float, bf16>;
+TYPED_TEST_SUITE(Norm, Types);
+
+TYPED_TEST(Norm, CpuIsTheReferenceOnEveryInstructionSet) {
+  for (const Isa isa : isas()) {
+    SCOPED_TRACE(name(isa));
+    this->compare([&](auto& data) {
+      cpu::forward(data.forward(isa));
+      cpu::backward(data.backward(isa));
+    });
+  }
+}
+
+TYPED_TEST(Norm, GroupsAreTheReference) {
+  for (const int size : {1, 4}) {
+    this->compare([&](auto& data) {
+      const auto backward = data.backward();
+      ThreadGroup::run(size, [&](const ThreadGroup& group) {
+        for (std::int64_t row = 0; row < data.shape.rows; ++row) {
+          forward_row(data.forward(), row, group);
+          group.reduce(0, Plus{});  // rstd is read by all of the group
+          backward_row(backward, row, group);
+        }
+      });
+      const std::int64_t blocks = row_blocks(data.shape.rows), width = data.shape.width;
+      std::vector<float> parts(static_cast<std::size_t>(blocks * width));
+      for (std::int64_t j = 0; j < width; ++j) {
+        for (std::int64_t block = 0; block < blocks; ++block) {
+          parts[static_cast<std::size_t>(block * width + j)] = dweight_part(backward, block, j);
+        }
+        backward.dweight[j] = dweight_total(parts.data(), blocks, width, j);
+      }
+    });
+  }
+}
+
+TYPED_TEST(Norm, InPlaceHasTheSameBits) {
+  const Case c{70, 100, 100, true, true};
+  Data<TypeParam> apart(c), in_place(c);
+  cpu::forward(apart.forward());
+  cpu::backward(apart.backward());
+  auto forward = in_place.forward();
+  forward.sum = in_place.residual.data();
+  forward.y = in_place.x.data();
+  cpu::forward(forward);
+  EXPECT_TRUE(same_bits(in_place.residual, apart.sum) && same_bits(in_place.x, apart.y));
+  auto backward = in_place.backward();
+  backward.x = in_place.residual.data();
+  backward.dx = in_place.dy.data();
+  cpu::backward(backward);
+  EXPECT_TRUE(same_bits(in_place.dy, apart.dx) && same_bits(in_place.dweight, apart.dweight));
+}
+
+TYPED_TEST(Norm, BitsDependOnNeitherThreadsNorOtherRows) {
+  for (const Isa isa : isas()) {
+    Data<TypeParam> one({200, 100, 101}), two({200, 100, 101}), alone({1, 100, 100});
+    with_threads(1, [&] { cpu::forward(one.forward(isa)), cpu::backward(one.backward(isa)); });
+    with_threads(2, [&] { cpu::forward(two.forward(isa)), cpu::backward(two.backward(isa)); });
+    EXPECT_TRUE(same_bits(one.y, two.y) && same_bits(one.dx, two.dx) && same_bits(one.dweight, two.dweight));
+    std::copy_n(one.x.begin() + 77 * 101, 100, alone.x.begin());
+    cpu::forward(alone.forward(isa));
+    EXPECT_TRUE(same_bits(alone.y, std::vector(one.y.begin() + 7700, one.y.begin() + 7800)));
+  }
+}
+
+TEST(NormReference, NormalisedRowsHaveUnitMeanSquare) {
+  Data<double> data({3, 50, 50});
+  std::fill(data.weight.begin(), data.weight.end(), 1.0);
+  auto args = data.forward();
+  args.eps = 0;
+  reference::forward(args);
+  for (std::size_t row = 0; row < 3; ++row) {
+    double squares = 0;
+    for (std::size_t j = 0; j < 50; ++j) squares += data.y[row * 50 + j] * data.y[row * 50 + j];
+    EXPECT_NEAR(squares / 50, 1, 1e-14);
+  }
+}
+
+TEST(NormReference, IsTransformersInBf16) {
+  Data<bf16> data({2, 24, 24});
+  for (std::size_t i = 0; i < 48; ++i) data.x[i] = narrow<bf16>(golden::kNormX[i]);
+  for (std::size_t i = 0; i < 24; ++i) data.weight[i] = narrow<bf16>(golden::kNormWeight[i]);
+  reference::forward(data.forward());
+  for (std::size_t i = 0; i < 48; ++i) EXPECT_EQ(widen(data.y[i]), golden::kNormY[i]) << i;
+  for (const Isa isa : isas()) {
+    cpu::forward(data.forward(isa));
+    for (std::size_t i = 0; i < 48; ++i) EXPECT_EQ(widen(data.y[i]), golden::kNormY[i]) << i;
+  }
+}
+
+TEST(NormReference, GradientIsTheFiniteDifference) {
+  Data<double> data({3, 6, 7, true, true});
+  const auto objective = [&] {
+    reference::forward(data.forward());
+    double total = 0;
+    for (std::size_t i = 0; i < data.y.size(); ++i)
+      total += data.dy[i] * data.y[i] + data.dsum[i] * data.sum[i];
+    return total;
+  };
+  objective();
+  reference::backward(data.backward());
+  const auto slope = [&](double& x) {
+    const double kept = x, step = 1e-6;
+    x = kept + step;
+    const double above = objective();
+    x = kept - step;
+    const double below = objective();
+    x = kept;
+    return (above - below) / (2 * step);
+  };
+  for (std::size_t row = 0; row < 3; ++row) {
+    for (std::size_t j = 0; j < 6; ++j) {
+      EXPECT_NEAR(data.dx[row * 6 + j], slope(data.x[row * 7 + j]), 1e-8);
+      EXPECT_NEAR(data.dx[row * 6 + j], slope(data.residual[row * 6 + j]), 1e-8);
+    }
+  }
+  for (std::size_t j = 0; j < 6; ++j) EXPECT_NEAR(data.dweight[j], slope(data.weight[j]), 1e-8);
+}
+
+TEST(NormErrors, ResidualAndSumComeTogether) {
+  Data<float> data({2, 4, 4, true});
+  auto args = data.forward();
+  args.sum = nullptr;
+  EXPECT_THROW(cpu::forward(args), std::invalid_argument);
+}
+
+}  // namespace
+}  // namespace prefer::kernels::norm
