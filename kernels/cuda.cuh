@@ -1,0 +1,86 @@
+// What the CUDA twins share: error checks, streams, and a block of threads as a group.
+#pragma once
+
+#include "kernels/group.hpp"
+
+#include <cuda_runtime.h>
+
+#include <algorithm>
+#include <cstdint>
+#include <stdexcept>
+#include <string>
+
+namespace prefer::kernels {
+
+inline void cuda_check(cudaError_t status, const char* what) {
+  if (status != cudaSuccess) throw std::runtime_error(std::string(what) + ": " + cudaGetErrorString(status));
+}
+
+inline cudaStream_t stream_of(void* stream) { return static_cast<cudaStream_t>(stream); }
+
+/// Blocks for `work` pieces taken in strides: enough to fill any device, and within the grid's limit.
+inline unsigned blocks_for(std::int64_t work) {
+  return static_cast<unsigned>(std::min<std::int64_t>(work, 1 << 16));
+}
+
+/// The threads of a block, whole warps of them. reduce() merges lanes, then warps, always in the same order.
+class Block {
+ public:
+  __device__ int rank() const { return static_cast<int>(threadIdx.x); }
+  __device__ int size() const { return static_cast<int>(blockDim.x); }
+
+  template <class Value, class Merge>
+  __device__ Value reduce(Value value, Merge merge) const {
+    __shared__ alignas(16) unsigned char bytes[32 * sizeof(Value)];
+    Value* warps = reinterpret_cast<Value*>(bytes);
+    const int lane = rank() % 32, warp = rank() / 32, count = size() / 32;
+    value = across_lanes(value, merge);
+    if (lane == 0) warps[warp] = value;
+    __syncthreads();
+    value = warps[0];
+    for (int i = 1; i < count; ++i) value = merge(value, warps[i]);
+    __syncthreads();
+    return value;
+  }
+
+ private:
+  template <class Value, class Merge>
+  static __device__ Value across_lanes(Value value, Merge merge) {
+    static_assert(sizeof(Value) % 4 == 0);
+    constexpr int kWords = sizeof(Value) / 4;
+#pragma unroll
+    for (int step = 16; step > 0; step /= 2) {
+      unsigned words[kWords];
+      memcpy(words, &value, sizeof value);
+#pragma unroll
+      for (int i = 0; i < kWords; ++i) words[i] = __shfl_down_sync(0xffffffffu, words[i], step);
+      Value other;
+      memcpy(&other, words, sizeof other);
+      value = merge(value, other);
+    }
+    return value;
+  }
+};
+
+/// Device memory that lives until the work queued before its end on the stream is done.
+class Scratch {
+ public:
+  Scratch(std::size_t bytes, cudaStream_t stream) : stream_(stream) {
+    cuda_check(cudaMallocAsync(&data_, std::max<std::size_t>(bytes, 1), stream),
+               "scratch memory of a kernel");
+  }
+  ~Scratch() { cudaFreeAsync(data_, stream_); }
+  Scratch(const Scratch&) = delete;
+  Scratch& operator=(const Scratch&) = delete;
+
+  template <class T>
+  T* as() const {
+    return static_cast<T*>(data_);
+  }
+
+ private:
+  void* data_ = nullptr;
+  cudaStream_t stream_;
+};
+
+}  // namespace prefer::kernels

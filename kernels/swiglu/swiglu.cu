@@ -1,0 +1,47 @@
+// CUDA twins of swiglu: a thread an element.
+#include "kernels/cuda.cuh"
+#include "kernels/swiglu/body.hpp"
+
+namespace prefer::kernels::swiglu::cuda {
+namespace {
+
+constexpr int kThreads = 256;
+
+template <class T>
+__global__ void __launch_bounds__(kThreads) forward_kernel(Forward<T> a) {
+  for (std::int64_t row = blockIdx.x; row < a.rows; row += gridDim.x) {
+    for (std::int64_t i = threadIdx.x; i < a.width; i += kThreads) forward_element(a, row, i);
+  }
+}
+
+template <class T>
+__global__ void __launch_bounds__(kThreads) backward_kernel(Backward<T> a) {
+  for (std::int64_t row = blockIdx.x; row < a.rows; row += gridDim.x) {
+    for (std::int64_t i = threadIdx.x; i < a.width; i += kThreads) backward_element(a, row, i);
+  }
+}
+
+}  // namespace
+
+template <class T>
+void forward(const Forward<T>& a) {
+  check(a);
+  if (a.rows == 0) return;
+  forward_kernel<<<blocks_for(a.rows), kThreads, 0, stream_of(a.stream)>>>(a);
+  cuda_check(cudaGetLastError(), "swiglu");
+}
+
+template <class T>
+void backward(const Backward<T>& a) {
+  check(a);
+  if (a.rows == 0) return;
+  backward_kernel<<<blocks_for(a.rows), kThreads, 0, stream_of(a.stream)>>>(a);
+  cuda_check(cudaGetLastError(), "swiglu's backward");
+}
+
+template void forward(const Forward<float>&);
+template void forward(const Forward<bf16>&);
+template void backward(const Backward<float>&);
+template void backward(const Backward<bf16>&);
+
+}  // namespace prefer::kernels::swiglu::cuda
