@@ -44,7 +44,7 @@ inline void* stream_of(at::Device device) {
   return c10::impl::VirtualGuardImpl(device.type()).getStream(device).native_handle();
 }
 
-/// Calls `body` with the Target of `t`; kernels' std::invalid_argument becomes Error with the op's name
+/// Calls `body` with the Target of `t`; what kernels throw becomes Error with the op's name
 /// before it.
 template <class Body>
 void with_target(const char* op, const Tensor& t, Body&& body) {
@@ -60,7 +60,11 @@ void with_target(const char* op, const Tensor& t, Body&& body) {
       default:
         break;
     }
+  } catch (const Error&) {
+    throw;
   } catch (const std::invalid_argument& problem) {
+    fail(op, ": ", problem.what());
+  } catch (const std::runtime_error& problem) {
     fail(op, ": ", problem.what());
   }
   fail(op, " wants float, bfloat16, or double on the CPU, not ", t.scalar_type(), " on ", t.device());

@@ -1,0 +1,98 @@
+// Products on their routes: values against ATen's in f64, rows' bits against their number, packed forms
+// against writes.
+#include "prefer/ops/linear.hpp"
+
+#include "prefer/core/error.hpp"
+#include "prefer/ops/gemm.hpp"
+#include "support/finite_differences.hpp"
+
+#include <gtest/gtest.h>
+
+namespace prefer {
+namespace {
+
+using testing::normal;
+
+// Puts the process's routes back.
+class Linear : public ::testing::TestWithParam<GemmRoute> {
+ protected:
+  void SetUp() override { set_gemm_routes({GetParam(), GetParam()}); }
+  void TearDown() override { set_gemm_routes(default_gemm_routes()); }
+};
+
+double gap(const Tensor& a, const Tensor& b) {
+  return (a.to(at::kDouble) - b.to(at::kDouble)).abs().max().item<double>();
+}
+
+// Sums of K products of normals rounded to u each: K u is far above the error of any order of summation.
+TEST_P(Linear, ForwardAndGradientsAreTheProducts) {
+  for (const auto& [type, unit] : {std::pair{at::kFloat, 6e-8}, {at::kBFloat16, 4e-3}}) {
+    for (const int64_t m : {1, 2, 3, 31, 33, 128}) {
+      Tensor x = normal({m, 64}, 1, type), a = normal({40, 64}, 2, type), b = normal({24, 64}, 3, type);
+      const Tensor dy = normal({m, 64}, 4, type);
+      const Tensor w = at::cat({a, b}).to(at::kDouble);
+      x.requires_grad_(), a.requires_grad_(), b.requires_grad_();
+      const Tensor y = linear(x, Matrix({a, b}));
+      y.backward(dy);
+      const double bound = 64 * std::max<int64_t>(m, 64) * unit;
+      EXPECT_LE(gap(y.detach(), at::mm(x.detach().to(at::kDouble), w.t())), bound);
+      EXPECT_LE(gap(x.grad(), at::mm(dy.to(at::kDouble), w)), bound);
+      const Tensor dw = at::mm(dy.to(at::kDouble).t(), x.detach().to(at::kDouble));
+      EXPECT_LE(gap(a.grad(), dw.narrow(0, 0, 40)), bound);
+      EXPECT_LE(gap(b.grad(), dw.narrow(0, 40, 24)), bound);
+    }
+  }
+}
+
+TEST_P(Linear, SeesAWriteThroughAPointerOnceTheVersionIsBumped) {
+  const Tensor w = normal({8, 16}, 1, at::kFloat), x = normal({4, 16}, 2, at::kFloat);
+  const Matrix matrix(w);
+  const Tensor before = linear(x, matrix), back = times(before, matrix);
+  float* data = static_cast<float*>(w.mutable_data_ptr());
+  for (int64_t i = 0; i < w.numel(); ++i) data[i] *= 2;
+  w.unsafeGetTensorImpl()->bump_version();
+  EXPECT_TRUE(at::equal(linear(x, matrix), before * 2));
+  EXPECT_TRUE(at::equal(times(before, matrix), back * 2));
+}
+
+INSTANTIATE_TEST_SUITE_P(Routes, Linear, ::testing::Values(GemmRoute::aten, GemmRoute::onednn),
+                         [](const auto& route) {
+                           return route.param == GemmRoute::aten ? "aten" : "onednn";
+                         });
+
+// What the default routes promise on this CPU; where the CPU breaks a promise the program says so in one
+// line.
+TEST(Invariance, RowsDoNotDependOnTheirNumberOrTheReportSaysSo) {
+  for (const at::ScalarType type : {at::kFloat, at::kBFloat16}) {
+    const InvarianceReport report = self_test_invariance(type);
+    EXPECT_EQ(report.holds(), report.broken.empty());
+    for (const std::string& line : report.broken) GTEST_LOG_(INFO) << line;
+    if (!report.rows) continue;
+    const Matrix w(normal({192, 576}, 1, type));
+    const Tensor x = normal({200, 576}, 2, type), whole = linear(x, w);
+    for (int64_t m = 1; m < 200; m += 7)
+      EXPECT_TRUE(at::equal(linear(x.narrow(0, 3, std::min<int64_t>(m, 190)), w),
+                            whole.narrow(0, 3, std::min<int64_t>(m, 190))))
+          << m;
+  }
+}
+
+TEST(Invariance, RoutesHaveNames) {
+  EXPECT_EQ((GemmRoutes{GemmRoute::onednn, GemmRoute::aten}.name()), "fp32 onednn, bf16 aten");
+}
+
+TEST(LinearErrors, SayWhatWasAskedAndSeen) {
+  const Matrix w(normal({5, 4}, 1));
+  try {
+    linear(normal({3, 7}, 2), w);
+    FAIL() << "no error";
+  } catch (const Error& error) {
+    EXPECT_STREQ(error.what(), "linear wants [M, 4] for a weight [5, 4], not [3, 7]");
+  }
+  EXPECT_THROW(linear(normal({3, 4}, 2, at::kFloat), w), Error);
+  EXPECT_THROW(linear(normal({3, 4}, 2), w, normal({4}, 3)), Error);
+  EXPECT_THROW(linear(normal({3, 4}, 2), Matrix()), Error);
+}
+
+}  // namespace
+}  // namespace prefer
