@@ -1,0 +1,115 @@
+// The report page: escaped, self-contained, drawn; and looked at in a headless browser where there is one.
+#include "prefer/eval/report.hpp"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <regex>
+#include <sstream>
+
+namespace prefer {
+namespace {
+
+Report example() {
+  Report report;
+  report.title = "Run <1>";
+  report.summary = "A & B";
+  report.figures = {{"reward", {0.29, 0.25, 0.33}, {0.81, 0.77, 0.85}, "32 openings"}};
+  Plot plot{"reward", "nats", {{"chosen", {}}, {"rejected", {}}}};
+  for (int step = 1; step <= 40; ++step) {
+    plot.curves[0].points.emplace_back(step, std::log(step));
+    plot.curves[1].points.emplace_back(step, step == 7 ? NAN : -0.1 * step);
+  }
+  report.plots = {plot, {"one point", "", {{"x", {{3, 5}}}}}, {"none", "", {{"x", {}}}}};
+  report.samples = {{"Once <b>", "before\nline", "after \"quoted\"", 0.1, 0.7}};
+  report.skipped = {{"chosen equals rejected", 3}};
+  report.config = "{\"beta\": 0.1}";
+  return report;
+}
+
+/// Every tag that is opened is closed, in order.
+void expect_balanced(const std::string& html) {
+  static const std::regex tag(R"(<(/?)([a-z0-9]+)[^>]*?(/?)>)");
+  const std::vector<std::string> empty = {"meta", "br", "line"};
+  std::vector<std::string> open;
+  for (std::sregex_iterator at(html.begin(), html.end(), tag), end; at != end; ++at) {
+    const std::string name = (*at)[2];
+    if ((*at)[3].length() || std::ranges::find(empty, name) != empty.end()) continue;
+    if ((*at)[1].length()) {
+      ASSERT_FALSE(open.empty()) << name;
+      EXPECT_EQ(open.back(), name);
+      open.pop_back();
+    } else {
+      open.push_back(name);
+    }
+  }
+  EXPECT_TRUE(open.empty());
+}
+
+TEST(Report, IsOneWellFormedPageThatNeedsNothingElse) {
+  const std::string html = render_html(example());
+  expect_balanced(html);
+  for (const char* outside : {"http://", "https://", "<script", "src=", "@import", "url("}) {
+    EXPECT_EQ(html.find(outside), std::string::npos) << outside;
+  }
+}
+
+TEST(Report, EscapesWhatComesFromOutside) {
+  const std::string html = render_html(example());
+  EXPECT_NE(html.find("Run &lt;1&gt;"), std::string::npos);
+  EXPECT_NE(html.find("Once &lt;b&gt;"), std::string::npos);
+  EXPECT_NE(html.find("{&quot;beta&quot;: 0.1}"), std::string::npos);
+  EXPECT_NE(html.find("chosen equals rejected"), std::string::npos);
+}
+
+TEST(Report, SaysWhenNothingWasSkipped) {
+  EXPECT_NE(render_html({}).find("Nothing was skipped"), std::string::npos);
+}
+
+TEST(Svg, DrawsEveryFinitePointInsideThePicture) {
+  const std::string svg = render_svg(example().plots[0]);
+  static const std::regex point(R"([ML]([-0-9.]+) ([-0-9.]+))");
+  int points = 0;
+  for (std::sregex_iterator at(svg.begin(), svg.end(), point), end; at != end; ++at, ++points) {
+    EXPECT_GE(std::stod((*at)[1]), 0);
+    EXPECT_LE(std::stod((*at)[1]), 440);
+    EXPECT_GE(std::stod((*at)[2]), 0);
+    EXPECT_LE(std::stod((*at)[2]), 250);
+  }
+  EXPECT_EQ(points, 79);
+  EXPECT_EQ(svg.find("nan"), std::string::npos);
+}
+
+std::string output_of(const std::string& command) {
+  std::string text;
+  FILE* pipe = popen(command.c_str(), "r");
+  for (char buffer[4096]; const std::size_t n = fread(buffer, 1, sizeof buffer, pipe);) text.append(buffer, n);
+  pclose(pipe);
+  return text;
+}
+
+TEST(Report, StandsInABrowser) {
+  if (std::system("command -v chromium >/dev/null 2>&1") != 0) GTEST_SKIP() << "needs chromium, which is not here";
+  const auto folder = std::filesystem::temp_directory_path() / "prefer_report_test";
+  std::filesystem::create_directories(folder);
+  std::ofstream(folder / "report.html") << render_html(example());
+  const std::string browser = "timeout 60 chromium --headless --no-sandbox --disable-gpu --user-data-dir=" +
+                              (folder / "profile").string() + " --window-size=1000,1400 ";
+  const std::string page = " file://" + (folder / "report.html").string() + " 2>/dev/null";
+  const std::string dom = output_of(browser + "--dump-dom" + page);
+  EXPECT_NE(dom.find("Before and after"), std::string::npos);
+  EXPECT_NE(dom.find("</svg>"), std::string::npos);
+  output_of(browser + "--screenshot=" + (folder / "report.png").string() + page);
+  std::ifstream png(folder / "report.png", std::ios::binary);
+  std::stringstream bytes;
+  bytes << png.rdbuf();
+  EXPECT_GT(bytes.str().size(), 20000u);  // a blank page of this size is about 8 KB
+}
+
+}  // namespace
+}  // namespace prefer
