@@ -1,6 +1,7 @@
 // Cuts a template into tokens as Jinja2 does with trim_blocks=True, lstrip_blocks=True,
 // keep_trailing_newline=False.
 #include "prefer/core/error.hpp"
+#include "prefer/text/utf8.hpp"
 #include "src/text/jinja/ast.hpp"
 
 #include <algorithm>
@@ -224,19 +225,7 @@ class Lexer {
 
   static std::string encoded(char32_t c) {
     std::string out;
-    const auto tail = [&](int shift) { out += static_cast<char>(0x80 | (c >> shift & 0x3F)); };
-    if (c < 0x80) return std::string(1, static_cast<char>(c));
-    if (c < 0x800) {
-      out += static_cast<char>(0xC0 | c >> 6);
-    } else if (c < 0x10000) {
-      out += static_cast<char>(0xE0 | c >> 12);
-      tail(6);
-    } else {
-      out += static_cast<char>(0xF0 | c >> 18);
-      tail(12);
-      tail(6);
-    }
-    tail(0);
+    utf8::append(out, c);
     return out;
   }
 

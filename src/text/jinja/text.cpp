@@ -1,6 +1,8 @@
 // Strings with origins: building, cutting, and Python's string functions over them.
 #include "src/text/jinja/text.hpp"
 
+#include "prefer/text/utf8.hpp"
+
 #include <locale.h>
 
 #include <algorithm>
@@ -92,24 +94,6 @@ bool strippable(std::string_view bytes, std::size_t at, const std::string* chars
     if (std::string_view(*chars).substr(i, code_point_length(*chars, i)) == one) return true;
   }
   return false;
-}
-
-void append_utf8(std::string& out, char32_t c) {
-  if (c < 0x80) {
-    out += static_cast<char>(c);
-  } else if (c < 0x800) {
-    out += static_cast<char>(0xC0 | c >> 6);
-    out += static_cast<char>(0x80 | (c & 0x3F));
-  } else if (c < 0x10000) {
-    out += static_cast<char>(0xE0 | c >> 12);
-    out += static_cast<char>(0x80 | (c >> 6 & 0x3F));
-    out += static_cast<char>(0x80 | (c & 0x3F));
-  } else {
-    out += static_cast<char>(0xF0 | c >> 18);
-    out += static_cast<char>(0x80 | (c >> 12 & 0x3F));
-    out += static_cast<char>(0x80 | (c >> 6 & 0x3F));
-    out += static_cast<char>(0x80 | (c & 0x3F));
-  }
 }
 
 std::vector<Text> split_space(const Text& text, std::int64_t limit) {
@@ -233,8 +217,8 @@ Text change_case(const Text& text, Case to) {
     const bool raise =
         to == Case::upper || (to == Case::capitalize && at == 0) || (to == Case::title && word_begins);
     std::string mapped;
-    append_utf8(mapped, static_cast<char32_t>(raise ? towupper_l(c, unicode_locale())
-                                                    : towlower_l(c, unicode_locale())));
+    utf8::append(mapped, static_cast<char32_t>(raise ? towupper_l(c, unicode_locale())
+                                                     : towlower_l(c, unicode_locale())));
     out.append(mapped, text.origin(at));
     word_begins = !letter;
   }

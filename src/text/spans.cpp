@@ -1,0 +1,235 @@
+// Renders conversations, encodes them with their origins, and says which tokens are whose.
+#include "prefer/text/spans.hpp"
+
+#include "prefer/core/error.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace prefer {
+namespace {
+
+std::vector<TextPart> parts_of(const Rendered& rendered) {
+  std::vector<TextPart> parts;
+  for (const auto& stretch : rendered.stretches)
+    parts.push_back({stretch.end, stretch.source == Rendered::kLiteral});
+  return parts;
+}
+
+/// Cuts a rendering off before byte `end`.
+void shorten(Rendered& rendered, std::size_t end) {
+  rendered.text.resize(end);
+  while (!rendered.stretches.empty()) {
+    auto& last = rendered.stretches.back();
+    const std::size_t begin = rendered.stretches.size() < 2 ? 0 : rendered.stretches.end()[-2].end;
+    last.end = std::min(last.end, end);
+    if (begin < end) break;
+    rendered.stretches.pop_back();
+  }
+}
+
+/// What stands from byte `begin` on.
+Rendered rest(const Rendered& rendered, std::size_t begin) {
+  Rendered out{rendered.text.substr(begin), {}};
+  for (auto stretch : rendered.stretches) {
+    if (stretch.end <= begin) continue;
+    stretch.end -= begin;
+    out.stretches.push_back(stretch);
+  }
+  return out;
+}
+
+/// First byte of a message with index `from` or more; the text's size when there is none.
+std::size_t first_byte_from(const Rendered& rendered, std::int32_t from) {
+  std::size_t begin = 0;
+  for (const auto& stretch : rendered.stretches) {
+    if (stretch.source >= from) return begin;
+    begin = stretch.end;
+  }
+  return begin;
+}
+
+/// End of the last byte of message `index`; 0 when there is none.
+std::size_t end_of_message(const Rendered& rendered, std::int32_t index) {
+  std::size_t end = 0;
+  for (const auto& stretch : rendered.stretches) {
+    if (stretch.source == index) end = stretch.end;
+  }
+  return end;
+}
+
+/// Without generation blocks: every assistant message from its first token to its last, and on to the control
+/// token.
+void supervise_messages(TokenSpans& spans, const Tokenizer& tokenizer) {
+  const auto count = static_cast<std::ptrdiff_t>(spans.ids.size());
+  for (std::ptrdiff_t i = 0; i < count;) {
+    if (spans.roles[static_cast<std::size_t>(i)] != Role::assistant) {
+      ++i;
+      continue;
+    }
+    const std::int32_t message = spans.message[static_cast<std::size_t>(i)];
+    const auto last = std::find(spans.message.rbegin(), spans.message.rend(), message);
+    std::ptrdiff_t end = spans.message.rend() - last;  // one past the message's last token
+    const std::ptrdiff_t content_end = end;
+    while (end < count && spans.message[static_cast<std::size_t>(end)] < 0 &&
+           !tokenizer.is_special(spans.ids[static_cast<std::size_t>(end)])) {
+      ++end;
+    }
+    const bool closed = end < count && spans.message[static_cast<std::size_t>(end)] < 0;
+    std::fill(spans.supervised.begin() + i, spans.supervised.begin() + (closed ? end + 1 : content_end), 1);
+    i = std::max(i + 1, content_end);
+  }
+}
+
+std::vector<std::int32_t> ids_of(const std::vector<PartToken>& tokens) {
+  std::vector<std::int32_t> ids;
+  for (const PartToken& token : tokens) ids.push_back(token.id);
+  return ids;
+}
+
+bool begins_with(const std::vector<std::int32_t>& ids, const std::vector<std::int32_t>& prefix) {
+  return ids.size() >= prefix.size() && std::equal(prefix.begin(), prefix.end(), ids.begin());
+}
+
+/// One past the first control token after the last token of any message; 0 when there is none.
+std::size_t end_token(const TokenSpans& spans, std::size_t begin, const Tokenizer& tokenizer) {
+  std::size_t content = begin;
+  for (std::size_t i = begin; i < spans.ids.size(); ++i) {
+    if (spans.message[i] >= 0) content = i + 1;
+  }
+  for (std::size_t i = content; i < spans.ids.size(); ++i) {
+    if (tokenizer.is_special(spans.ids[i])) return i + 1 - begin;
+  }
+  return 0;
+}
+
+}  // namespace
+
+SpanBuilder::SpanBuilder(std::shared_ptr<const Tokenizer> tokenizer) : tokenizer_(std::move(tokenizer)) {
+  if (!tokenizer_->chat_template().empty()) chat_template_.emplace(tokenizer_->chat_template());
+}
+
+SpanBuilder::SpanBuilder(std::shared_ptr<const Tokenizer> tokenizer, ChatTemplate chat_template)
+    : tokenizer_(std::move(tokenizer)), chat_template_(std::move(chat_template)) {}
+
+Rendered SpanBuilder::render(std::span<const Message> messages, const ChatOptions& options) const {
+  if (!chat_template_) fail("the tokenizer has no chat template; messages need one");
+  if (options.continue_final && options.add_generation_prompt) {
+    fail("continue_final and add_generation_prompt can't both be on");
+  }
+  RenderOptions how;
+  how.add_generation_prompt = options.add_generation_prompt;
+  how.tools = options.tools;
+  how.variables = options.variables;
+  how.now = options.now;
+  const auto name = [&](const char* variable, std::optional<std::int32_t> id) {
+    if (id) how.tokens.emplace_back(variable, tokenizer_->token(*id));
+  };
+  name("bos_token", tokenizer_->bos());
+  name("eos_token", tokenizer_->eos());
+  name("pad_token", tokenizer_->pad());
+  name("unk_token", tokenizer_->unk());
+  Rendered rendered = chat_template_->render(messages, how);
+  if (!options.continue_final) return rendered;
+  if (messages.empty()) fail("continue_final needs a message to continue");
+  const std::size_t end = end_of_message(rendered, static_cast<std::int32_t>(messages.size()) - 1);
+  if (end == 0) fail("continue_final: the template writes nothing of the last message");
+  shorten(rendered, end);
+  return rendered;
+}
+
+TokenSpans SpanBuilder::spans(Rendered rendered, std::span<const Message> messages, bool continues) const {
+  TokenSpans out;
+  const std::vector<PartToken> tokens = tokenizer_->encode(rendered.text, parts_of(rendered), continues);
+  const auto push = [&](std::int32_t id, std::int32_t message, bool supervised) {
+    const Role role =
+        message < 0 ? Role::scaffold : role_of(messages[static_cast<std::size_t>(message)].role);
+    out.ids.push_back(id);
+    out.roles.push_back(role);
+    out.message.push_back(message);
+    out.supervised.push_back(supervised);
+  };
+  const bool lacks_bos =
+      tokenizer_->adds_bos() && (tokens.empty() || tokens.front().id != *tokenizer_->bos());
+  if (lacks_bos && !continues) push(*tokenizer_->bos(), -1, false);
+  for (const PartToken& token : tokens) {
+    std::int32_t message = -1;
+    bool generated = false;
+    for (std::uint32_t part = token.first; part <= token.last; ++part) {
+      if (message < 0) message = std::max(-1, rendered.stretches[part].source);
+      generated = generated || rendered.stretches[part].generated;
+    }
+    push(token.id, message, generated);
+  }
+  if (!chat_template_->has_generation_blocks()) supervise_messages(out, *tokenizer_);
+  out.text = std::move(rendered.text);
+  return out;
+}
+
+TokenSpans SpanBuilder::chat(std::span<const Message> messages, const ChatOptions& options) const {
+  return spans(render(messages, options), messages, false);
+}
+
+TokenSpans SpanBuilder::text(std::string_view text, Specials specials) const {
+  TokenSpans out;
+  if (tokenizer_->adds_bos()) out.ids.push_back(*tokenizer_->bos());
+  out.supervised.assign(out.ids.size(), 0);
+  const std::vector<std::int32_t> ids = tokenizer_->encode(text, specials);
+  out.ids.insert(out.ids.end(), ids.begin(), ids.end());
+  out.supervised.resize(out.ids.size(), 1);
+  out.roles.assign(out.ids.size(), Role::none);
+  out.message.assign(out.ids.size(), -1);
+  out.text = text;
+  return out;
+}
+
+TokenisedCompletion SpanBuilder::answer(std::span<const Message> prompt, std::span<const Message> answer,
+                                        const ChatOptions& options) const {
+  std::vector<Message> all(prompt.begin(), prompt.end());
+  all.insert(all.end(), answer.begin(), answer.end());
+  ChatOptions how = options;
+  how.continue_final = !prompt.empty() && role_of(prompt.back().role) == Role::assistant;
+  how.add_generation_prompt = !how.continue_final;
+  const TokenSpans before = chat(prompt, how);
+  how.continue_final = how.add_generation_prompt = false;
+  const Rendered whole = render(all, how);
+  TokenisedCompletion out;
+  out.prompt = before.ids;
+  TokenSpans after = spans(whole, all, false);
+  std::size_t begin = before.ids.size();
+  if (!begins_with(after.ids, before.ids)) {
+    out.rewritten = !whole.text.starts_with(before.text);
+    out.separate = !out.rewritten;
+    const std::size_t cut =
+        out.separate ? before.text.size() : first_byte_from(whole, static_cast<std::int32_t>(prompt.size()));
+    after = spans(rest(whole, cut), all, true);
+    begin = 0;
+  }
+  out.completion.assign(after.ids.begin() + static_cast<std::ptrdiff_t>(begin), after.ids.end());
+  out.end = end_token(after, begin, *tokenizer_);
+  return out;
+}
+
+TokenisedCompletion SpanBuilder::answer(std::string_view prompt, std::string_view answer,
+                                        Specials specials) const {
+  TokenisedCompletion out;
+  out.prompt = tokenizer_->encode(prompt, specials);
+  std::vector<std::int32_t> whole = tokenizer_->encode(std::string(prompt).append(answer), specials);
+  if (begins_with(whole, out.prompt)) {
+    out.completion.assign(whole.begin() + static_cast<std::ptrdiff_t>(out.prompt.size()), whole.end());
+  } else {
+    const TextPart part{answer.size(), specials == Specials::recognise};
+    out.completion = ids_of(tokenizer_->encode(answer, std::span(&part, 1), true));
+    out.separate = true;
+  }
+  if (tokenizer_->adds_bos() && (out.prompt.empty() || out.prompt.front() != *tokenizer_->bos())) {
+    out.prompt.insert(out.prompt.begin(), *tokenizer_->bos());
+  }
+  if (const auto eos = tokenizer_->eos()) {
+    if (out.completion.empty() || out.completion.back() != *eos) out.completion.push_back(*eos);
+    out.end = out.completion.size();
+  }
+  return out;
+}
+
+}  // namespace prefer
