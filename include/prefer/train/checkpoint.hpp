@@ -4,8 +4,8 @@
 #include "prefer/core/config.hpp"
 #include "prefer/core/json.hpp"
 #include "prefer/train/event.hpp"
+#include "prefer/train/run_identity.hpp"
 
-#include <map>
 #include <string>
 #include <vector>
 
@@ -20,19 +20,6 @@ struct CheckpointConfig {
   int64_t keep = 2;
 
   void describe(Fields& f);
-};
-
-/// What a run is. A run continues another only with the same config, apart from `free` keys, and the same
-/// inputs; another route or instruction set is allowed and said, as the bits then differ.
-struct RunIdentity {
-  Json config;  ///< resolved
-  std::map<std::string, std::string>
-      inputs;         ///< fingerprint of each file or model the run reads, by what it is
-  std::string route;  ///< of the matrix products
-  std::string isa;    ///< of the kernels
-  /// Keys, with all below them, that do not change what a step computes.
-  std::vector<std::string> free = {"steps",      "epochs", "output", "resume",
-                                   "checkpoint", "log",    "eval",   "threads"};
 };
 
 /// The checkpoints of one output folder: `checkpoint-STEP/` with weights.safetensors, optimizer.safetensors,
@@ -51,16 +38,18 @@ class Checkpoints {
   void restore(Training& training) const;
   /// Writes and commits one, then removes those beyond `keep`. On failure throws Error; earlier ones are
   /// untouched.
-  void save(int64_t step, const std::map<std::string, Tensor>& state);
+  void save(int64_t step, const NamedTensors& state);
   /// What `open` has to tell: damaged checkpoints and where, bits that will differ. One line each.
   const std::vector<std::string>& notes() const { return notes_; }
 
  private:
   std::string path(int64_t step) const;
   std::vector<int64_t> steps() const;
-  Json check(int64_t step) const;
-  void accept(const Json& manifest);
-  void clean(int64_t newest);
+  int64_t find(bool resume);
+  void accept(const Json& manifest) const;
+  void check_space(int64_t bytes) const;
+  void commit(int64_t step, const std::string& temporary);
+  void discard(const std::string& folder);
 
   Fs& fs_;
   std::string output_;

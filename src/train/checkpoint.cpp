@@ -1,0 +1,192 @@
+// Commits, finds, restores and retires the checkpoints of an output folder.
+#include "prefer/train/checkpoint.hpp"
+
+#include "prefer/core/error.hpp"
+#include "prefer/core/fs.hpp"
+#include "prefer/dist/team.hpp"
+#include "prefer/train/checkpoint_folder.hpp"
+#include "prefer/train/fit.hpp"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <charconv>
+#include <cstdio>
+
+namespace prefer {
+namespace {
+
+constexpr std::string_view kPrefix = "checkpoint-";
+
+/// The step of a folder's name, or -1 for a name of another kind.
+int64_t step_of(std::string_view name) {
+  if (!name.starts_with(kPrefix)) return -1;
+  const std::string_view digits = name.substr(kPrefix.size());
+  int64_t step = -1;
+  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), step);
+  const bool plain = error == std::errc() && end == digits.data() + digits.size();
+  return plain && std::to_string(step) == digits ? step : -1;
+}
+
+std::string gigabytes(double bytes) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%.3g GB", bytes / 1e9);
+  return text;
+}
+
+/// The same outcome on every rank: the value of rank 0, or an Error on all where it failed.
+int64_t share(int64_t value, const std::string& error, Team& team) {
+  if (team.any(!error.empty())) fail(error.empty() ? "rank 0 failed with its checkpoints" : error);
+  std::vector<Tensor> shared = {at::full({1}, team.first() ? value : 0, at::kLong)};
+  team.reduce(shared);
+  return shared[0].item<int64_t>();
+}
+
+}  // namespace
+
+void CheckpointConfig::describe(Fields& f) {
+  f("every", every, "steps from one checkpoint to the next; 0 = only at the end and on a signal",
+    at_least(0));
+  f("keep", keep, "how many of the newest are kept", at_least(1));
+}
+
+Checkpoints::Checkpoints(Fs& fs, std::string output, CheckpointConfig config, RunIdentity identity)
+    : fs_(fs), output_(std::move(output)), config_(config), identity_(std::move(identity)) {}
+
+std::string Checkpoints::path(int64_t step) const {
+  return join_path(output_, std::string(kPrefix) + std::to_string(step));
+}
+
+std::vector<int64_t> Checkpoints::steps() const {
+  std::vector<int64_t> result;
+  for (const std::string& name : fs_.list(output_)) {
+    if (step_of(name) >= 0) result.push_back(step_of(name));
+  }
+  std::ranges::sort(result, std::greater<>());
+  return result;
+}
+
+int64_t Checkpoints::open(bool resume, int64_t bytes, Team& team) {
+  std::string error;
+  if (team.first()) {
+    try {
+      found_ = find(resume);
+      check_space(bytes);
+    } catch (const Error& e) {
+      error = e.what();
+    }
+  }
+  found_ = share(found_, error, team);
+  return found_;
+}
+
+int64_t Checkpoints::find(bool resume) {
+  make_directories(fs_, output_);
+  const std::vector<std::string> names = fs_.list(output_);
+  if (!resume && !names.empty()) {
+    fail("output ", output_, " is in use: it holds ", names.front(),
+         "; resume=true continues, or choose another folder");
+  }
+  for (const std::string& name : names) {
+    if (name.starts_with(".tmp-") || name.starts_with(".trash-")) remove_all(fs_, join_path(output_, name));
+  }
+  for (const int64_t step : steps()) {
+    Json manifest;
+    try {
+      manifest = checked_manifest(fs_, path(step));
+      if (manifest.at("step").as_integer() != step)
+        fail(path(step), ": is of step ", manifest.at("step").as_integer());
+    } catch (const Error& e) {
+      notes_.push_back(path(step) + " is damaged and left aside: " + e.what());
+      continue;
+    }
+    accept(manifest);
+    const std::string drift = identity_.drift(manifest);
+    if (!drift.empty()) notes_.push_back("continued not bitwise from " + path(step) + ": " + drift);
+    return step;
+  }
+  return 0;
+}
+
+void Checkpoints::accept(const Json& manifest) const {
+  const std::string obstacle = identity_.obstacle(manifest);
+  if (obstacle.empty()) return;
+  fail("resume=true, but ", obstacle, " since ", path(manifest.at("step").as_integer()),
+       "; put it back, or choose another output");
+}
+
+void Checkpoints::check_space(int64_t bytes) const {
+  const auto held = static_cast<int64_t>(steps().size());
+  const double need =
+      1.05 * static_cast<double>(bytes) * static_cast<double>(std::max<int64_t>(1, config_.keep + 1 - held));
+  const auto free = static_cast<double>(fs_.free_bytes(output_));
+  if (need <= free) return;
+  fail("output ", output_, " wants ", gigabytes(need), " for checkpoints of ",
+       gigabytes(static_cast<double>(bytes)), ", and ", gigabytes(free), " are free; checkpoint.keep is ",
+       config_.keep);
+}
+
+void Checkpoints::restore(Training& training) const {
+  if (found_ > 0) training.restore(found_, read_checkpoint_folder(fs_, path(found_)));
+}
+
+void Checkpoints::save(int64_t step, const NamedTensors& state) {
+  const std::string temporary =
+      join_path(output_, ".tmp-" + std::to_string(step) + "-" + std::to_string(getpid()));
+  try {
+    remove_all(fs_, temporary);
+    Json about = Json::object();
+    about.set("format", 1).set("step", step);
+    for (const auto& [key, value] : identity_.to_json().as_object()) about.set(key, value);
+    write_checkpoint_folder(fs_, temporary, std::move(about), state);
+    commit(step, temporary);
+  } catch (const Error& e) {
+    const std::string message = e.what();
+    try {
+      remove_all(fs_, temporary);
+    } catch (const Error&) {  // the first failure is the one to tell
+    }
+    fail(path(step), " could not be saved: ", message);
+  }
+  const std::vector<int64_t> all = steps();
+  int64_t kept = 0;
+  for (const int64_t other : all) {
+    if (other <= step && ++kept > config_.keep) discard(path(other));
+  }
+}
+
+void Checkpoints::commit(int64_t step, const std::string& temporary) {
+  if (fs_.exists(path(step))) discard(path(step));  // damaged, or this run would have continued from it
+  fs_.rename(temporary, path(step));
+  fs_.sync_directory(output_);
+}
+
+void Checkpoints::discard(const std::string& folder) {
+  const std::string trash = join_path(output_, ".trash-" + folder.substr(folder.rfind('/') + 1));
+  remove_all(fs_, trash);
+  fs_.rename(folder, trash);
+  remove_all(fs_, trash);
+}
+
+Hook save_checkpoints(Checkpoints& checkpoints, Training& training, Team& team) {
+  return [&](StepEvent& event) {
+    if (!event.save) return;
+    std::string error;
+    if (team.first()) {
+      try {
+        checkpoints.save(event.step, training.state());
+      } catch (const Error& e) {
+        error = e.what();
+      }
+    }
+    share(event.step, error, team);
+  };
+}
+
+int64_t checkpoint_bytes(const Training& training) {
+  int64_t bytes = int64_t{1} << 20;  // headers and the manifest
+  for (const auto& [_, tensor] : training.state()) bytes += static_cast<int64_t>(tensor.nbytes());
+  return bytes;
+}
+
+}  // namespace prefer
