@@ -28,6 +28,12 @@ struct Piece {
   std::int64_t keys() const { return key_end - key_begin; }
 };
 
+/// Key heads [begin, end).
+struct Heads {
+  std::int64_t begin;
+  std::int64_t end;
+};
+
 /// Rows row .. row + count - 1 of dk and dv get a piece's keys from `key` on.
 struct SharePart {
   const Piece* piece;
@@ -147,7 +153,7 @@ void forward(const Forward<T>& args) {
   }
   share_out(static_cast<std::int64_t>(tasks.size()), threads, [&](std::int64_t i, int thread) {
     const auto [piece, kv] = tasks[static_cast<std::size_t>(i)];
-    one(args, *piece, kv, few(*piece) ? args.kv_heads : kv + 1, scratch.get() + thread * scratch_size);
+    one(args, *piece, {kv, few(*piece) ? args.kv_heads : kv + 1}, scratch.get() + thread * scratch_size);
   });
 }
 

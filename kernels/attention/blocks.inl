@@ -103,19 +103,21 @@ struct BlockRows {
   const Span* span;
   std::int64_t span_start = 0;  // position of the span's first key
   std::int64_t rows[kBlock];
+  std::int64_t begin = 0;  // the block's first position
   std::int64_t count = 0;
 
   explicit BlockRows(const Span* first) : span(first) {}
 
-  /// Finds positions [begin, end), end - begin <= kBlock, begin not before the last call's.
-  void find(std::int64_t begin, std::int64_t end) {
-    count = end - begin;
+  /// Finds positions [first, end), end - first <= kBlock, first not before the last call's.
+  void find(std::int64_t first, std::int64_t end) {
+    begin = first;
+    count = end - first;
     for (std::int64_t i = 0; i < count; ++i) {
-      while (begin + i >= span_start + span->count) {
+      while (first + i >= span_start + span->count) {
         span_start += span->count;
         ++span;
       }
-      rows[i] = span->row + (begin + i - span_start);
+      rows[i] = span->row + (first + i - span_start);
     }
   }
 };
@@ -138,13 +140,12 @@ void pack_columns(Rows<const T> from, std::int64_t column, const BlockRows& bloc
     for (std::int64_t i = 0; i < dim; i += kLanes) {
       const std::int64_t width = lesser(kLanes, dim - i);
       Vec lines[kLanes];
+      if (j + kLanes <= block.count && width == kLanes) {
 #pragma GCC unroll 16
-      for (std::int64_t l = 0; l < kLanes; ++l) {
-        if (j + l >= block.count) {
-          lines[l] = Vec{};
-        } else {
-          const T* p = from.row(block.rows[j + l]) + column + i;
-          lines[l] = width == kLanes ? load(p) : load_part(p, width);
+        for (std::int64_t l = 0; l < kLanes; ++l) lines[l] = load(from.row(block.rows[j + l]) + column + i);
+      } else {
+        for (std::int64_t l = 0; l < kLanes; ++l) {
+          lines[l] = j + l < block.count ? load_part(from.row(block.rows[j + l]) + column + i, width) : Vec{};
         }
       }
       transpose(lines);

@@ -130,18 +130,36 @@ struct Place {
   std::int64_t head;
 };
 
-/// Queries [piece.begin, piece.end) of a run, for key heads [kv_begin, kv_end): rows of them all fit into one
+/// While head `kv` of a block is worked on, its part of the next block's rows comes in, whole rows for all
+/// heads.
+template <class T>
+void prefetch_part(const Forward<T>& args, const Piece& piece, BlockRows block, Heads heads,
+                   std::int64_t kv) {
+  constexpr std::int64_t kLine = 64 / static_cast<std::int64_t>(sizeof(T));
+  const std::int64_t start = block.begin + kBlock;
+  if (start >= piece.key_end) return;
+  block.find(start, lesser(start + kBlock, piece.key_end));
+  const std::int64_t parts = heads.end - heads.begin;
+  const std::int64_t last = block.count * (kv - heads.begin + 1) / parts;
+  for (std::int64_t j = block.count * (kv - heads.begin) / parts; j < last; ++j) {
+    for (std::int64_t i = heads.begin * args.dim; i < heads.end * args.dim; i += kLine) {
+      __builtin_prefetch(args.k.row(block.rows[j]) + i);
+      __builtin_prefetch(args.v.row(block.rows[j]) + i);
+    }
+  }
+}
+
+/// Queries [piece.begin, piece.end) of a run, for some key heads: the rows of them all fit into one
 /// tile.
 template <class T>
-void forward(const Forward<T>& args, const Piece& piece, std::int64_t kv_begin, std::int64_t kv_end,
-             float* scratch) {
+void forward(const Forward<T>& args, const Piece& piece, Heads heads, float* scratch) {
   const Run& run = args.runs[piece.run];
   ForwardTile tile = forward_tile(args, scratch);
   tile.rows = (piece.end - piece.begin) * tile.group;
   tile.first_position = run.first_position + piece.begin;
-  const std::int64_t rows = (kv_end - kv_begin) * tile.rows;
+  const std::int64_t rows = (heads.end - heads.begin) * tile.rows;
   const auto place = [&](std::int64_t row) {
-    const std::int64_t head = (kv_begin + row / tile.rows) * tile.group + row % tile.group;
+    const std::int64_t head = (heads.begin + row / tile.rows) * tile.group + row % tile.group;
     return Place{run.query_begin + piece.begin + row % tile.rows / tile.group, head};
   };
   const float scale = static_cast<float>(scale_of(args));
@@ -156,10 +174,11 @@ void forward(const Forward<T>& args, const Piece& piece, std::int64_t kv_begin, 
   BlockRows block(args.spans + run.span_begin);
   for (std::int64_t start = piece.key_begin; start < piece.key_end; start += kBlock) {
     block.find(start, lesser(start + kBlock, piece.key_end));
-    for (std::int64_t kv = kv_begin; kv < kv_end; ++kv) {
+    for (std::int64_t kv = heads.begin; kv < heads.end; ++kv) {
       pack_columns(args.k, kv * args.dim, block, args.dim, tile.key);
       pack_rows(args.v, kv * args.dim, block, args.dim, tile.padded, tile.value);
-      forward_block(head_of(tile, kv - kv_begin), args.window, start);
+      prefetch_part(args, piece, block, heads, kv);
+      forward_block(head_of(tile, kv - heads.begin), args.window, start);
     }
   }
   for (std::int64_t r = 0; r < rows; ++r) {
