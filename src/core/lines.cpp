@@ -1,0 +1,152 @@
+// Cuts files into lines, unpacking gzip on the way.
+#include "prefer/core/lines.hpp"
+
+#include <zlib.h>
+
+#include <algorithm>
+#include <optional>
+
+namespace prefer {
+namespace {
+
+constexpr std::size_t kBlock = std::size_t{1} << 17;
+
+class Plain : public LineReader::Bytes {
+ public:
+  explicit Plain(File file) : file_(std::move(file)), left_(file_.size()) {}
+
+  std::size_t read(std::span<std::byte> to) override {
+    const std::size_t n = std::min<std::uint64_t>(to.size(), left_);
+    file_.read(to.subspan(0, n), at_);
+    at_ += n;
+    left_ -= n;
+    return n;
+  }
+
+ private:
+  File file_;
+  std::uint64_t left_, at_ = 0;
+};
+
+class Gzip : public LineReader::Bytes {
+ public:
+  explicit Gzip(File file) : packed_(std::move(file)), in_(kBlock) {
+    constexpr int kGzipOnly = 15 + 16;
+    if (inflateInit2(&state_, kGzipOnly) != Z_OK) throw std::bad_alloc();
+  }
+  ~Gzip() override { inflateEnd(&state_); }
+
+  std::size_t read(std::span<std::byte> to) override {
+    state_.next_out = reinterpret_cast<Bytef*>(to.data());
+    state_.avail_out = static_cast<uInt>(to.size());
+    while (state_.avail_out == to.size() && !done_) step();
+    return to.size() - state_.avail_out;
+  }
+
+ private:
+  void step() {
+    if (state_.avail_in == 0) {
+      state_.next_in = reinterpret_cast<Bytef*>(in_.data());
+      state_.avail_in = static_cast<uInt>(packed_.read(in_));
+    }
+    const bool out_of_bytes = state_.avail_in == 0;
+    if (between_members_) {
+      if (out_of_bytes) done_ = true;
+      if (out_of_bytes || skip_padding()) return;
+      inflateReset(&state_);
+      between_members_ = false;
+    }
+    const int code = inflate(&state_, Z_NO_FLUSH);
+    if (code == Z_STREAM_END)
+      between_members_ = true;
+    else if (code != Z_OK && (code != Z_BUF_ERROR || out_of_bytes))
+      fail("gzip data ", code == Z_BUF_ERROR ? "end early" : state_.msg ? state_.msg : "are damaged");
+  }
+
+  /// Zeros may fill up the last block of a medium.
+  bool skip_padding() {
+    while (state_.avail_in > 0 && *state_.next_in == 0) {
+      ++state_.next_in;
+      --state_.avail_in;
+    }
+    return state_.avail_in == 0;
+  }
+
+  Plain packed_;
+  std::vector<std::byte> in_;
+  z_stream state_{};
+  bool between_members_ = false, done_ = false;
+};
+
+std::unique_ptr<LineReader::Bytes> open_bytes(Fs& fs, const std::string& path) {
+  File file = File::open(fs, path);
+  unsigned char magic[2] = {0, 0};
+  if (file.size() >= 2) file.read(std::as_writable_bytes(std::span(magic)), 0);
+  const bool packed = magic[0] == 0x1f && magic[1] == 0x8b;
+  if (!packed && path.ends_with(".gz")) fail(path, ": is no gzip file, as its name says");
+  if (packed) return std::make_unique<Gzip>(std::move(file));
+  return std::make_unique<Plain>(std::move(file));
+}
+
+bool blank(std::string_view text) { return text.find_first_not_of(" \t") == std::string_view::npos; }
+
+}  // namespace
+
+LineReader::LineReader(Fs& fs, const std::string& path, const LineLimits& limits)
+    : path_(path), limits_(limits), bytes_(open_bytes(fs, path)) {}
+LineReader::LineReader(LineReader&&) noexcept = default;
+LineReader::~LineReader() = default;
+
+bool LineReader::fill() {
+  if (ended_) return false;
+  offset_ += begin_;
+  buffer_.erase(0, begin_);
+  begin_ = 0;
+  const std::size_t held = buffer_.size();
+  buffer_.resize(held + kBlock);
+  std::size_t n = 0;
+  try {
+    n = bytes_->read(std::as_writable_bytes(std::span(buffer_)).subspan(held));
+  } catch (const FsError&) {
+    throw;
+  } catch (const Error& error) {
+    refuse(error.what(), "; ", number_ - blank_, " good lines came before");
+  }
+  buffer_.resize(held + n);
+  ended_ = n == 0;
+  if (offset_ + buffer_.size() > limits_.max_total)
+    refuse("the file unpacks to more than ", limits_.max_total, " bytes");
+  if (offset_ == 0 && held == 0 && buffer_.starts_with("\xef\xbb\xbf")) begin_ = 3;
+  return n > 0;
+}
+
+bool LineReader::next_of_any(Line& line) {
+  std::size_t searched = begin_;
+  std::size_t end = buffer_.find('\n', searched);
+  while (end == std::string::npos) {
+    if (buffer_.size() - begin_ > limits_.max_line) break;
+    const std::size_t before = buffer_.size() - begin_;
+    if (!fill()) break;
+    searched = begin_ + before;
+    end = buffer_.find('\n', std::min(searched, buffer_.size()));
+  }
+  const bool last = end == std::string::npos;
+  if (last) end = buffer_.size();
+  if (end - begin_ > limits_.max_line) refuse("the line is longer than ", limits_.max_line, " bytes");
+  if (last && end == begin_) return false;
+  std::string_view text = std::string_view(buffer_).substr(begin_, end - begin_);
+  if (text.ends_with('\r')) text.remove_suffix(1);
+  line = {++number_, offset_ + begin_, text};
+  begin_ = last ? end : end + 1;
+  return true;
+}
+
+bool LineReader::next(Line& line) {
+  while (next_of_any(line)) {
+    if (!blank(line.text)) return true;
+    ++blank_;
+  }
+  return false;
+}
+
+}  // namespace prefer
