@@ -80,6 +80,10 @@ void draw_curve(std::ostringstream& svg, const Curve& curve, const Scale& x, con
     open = true;
   }
   svg << "\"/>";
+  if (curve.points.size() == 1 && open) {
+    svg << "<circle r=\"3\" fill=\"" << colour << "\" cx=\"" << coordinate(kLeft + width * x.share(curve.points[0].first))
+        << "\" cy=\"" << coordinate(kTop + height * (1 - y.share(curve.points[0].second))) << "\"/>";
+  }
 }
 
 }  // namespace

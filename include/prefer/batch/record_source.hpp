@@ -43,6 +43,7 @@ class RecordSource final : public Source {
   int64_t steps(double epochs) const;
   const std::vector<Record>& records() const { return *records_; }
   const RecordOrder& order() const { return order_; }
+  at::Device device() const { return device_; }
 
  private:
   int64_t record_at(int64_t position) const;

@@ -1,0 +1,28 @@
+// A reference's log-probabilities, computed once and kept on disk under a name made of what they depend on.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "prefer/batch/record_source.hpp"
+#include "prefer/core/fs.hpp"
+#include "prefer/model/model.hpp"
+
+namespace prefer {
+
+/// Progress of long work: done and total, in records.
+using Progress = std::function<void(int64_t done, int64_t total)>;
+
+/// log pi_ref of every scored token of every record, without gradient; a record's tokens end to end.
+std::vector<ScoredColumn> score_records(const Model& reference, const RecordSource& source, const Progress& progress);
+
+/// What the log-probs depend on: tokens, scored ranges and weights of the reference, its number type and the route
+/// of its products (`how`). SHA-256.
+std::string reference_key(const std::vector<Record>& records, const NamedTensors& weights, const std::string& how);
+
+/// Reads `folder`/`key`.safetensors if it is there and whole; otherwise calls `compute` and writes it atomically.
+std::vector<ScoredColumn> cached_reference(Fs& fs, const std::string& folder, const std::string& key,
+                                           const std::function<std::vector<ScoredColumn>()>& compute);
+
+}  // namespace prefer

@@ -1,0 +1,52 @@
+// The settings of a process: threads, memory, matrix products, signals. Made once, by a program's main.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "prefer/core/config.hpp"
+#include "prefer/core/fs.hpp"
+#include "prefer/tensor.hpp"
+#include "prefer/train/hooks.hpp"
+
+namespace prefer {
+
+struct ProcessConfig {
+  std::string device = "cpu";
+  int64_t threads = 0;
+
+  void describe(Fields& f);
+};
+
+/// What is one to a process. The library never makes one by itself.
+class Process {
+ public:
+  /// Sets the number of threads and the allocator's habits, and chooses the matrix products of this CPU. Throws
+  /// Error where the device is not to be had.
+  explicit Process(const ProcessConfig& config);
+
+  at::Device device() const { return device_; }
+  Fs& fs() { return fs_; }
+  const StopSignals& signals() const { return signals_; }
+  /// CPU, instruction set, threads and the route of matrix products, in words.
+  std::string description() const;
+  /// A line on the standard error output.
+  void say(const std::string& line) const;
+  /// Tests in a few milliseconds whether the products of `dtype` keep their bits on this CPU; says which do not.
+  bool invariant(at::ScalarType dtype) const;
+
+ private:
+  at::Device device_ = at::kCPU;
+  PosixFs fs_;
+  StopSignals signals_;
+};
+
+/// float32, bfloat16 or float64, as Hugging Face spells them. Throws Error for anything else.
+at::ScalarType dtype_of(const std::string& name);
+/// The rule for fields that hold such a name.
+Rule dtype_rule();
+
+/// The most memory the process has had so far, in bytes.
+int64_t peak_memory();
+
+}  // namespace prefer

@@ -1,0 +1,114 @@
+// Scores records under a frozen model; keeps the result in a safetensors file named after its content.
+#include "prefer/objectives/reference_cache.hpp"
+
+#include <numeric>
+
+#include "prefer/core/error.hpp"
+#include "prefer/core/safetensors.hpp"
+#include "prefer/core/sha256.hpp"
+#include "prefer/objectives/logprob.hpp"
+
+namespace prefer {
+namespace {
+
+template <class T>
+std::span<const std::byte> bytes_of(const std::vector<T>& values) {
+  return std::as_bytes(std::span(values));
+}
+
+template <class T>
+std::vector<T> read_all(const SafetensorsFile& file, const char* name) {
+  const StoredTensor& tensor = file.at(name);
+  std::vector<T> values(tensor.bytes / sizeof(T));
+  file.read(tensor, std::as_writable_bytes(std::span(values)));
+  return values;
+}
+
+std::vector<ScoredColumn> read_columns(Fs& fs, const std::string& path) {
+  const SafetensorsFile file(fs, path);
+  const auto lengths = read_all<int64_t>(file, "lengths");
+  const auto values = read_all<float>(file, "logprobs");
+  if (std::accumulate(lengths.begin(), lengths.end(), int64_t{0}) != static_cast<int64_t>(values.size())) {
+    fail(path, ": lengths add up to another number than the ", values.size(), " log-probs there are");
+  }
+  std::vector<ScoredColumn> columns;
+  for (auto at = values.begin(); const int64_t length : lengths) {
+    columns.emplace_back(at, at + length);
+    at += length;
+  }
+  return columns;
+}
+
+void write_columns(Fs& fs, const std::string& folder, const std::string& key, const std::vector<ScoredColumn>& columns) {
+  std::vector<int64_t> lengths;
+  std::vector<float> values;
+  for (const ScoredColumn& column : columns) {
+    lengths.push_back(static_cast<int64_t>(column.size()));
+    values.insert(values.end(), column.begin(), column.end());
+  }
+  make_directories(fs, folder);
+  const std::string path = join_path(folder, key + ".safetensors");
+  remove_all(fs, path + ".tmp");
+  write_safetensors(
+      fs, path + ".tmp",
+      {stored("lengths", StoredType::kI64, {static_cast<int64_t>(lengths.size())}, bytes_of(lengths)),
+       stored("logprobs", StoredType::kF32, {static_cast<int64_t>(values.size())}, bytes_of(values))});
+  fs.rename(path + ".tmp", path);
+  fs.sync_directory(folder);
+}
+
+}  // namespace
+
+std::vector<ScoredColumn> score_records(const Model& reference, const RecordSource& source, const Progress& progress) {
+  const c10::NoGradGuard frozen;
+  const RecordOrder& order = source.order();
+  RecordSource all(std::make_shared<const std::vector<Record>>(source.records()),
+                   {.batch_size = source.size(),
+                    .shuffle = false,
+                    .share_prefixes = order.share_prefixes,
+                    .tokens_per_slot = order.tokens_per_slot},
+                   source.device());
+  std::vector<ScoredColumn> columns;
+  for (const Slot& slot : all.plan(1).slots) {
+    const Batch batch = all.batch(1, slot);
+    const Tensor logp = token_logp(reference, batch).to(at::kCPU, at::kFloat);                       // [M]
+    const Tensor owner = batch.group.index_select(0, batch.sequence).to(at::kCPU);                    // [M]
+    const std::size_t first = columns.size();
+    columns.resize(first + slot.records.size());
+    for (int64_t m = 0; m < logp.size(0); ++m) {
+      columns[first + static_cast<std::size_t>(owner.const_data_ptr<int64_t>()[m])].push_back(
+          logp.const_data_ptr<float>()[m]);
+    }
+    if (progress) progress(static_cast<int64_t>(columns.size()), source.size());
+  }
+  return columns;
+}
+
+std::string reference_key(const std::vector<Record>& records, const NamedTensors& weights, const std::string& how) {
+  Sha256 hash;
+  hash.add(how);
+  for (const Record& record : records) {
+    for (const Sequence& s : record) {
+      hash.add(bytes_of(s.tokens));
+      for (const ScoredRange& range : s.scored) hash.add(std::as_bytes(std::span(&range.begin, 2)));
+      hash.add("|");
+    }
+  }
+  for (const auto& [name, weight] : weights) {
+    hash.add(name);
+    const Tensor here = weight.detach().to(at::kCPU).contiguous();
+    hash.add({static_cast<const std::byte*>(here.const_data_ptr()), here.nbytes()});
+  }
+  return hash.hex();
+}
+
+std::vector<ScoredColumn> cached_reference(Fs& fs, const std::string& folder, const std::string& key,
+                                           const std::function<std::vector<ScoredColumn>()>& compute) {
+  const std::string path = join_path(folder, key + ".safetensors");
+  if (fs.exists(path)) return read_columns(fs, path);
+  std::vector<ScoredColumn> columns = compute();
+  write_columns(fs, folder, key, columns);
+  return columns;
+}
+
+}  // namespace prefer

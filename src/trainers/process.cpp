@@ -1,0 +1,79 @@
+// Threads, the allocator, the GEMM route and the device of a process.
+#include "prefer/trainers/process.hpp"
+
+#include <malloc.h>
+#include <sys/resource.h>
+
+#include <fstream>
+#include <iostream>
+#include <thread>
+
+#include "kernels/isa.hpp"
+#include "prefer/core/error.hpp"
+#include "prefer/ops/gemm.hpp"
+
+namespace prefer {
+namespace {
+
+std::string cpu_name() {
+  std::ifstream info("/proc/cpuinfo");
+  for (std::string line; std::getline(info, line);) {
+    if (line.starts_with("model name")) return line.substr(std::min(line.size(), line.find(':') + 2));
+  }
+  return "CPU";
+}
+
+/// Memory that is given back is asked for again in the next step, page by page: keep it instead.
+void keep_memory() {
+  mallopt(M_MMAP_MAX, 0);
+  mallopt(M_TRIM_THRESHOLD, -1);
+  mallopt(M_TOP_PAD, 64 << 20);
+}
+
+}  // namespace
+
+void ProcessConfig::describe(Fields& f) {
+  f("device", device, "where tensors live", one_of({"cpu", "cuda"}));
+  f("threads", threads, "CPU threads; 0 takes all cores", non_negative());
+}
+
+Process::Process(const ProcessConfig& config) {
+  const auto cores = static_cast<int64_t>(std::thread::hardware_concurrency());
+  at::set_num_threads(static_cast<int>(config.threads > 0 ? config.threads : std::max<int64_t>(1, cores)));
+  keep_memory();
+  set_gemm_routes(default_gemm_routes());
+  if (config.device == "cuda") {
+    if (!at::hasCUDA()) fail("device=cuda was asked for, and this build or machine has no CUDA; device=cpu is there");
+    device_ = at::Device(at::kCUDA, 0);
+  }
+}
+
+std::string Process::description() const {
+  return device_.str() + " (" + cpu_name() + ", " + kernels::name(kernels::best_isa()) + ", " +
+         std::to_string(at::get_num_threads()) + " threads), products: " + gemm_routes().name();
+}
+
+void Process::say(const std::string& line) const { std::cerr << line << '\n'; }
+
+bool Process::invariant(at::ScalarType dtype) const {
+  const InvarianceReport report = self_test_invariance(dtype);
+  for (const std::string& broken : report.broken) say("on this CPU: " + broken);
+  return device_.is_cpu() && report.holds();
+}
+
+at::ScalarType dtype_of(const std::string& name) {
+  if (name == "float32") return at::kFloat;
+  if (name == "bfloat16") return at::kBFloat16;
+  if (name == "float64") return at::kDouble;
+  fail("a dtype is float32, bfloat16 or float64, not ", name);
+}
+
+Rule dtype_rule() { return one_of({"float32", "bfloat16", "float64"}); }
+
+int64_t peak_memory() {
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  return usage.ru_maxrss * int64_t{1024};
+}
+
+}  // namespace prefer

@@ -1,0 +1,133 @@
+// The preference objective on a tiny model: cuts, orders and sharing change nothing; references live or kept agree.
+#include "prefer/objectives/preference.hpp"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <filesystem>
+
+#include "prefer/batch/record_source.hpp"
+#include "prefer/core/error.hpp"
+#include "prefer/losses/dpo.hpp"
+#include "prefer/losses/simpo.hpp"
+#include "prefer/objectives/reference_cache.hpp"
+#include "support/tiny_model.hpp"
+
+namespace prefer {
+namespace {
+
+using testing::tiny_model;
+
+std::shared_ptr<const std::vector<Record>> records(int64_t n) {
+  auto result = std::make_shared<std::vector<Record>>();
+  for (int64_t i = 0; i < n; ++i) {
+    const auto token = [&](int64_t k) { return static_cast<std::int32_t>((7 * i + 5 * k * k + 3) % 23); };
+    Record record;
+    for (int64_t role = 0; role < 2; ++role) {
+      Sequence s;
+      const int64_t prompt = 2 + i % 5;
+      for (int64_t k = 0; k < prompt + 2 + (i + role) % 4; ++k) s.tokens.push_back(token(k + (k >= prompt ? 11 * role + 1 : 0)));
+      s.scored = {{prompt, static_cast<int64_t>(s.tokens.size()), Term::completion}};
+      s.role = role;
+      s.share = i % 3 == 0 ? 0.5f : 1.0f;
+      record.push_back(s);
+    }
+    result->push_back(record);
+  }
+  return result;
+}
+
+struct Outcome {
+  double loss = 0;
+  std::vector<Tensor> gradients;
+};
+
+Outcome step(const RecordOrder& order, bool backwards) {
+  auto policy = tiny_model(at::kDouble, testing::tiny_config(), 1);
+  const auto reference = tiny_model(at::kDouble, testing::tiny_config(), 2);
+  policy->train();
+  RecordSource source(records(12), order);
+  PreferenceObjective objective(policy, Dpo{.beta = 0.4, .label_smoothing = 0.1}, {reference, false});
+  Plan plan = source.plan(1);
+  const Counts total = objective.count(plan);
+  if (backwards) std::ranges::reverse(plan.slots);
+  Outcome outcome;
+  for (const Slot& slot : plan.slots) {
+    const Tensor loss = objective(source.batch(1, slot), {}).divided_by(total);
+    outcome.loss += loss.item<double>();
+    loss.backward();
+  }
+  for (const Parameter& p : policy->parameters()) outcome.gradients.push_back(p.value.grad().clone());
+  return outcome;
+}
+
+TEST(PreferenceObjective, AnyCutAnyOrderAndSharingOrNotGiveOneLossAndGradient) {
+  const Outcome whole = step({.batch_size = 12, .share_prefixes = false}, false);
+  for (const bool backwards : {false, true}) {
+    for (const bool share : {false, true}) {
+      for (const int64_t tokens : {1, 40, 100000}) {
+        const Outcome cut = step({.batch_size = 12, .share_prefixes = share, .tokens_per_slot = tokens}, backwards);
+        EXPECT_NEAR(cut.loss, whole.loss, 1e-10);
+        for (std::size_t i = 0; i < whole.gradients.size(); ++i) {
+          EXPECT_LT((cut.gradients[i] - whole.gradients[i]).abs().max().item<double>(), 1e-10) << i;
+        }
+      }
+    }
+  }
+}
+
+TEST(PreferenceObjective, AtTheReferenceTheLossIsLnTwoAndTheIdentityHolds) {
+  for (const at::ScalarType dtype : {at::kFloat, at::kBFloat16}) {
+    const auto policy = tiny_model(dtype);
+    PreferenceObjective objective(policy, Dpo{}, {tiny_model(dtype), true});
+    RecordSource source(records(6), {.batch_size = 6});
+    const Plan plan = source.plan(1);
+    const Loss loss = objective(source.batch(1, plan.slots[0]), {});
+    ASSERT_EQ(loss.identities.size(), 1u);
+    EXPECT_EQ(loss.identities[0].measured, 0.0);
+    EXPECT_DOUBLE_EQ(loss.divided_by(plan.total()).item<double>(), std::log(2.0));
+    const auto values = loss.metrics.values();
+    EXPECT_EQ(values.at("rewards/accuracies"), 0.5);
+    EXPECT_EQ(values.at("rewards/margins"), 0.0);
+  }
+}
+
+TEST(PreferenceObjective, AKeptReferenceGivesTheBitsOfALiveOne) {
+  const auto policy = tiny_model(at::kFloat, testing::tiny_config(), 1);
+  const auto reference = tiny_model(at::kFloat, testing::tiny_config(), 2);
+  const auto data = records(7);
+  RecordSource source(data, {.batch_size = 7, .tokens_per_slot = 60, .seed = 4});
+  const auto folder = std::filesystem::temp_directory_path() / "prefer_reference_cache_test";
+  std::filesystem::remove_all(folder);
+  PosixFs fs;
+  int computed = 0;
+  const std::string key = reference_key(*data, reference->weights(), "float32");
+  const auto compute = [&] {
+    ++computed;
+    return score_records(*reference, source, {});
+  };
+  const auto first = cached_reference(fs, folder, key, compute);
+  EXPECT_EQ(cached_reference(fs, folder, key, compute), first);
+  EXPECT_EQ(computed, 1);
+  EXPECT_NE(key, reference_key(*data, policy->weights(), "float32"));
+  EXPECT_NE(key, reference_key(*records(6), reference->weights(), "float32"));
+
+  PreferenceObjective live(policy, Dpo{}, {reference, false});
+  PreferenceObjective kept(policy, Dpo{}, {nullptr, false});
+  EXPECT_THROW(kept(source.batch(1, source.plan(1).slots[0]), {}), Error);
+  source.attach("reference", first);
+  for (const Slot& slot : source.plan(1).slots) {
+    const Batch batch = source.batch(1, slot);
+    EXPECT_TRUE(at::equal(live.pairs(batch).rejected.reference, kept.pairs(batch).rejected.reference));
+    EXPECT_TRUE(at::equal(live.pairs(batch).chosen.reference, kept.pairs(batch).chosen.reference));
+  }
+}
+
+TEST(PreferenceObjective, ALossWithoutReferenceRunsNone) {
+  RecordSource source(records(4), {.batch_size = 4});
+  PreferenceObjective objective(tiny_model(at::kFloat), SimPo{}, {});
+  EXPECT_TRUE(objective(source.batch(1, source.plan(1).slots[0]), {}).identities.empty());
+}
+
+}  // namespace
+}  // namespace prefer
