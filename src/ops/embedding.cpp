@@ -7,14 +7,14 @@
 
 namespace prefer {
 
-Tensor embedding(const Tensor& table, const Tensor& ids) {
+Tensor embed(const Tensor& table, const Tensor& ids) {
   if (table.dim() != 2 || ids.dim() != 1 || ids.scalar_type() != at::kLong) {
-    fail("embedding wants a table [V, D] and int64 ids [T], not ", table.sizes(), " and ", ids.sizes());
+    fail("embed wants a table [V, D] and int64 ids [T], not ", table.sizes(), " and ", ids.sizes());
   }
   if (ids.device().is_cpu() && ids.numel() > 0) {
     const int64_t low = ids.min().item<int64_t>(), high = ids.max().item<int64_t>();
     if (low < 0 || high >= table.size(0)) {
-      fail("embedding: token ", low < 0 ? low : high, " lies outside the vocabulary of ", table.size(0));
+      fail("embed: token ", low < 0 ? low : high, " lies outside the vocabulary of ", table.size(0));
     }
   }
   Tensor rows;

@@ -97,7 +97,7 @@ TEST(OpGradient, AttentionOverAForest) {
 
 TEST(OpGradient, Embedding) {
   const Tensor tokens = ids({2, 0, 2, 3});
-  expect_gradient([&](const auto& x) { return weighed(prefer::embedding(x[0], tokens)); },
+  expect_gradient([&](const auto& x) { return weighed(embed(x[0], tokens)); },
                   {normal({5, 3}, 1)});
 }
 

@@ -1,0 +1,164 @@
+// Sharing, packing and recomputing change neither losses nor gradients, and on the CPU not a single bit of a
+// forward.
+#include "prefer/core/error.hpp"
+#include "prefer/ops/gemm.hpp"
+#include "prefer/ops/linear_logprob.hpp"
+#include "support/finite_differences.hpp"
+#include "support/tiny_model.hpp"
+
+#include <gtest/gtest.h>
+
+namespace prefer {
+namespace {
+
+using testing::tiny_config;
+using testing::tiny_model;
+
+Sequence sequence(std::vector<int32_t> tokens, int64_t group, int64_t prompt) {
+  Sequence s;
+  s.scored = {{prompt, static_cast<int64_t>(tokens.size()), Term::completion}};
+  s.tokens = std::move(tokens);
+  s.group = group;
+  return s;
+}
+
+// A pair with a common prompt, four answers of which two agree further, and a sequence alone.
+std::vector<Sequence> family() {
+  return {sequence({1, 5, 9, 3, 7, 7}, 0, 3),        sequence({1, 5, 9, 8, 2}, 0, 3),
+          sequence({4, 4, 6, 10, 11, 12}, 1, 2),     sequence({4, 4, 6, 10, 13}, 1, 2),
+          sequence({4, 4, 6, 14, 15, 16, 17}, 1, 2), sequence({4, 4, 20}, 1, 2),
+          sequence({3, 1, 4, 1, 5, 9, 2, 6}, 2, 1)};
+}
+
+// Weighs every sequence's tokens differently, so that no gradient cancels.
+Tensor loss_of(const Transformer& model, const Batch& batch) {
+  const Tensor logp =
+      linear_logprob(model.hidden(batch).index_select(0, batch.row), model.head(), batch.label).logp;
+  const Tensor weight =
+      (batch.sequence + 1).to(logp.scalar_type()) * (batch.label + 2).to(logp.scalar_type());
+  return (logp * weight).sum();
+}
+
+NamedTensors gradients(Transformer& model, const Batch& batch) {
+  model.train();
+  for (const Parameter& p : model.parameters()) p.value.mutable_grad() = Tensor();
+  loss_of(model, batch).backward();
+  NamedTensors result;
+  for (const Parameter& p : model.parameters()) result[p.name] = p.value.grad();
+  return result;
+}
+
+double largest_gap(const NamedTensors& a, const NamedTensors& b) {
+  double gap = 0;
+  for (const auto& [name, value] : a) gap = std::max(gap, (value - b.at(name)).abs().max().item<double>());
+  return gap;
+}
+
+ModelConfig every_option() {
+  ModelConfig config = tiny_config();
+  config.tied = false;
+  config.qkv_bias = config.output_bias = config.query_key_norm = true;
+  config.window = 3;
+  return config;
+}
+
+TEST(Forest, SharedPrefixesGiveTheLossAndGradientOfUnsharedOnes) {
+  for (const ModelConfig& config : {tiny_config(), every_option()}) {
+    const auto model = tiny_model(at::kDouble, config);
+    const Batch shared = make_batch(make_forest(family(), Sharing::on));
+    const Batch apart = make_batch(make_forest(family(), Sharing::off));
+    ASSERT_LT(shared.tokens.size(0), apart.tokens.size(0));
+    EXPECT_NEAR(loss_of(*model, shared).item<double>(), loss_of(*model, apart).item<double>(), 1e-10);
+    EXPECT_LE(largest_gap(gradients(*model, shared), gradients(*model, apart)), 1e-10);
+  }
+}
+
+TEST(Forest, GradientIsThatOfFiniteDifferences) {
+  for (const ModelConfig& config : {tiny_config(), every_option()}) {
+    const auto model = tiny_model(at::kDouble, config);
+    const Batch batch = make_batch(make_forest(family(), Sharing::on));
+    const NamedTensors found = gradients(*model, batch);
+    for (const char* part : {"input_layernorm.weight", "self_attn.k_proj.weight", "mlp.up_proj.weight"}) {
+      const std::string name = std::string("model.layers.0.") + part;
+      const Tensor numeric = testing::finite_differences([&] { return loss_of(*model, batch); },
+                                                         model->weights().at(name).detach());
+      EXPECT_LE((found.at(name) - numeric).abs().max().item<double>(),
+                1e-7 * numeric.abs().max().item<double>())
+          << name;
+    }
+  }
+}
+
+TEST(Forest, RecomputedActivationsGiveTheSameGradient) {
+  const auto model = tiny_model(at::kFloat, every_option());
+  const Batch batch = make_batch(make_forest(family(), Sharing::on));
+  const NamedTensors kept = gradients(*model, batch);
+  model->checkpoint_activations(true);
+  const NamedTensors again = gradients(*model, batch);
+  for (const auto& [name, value] : kept) EXPECT_TRUE(at::equal(value, again.at(name))) << name;
+}
+
+class Bits : public ::testing::TestWithParam<at::ScalarType> {};
+
+TEST_P(Bits, OfASequenceAreTheSameAloneInAPairAndPacked) {
+  if (const InvarianceReport report = self_test_invariance(GetParam()); !report.holds())
+    GTEST_SKIP() << report.broken.front();
+  ModelConfig config = tiny_config();
+  config.hidden_size = 96, config.heads = 6, config.kv_heads = 2, config.head_dim = 16, config.rope.dim = 16;
+  config.intermediate_size = 160;
+  config.vocab_size = 301;
+  const auto model = tiny_model(GetParam(), config);
+  const auto scores = [&](const std::vector<Sequence>& sequences, Sharing sharing) {
+    const Batch batch = make_batch(make_forest(sequences, sharing));
+    return linear_logprob(model->hidden(batch).index_select(0, batch.row), model->head(), batch.label).logp;
+  };
+  const std::vector<Sequence> all = family();
+  const Tensor packed = scores(all, Sharing::off);
+  EXPECT_TRUE(at::equal(scores(all, Sharing::on), packed));
+  int64_t begin = 0;
+  for (const Sequence& one : all) {
+    const Tensor alone = scores({one}, Sharing::off);
+    EXPECT_TRUE(at::equal(alone, packed.narrow(0, begin, alone.size(0))));
+    begin += alone.size(0);
+  }
+}
+
+TEST_P(Bits, OfADecodedTokenAreThoseOfAScoredOne) {
+  if (const InvarianceReport report = self_test_invariance(GetParam()); !report.holds())
+    GTEST_SKIP() << report.broken.front();
+  const auto model = tiny_model(GetParam());
+  const Sequence one = family().back();
+  const int64_t length = static_cast<int64_t>(one.tokens.size());
+  const Tensor whole = model->hidden(make_batch(make_forest(std::vector<Sequence>{one}, Sharing::off)));
+  KeyValueCache cache = model->make_cache(2 * length);
+  const auto step = [&](int64_t first, int64_t count) {
+    Placement placement{at::arange(first, first + count, at::kLong), first + count, {}};
+    placement.runs.add(0, count, first, std::vector<kernels::attention::Span>{{length, first + count}});
+    const std::vector<int32_t> part(one.tokens.begin() + first, one.tokens.begin() + first + count);
+    return model->decode(tensor_of(part, at::kLong), placement, placement.positions + length, cache);
+  };
+  EXPECT_TRUE(at::equal(step(0, 3), whole.narrow(0, 0, 3)));
+  for (int64_t i = 3; i < length; ++i) EXPECT_TRUE(at::equal(step(i, 1), whole.narrow(0, i, 1))) << i;
+}
+
+INSTANTIATE_TEST_SUITE_P(Types, Bits, ::testing::Values(at::kFloat, at::kBFloat16),
+                         [](const auto& type) { return type.param == at::kFloat ? "float32" : "bfloat16"; });
+
+TEST(Forest, ASegmentBeforeItsParentIsRefused) {
+  EXPECT_THROW(place_forest({{0, 2, 1, 2}, {2, 2, -1, 0}}, at::arange(4, at::kLong)), Error);
+  EXPECT_THROW(place_forest({{0, 5, -1, 0}}, at::arange(4, at::kLong)), Error);
+}
+
+TEST(TransformerErrors, NameTheWeight) {
+  NamedTensors weights = random_weights(tiny_config(), 1, at::kFloat);
+  weights["model.norm.weight"] = at::ones({15}, at::kFloat);
+  try {
+    Transformer(tiny_config(), weights);
+    FAIL() << "no error";
+  } catch (const Error& error) {
+    EXPECT_STREQ(error.what(), "weight model.norm.weight is [15], and the config says [16]");
+  }
+}
+
+}  // namespace
+}  // namespace prefer
