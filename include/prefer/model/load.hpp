@@ -1,0 +1,33 @@
+// A model from files and into files: Hugging Face folders in and out, GGUF in.
+#pragma once
+
+#include "prefer/core/fs.hpp"
+#include "prefer/model/transformer.hpp"
+
+#include <map>
+#include <memory>
+#include <string>
+
+namespace prefer {
+
+/// Reads a Hugging Face folder (config.json, model.safetensors or its shards, generation_config.json where
+/// there is one) or a .gguf file, whose weights are dequantised. `dtype` is what the weights become. Nothing
+/// is trained yet (Transformer::train). Throws Error, one line naming file and tensor, for whatever is
+/// missing, too many, of another shape, or not implemented.
+std::shared_ptr<Transformer> load_model(Fs& fs, const std::string& path, at::ScalarType dtype,
+                                        at::Device device = at::kCPU);
+
+/// What `load_model` would compute with, without reading weights.
+ModelConfig load_model_config(Fs& fs, const std::string& path);
+
+/// Writes a folder that transformers, vLLM and llama.cpp's converter load: config.json,
+/// generation_config.json, model.safetensors in the model's type, and `files` (name to bytes: the
+/// tokenizer's). It appears under its name whole or not at all. An existing folder of that name is replaced.
+void save_model(Fs& fs, const std::string& folder, const Transformer& model,
+                const std::map<std::string, std::string>& files);
+
+/// "float32", "bfloat16", "float64" (and "fp32", "bf16") as a type; throws Error that lists them.
+at::ScalarType dtype_from_name(const std::string& name);
+std::string dtype_name(at::ScalarType type);
+
+}  // namespace prefer

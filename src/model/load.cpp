@@ -1,0 +1,150 @@
+// Models from Hugging Face folders and GGUF files.
+#include "prefer/model/load.hpp"
+
+#include "prefer/core/error.hpp"
+#include "prefer/core/gguf.hpp"
+#include "prefer/core/safetensors.hpp"
+#include "src/model/gguf_names.hpp"
+
+#include <cstring>
+#include <set>
+
+namespace prefer {
+namespace {
+
+bool is_gguf(const std::string& path) { return path.ends_with(".gguf"); }
+
+Json read_json(Fs& fs, const std::string& path) {
+  const JsonLimits limits = JsonLimits::model_file();
+  return parse_json(read_file(fs, path, limits.max_bytes), path, limits);
+}
+
+ModelConfig folder_config(Fs& fs, const std::string& folder) {
+  if (!fs.exists(join_path(folder, "config.json"))) {
+    fail(folder,
+         ": a model is a folder with config.json and safetensors, or a .gguf file; there is no config.json "
+         "here");
+  }
+  ModelConfig config = read_model_config(read_json(fs, join_path(folder, "config.json")));
+  const std::string generation = join_path(folder, "generation_config.json");
+  if (fs.exists(generation)) read_generation_config(read_json(fs, generation), config);
+  return config;
+}
+
+std::optional<at::ScalarType> float_type(StoredType type) {
+  switch (type) {
+    case StoredType::kF32:
+      return at::kFloat;
+    case StoredType::kBf16:
+      return at::kBFloat16;
+    case StoredType::kF16:
+      return at::kHalf;
+    case StoredType::kF64:
+      return at::kDouble;
+    default:
+      return {};
+  }
+}
+
+Tensor read_tensor(const SafetensorsFile& file, const StoredTensor& stored, const WeightSpec& spec) {
+  const auto type = float_type(stored.type);
+  if (stored.shape != spec.shape || !type) {
+    fail(file.path(), ": ", stored.name, " is ", describe_type(stored.type, stored.shape), " at byte ",
+         stored.offset, "; the config wants floats ", at::IntArrayRef(spec.shape));
+  }
+  const Tensor tensor = at::empty(stored.shape, *type);
+  file.read(stored, {static_cast<std::byte*>(tensor.mutable_data_ptr()), static_cast<size_t>(stored.bytes)});
+  return tensor;
+}
+
+// Names that some files carry and no forward pass needs.
+bool is_derived(const std::string& name, const ModelConfig& config) {
+  return name.ends_with(".rotary_emb.inv_freq") || (config.tied && name == "lm_head.weight");
+}
+
+NamedTensors folder_weights(Fs& fs, const std::string& folder, const ModelConfig& config,
+                            at::ScalarType dtype, at::Device device) {
+  const SafetensorsFolder files(fs, folder);
+  NamedTensors weights;
+  std::set<std::string> wanted;
+  for (const WeightSpec& spec : weight_specs(config)) {
+    const auto found = files.tensors().find(spec.name);
+    if (found == files.tensors().end()) {
+      fail(folder, ": ", spec.name, " ", at::IntArrayRef(spec.shape), " is missing from the safetensors");
+    }
+    weights[spec.name] = read_tensor(*found->second.file, *found->second.tensor, spec).to(device, dtype);
+    wanted.insert(spec.name);
+  }
+  for (const auto& [name, found] : files.tensors()) {
+    if (!wanted.contains(name) && !is_derived(name, config)) {
+      fail(found.file->path(), ": ", name, " is not a weight of a ", config.model_type, " model");
+    }
+  }
+  return weights;
+}
+
+// Queries and keys lie in GGUF in the order of interleaved rotation: undone here (formats.md 2.9).
+Tensor unpermuted(const Tensor& weight, int64_t heads) {
+  const int64_t half = weight.size(0) / heads / 2;
+  return weight.view({heads, half, 2, -1}).transpose(1, 2).reshape(weight.sizes());
+}
+
+NamedTensors gguf_weights(const GgufFile& file, const ModelConfig& config, at::ScalarType dtype,
+                          at::Device device) {
+  NamedTensors weights;
+  std::set<std::string> wanted;
+  for (const WeightSpec& spec : weight_specs(config)) {
+    const std::string name = gguf::tensor_name(spec.name);
+    const GgufTensor& stored = file.at(name);
+    if (stored.shape != spec.shape) {
+      fail(file.path(), ": ", name, " is ", at::IntArrayRef(stored.shape), " at byte ", stored.offset,
+           "; the metadata say ", at::IntArrayRef(spec.shape));
+    }
+    Tensor weight = at::empty(spec.shape, at::kFloat);
+    file.read_rows(stored,
+                   {static_cast<float*>(weight.mutable_data_ptr()), static_cast<size_t>(weight.numel())});
+    if (gguf::rotation_is_interleaved(config)) {
+      if (name.find("attn_q.") != std::string::npos) weight = unpermuted(weight, config.heads);
+      if (name.find("attn_k.") != std::string::npos) weight = unpermuted(weight, config.kv_heads);
+    }
+    weights[spec.name] = weight.to(device, dtype);
+    wanted.insert(name);
+  }
+  for (const GgufTensor& tensor : file.tensors()) {
+    if (!wanted.contains(tensor.name) && tensor.name != "rope_freqs.weight") {
+      fail(file.path(), ": ", tensor.name, " is not a weight of a ", config.model_type, " model");
+    }
+  }
+  return weights;
+}
+
+}  // namespace
+
+ModelConfig load_model_config(Fs& fs, const std::string& path) {
+  return is_gguf(path) ? gguf::read_config(GgufFile(fs, path)) : folder_config(fs, path);
+}
+
+std::shared_ptr<Transformer> load_model(Fs& fs, const std::string& path, at::ScalarType dtype,
+                                        at::Device device) {
+  if (is_gguf(path)) {
+    const GgufFile file(fs, path);
+    const ModelConfig config = gguf::read_config(file);
+    return std::make_shared<Transformer>(config, gguf_weights(file, config, dtype, device));
+  }
+  const ModelConfig config = folder_config(fs, path);
+  return std::make_shared<Transformer>(config, folder_weights(fs, path, config, dtype, device));
+}
+
+at::ScalarType dtype_from_name(const std::string& name) {
+  if (name == "float32" || name == "fp32") return at::kFloat;
+  if (name == "bfloat16" || name == "bf16") return at::kBFloat16;
+  if (name == "float64" || name == "fp64") return at::kDouble;
+  fail("dtype ", name, " is not known; known are float32 (fp32), bfloat16 (bf16), float64 (fp64)");
+}
+
+std::string dtype_name(at::ScalarType type) {
+  if (type == at::kBFloat16) return "bfloat16";
+  return type == at::kDouble ? "float64" : "float32";
+}
+
+}  // namespace prefer

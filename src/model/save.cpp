@@ -1,0 +1,53 @@
+// A model as a Hugging Face folder, made under another name and renamed when it is whole.
+#include "prefer/core/error.hpp"
+#include "prefer/core/safetensors.hpp"
+#include "prefer/model/load.hpp"
+
+namespace prefer {
+namespace {
+
+StoredType stored_type(at::ScalarType type) {
+  if (type == at::kBFloat16) return StoredType::kBf16;
+  return type == at::kDouble ? StoredType::kF64 : StoredType::kF32;
+}
+
+void write_new_file(Fs& fs, const std::string& path, const std::string& text) {
+  File file = File::create(fs, path);
+  file.write(text);
+  file.sync();
+  file.close();
+}
+
+// On the CPU one after the other, when its turn comes to be written.
+TensorToStore to_store(const std::string& name, const Tensor& weight) {
+  const auto produce = [weight](const TensorToStore::Sink& sink) {
+    const Tensor bytes = weight.detach().to(at::kCPU).contiguous();
+    sink({static_cast<const std::byte*>(bytes.const_data_ptr()), bytes.nbytes()});
+  };
+  return {name, stored_type(weight.scalar_type()), weight.sizes().vec(), produce};
+}
+
+}  // namespace
+
+void save_model(Fs& fs, const std::string& folder, const Transformer& model,
+                const std::map<std::string, std::string>& files) {
+  const std::string parent = parent_directory(folder), making = folder + ".tmp";
+  make_directories(fs, parent);
+  remove_all(fs, making);
+  fs.make_directory(making);
+  ModelConfig config = model.config();
+  config.dtype = dtype_name(model.dtype());
+  write_new_file(fs, join_path(making, "config.json"), dump(write_model_config(config), 2) + "\n");
+  write_new_file(fs, join_path(making, "generation_config.json"),
+                 dump(write_generation_config(config), 2) + "\n");
+  std::vector<TensorToStore> tensors;
+  for (const auto& [name, weight] : model.weights()) tensors.push_back(to_store(name, weight));
+  write_safetensors(fs, join_path(making, "model.safetensors"), std::move(tensors));
+  for (const auto& [name, bytes] : files) write_new_file(fs, join_path(making, name), bytes);
+  fs.sync_directory(making);
+  remove_all(fs, folder);
+  fs.rename(making, folder);
+  fs.sync_directory(parent);
+}
+
+}  // namespace prefer
