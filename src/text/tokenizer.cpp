@@ -124,7 +124,7 @@ std::string StreamDecoder::feed(std::int32_t id) {
 std::string StreamDecoder::flush() { return state_->decoding.flush(); }
 
 std::shared_ptr<const Tokenizer> parse_tokenizer(std::string_view tokenizer_json, const std::string& name) {
-  auto parts = text::read_tokenizer_json(tokenizer_json, name);
+  auto parts = text::read_tokenizer_json(parse_json(tokenizer_json, name), name);
   parts->files["tokenizer.json"] = tokenizer_json;
   return std::make_shared<Tokenizer>(std::move(parts));
 }
@@ -134,7 +134,8 @@ namespace {
 text::PartsPtr read_bytes(std::string bytes, const std::string& path) {
   const auto start = bytes.find_first_not_of(" \t\r\n");
   const bool json = start != std::string::npos && bytes[start] == '{';
-  auto parts = json ? text::read_tokenizer_json(bytes, path) : text::read_sentencepiece(bytes, path);
+  auto parts =
+      json ? text::read_tokenizer_json(parse_json(bytes, path), path) : text::read_sentencepiece(bytes, path);
   parts->files[json ? "tokenizer.json" : "tokenizer.model"] = std::move(bytes);
   return parts;
 }
@@ -161,7 +162,7 @@ std::shared_ptr<const Tokenizer> load_tokenizer(const std::string& path) {
   if (!status)
     fail(path, ": no such file or folder; a tokenizer is a folder, a .gguf, a tokenizer.json or a .model");
   const std::string file = status->kind == FileKind::directory ? tokenizer_file(fs, path) : path;
-  if (is_gguf(fs, file)) return std::make_shared<Tokenizer>(text::read_tokenizer_gguf(file));
+  if (is_gguf(fs, file)) return std::make_shared<Tokenizer>(text::read_tokenizer_gguf(fs, file));
   auto parts = read_bytes(read_file(fs, file, kMaxFile), file);
   text::read_config_beside(fs, parent_directory(file), *parts);
   return std::make_shared<Tokenizer>(std::move(parts));

@@ -17,7 +17,7 @@ Pattern read_pattern(const Json& json) {
   if (const Json* text = json.find("String")) return Pattern::literal(text->as_string());
   const Json* expression = json.find("Regex");
   if (!expression) json.fail_here("a pattern is {\"String\": ...} or {\"Regex\": ...}");
-  return Pattern::regex(expression->as_string());
+  return Pattern::regex(expression->as_string(), expression->place());
 }
 
 Cut::Behavior read_behavior(const Json& json) {

@@ -42,10 +42,11 @@ void read_added_decoder(const Json& json, TokenizerParts& parts) {
   }
 }
 
-// A token as a string or as {"content": ...}.
-void read_named_token(const Json& json, const char* key, TokenizerParts& parts,
+// A token as a string or as {"content": ...}; the config says it, or else the map.
+void read_named_token(const Json& config, const Json& map, const char* key, TokenizerParts& parts,
                       std::optional<std::int32_t>& id) {
-  const Json& value = member(json, key);
+  const Json& first = member(config, key);
+  const Json& value = first.is_null() ? member(map, key) : first;
   if (value.is_null()) return;
   AddedToken token;
   if (value.is_string()) {
@@ -61,13 +62,6 @@ void read_named_token(const Json& json, const char* key, TokenizerParts& parts,
   parts.add(token, value.place());
 }
 
-void read_named_tokens(const Json& json, TokenizerParts& parts) {
-  read_named_token(json, "bos_token", parts, parts.bos);
-  read_named_token(json, "eos_token", parts, parts.eos);
-  read_named_token(json, "pad_token", parts, parts.pad);
-  read_named_token(json, "unk_token", parts, parts.unk);
-}
-
 // A string, or a list of {"name", "template"} of which "default" counts.
 std::string read_template(const Json& json) {
   if (json.is_null()) return "";
@@ -79,21 +73,25 @@ std::string read_template(const Json& json) {
 
 }  // namespace
 
+void apply_config(const Json& config, const Json& map, TokenizerParts& parts) {
+  read_added_decoder(member(config, "added_tokens_decoder"), parts);
+  read_named_token(config, map, "bos_token", parts, parts.bos);
+  read_named_token(config, map, "eos_token", parts, parts.eos);
+  read_named_token(config, map, "pad_token", parts, parts.pad);
+  read_named_token(config, map, "unk_token", parts, parts.unk);
+  parts.adds_bos = flag_or(config, "add_bos_token", parts.adds_bos) && parts.bos;
+  parts.chat_template = read_template(member(config, "chat_template"));
+}
+
 void read_config_beside(Fs& fs, const std::string& folder, TokenizerParts& parts) {
-  const std::string config_name = "tokenizer_config.json", map_name = "special_tokens_map.json";
-  const auto config_text = read_optional(fs, folder, config_name, kMaxConfig, parts);
-  const auto map_text = read_optional(fs, folder, map_name, kMaxConfig, parts);
-  if (map_text) read_named_tokens(parse_json(*map_text, join_path(folder, map_name)), parts);
-  if (config_text) {
-    const Json config = parse_json(*config_text, join_path(folder, config_name), JsonLimits::model_file());
-    read_added_decoder(member(config, "added_tokens_decoder"), parts);
-    read_named_tokens(config, parts);
-    parts.adds_bos = flag_or(config, "add_bos_token", parts.adds_bos);
-    parts.chat_template = read_template(member(config, "chat_template"));
-  }
+  const auto json_of = [&](const std::string& name) {
+    const auto text = read_optional(fs, folder, name, kMaxConfig, parts);
+    return text ? parse_json(*text, join_path(folder, name), JsonLimits::model_file()) : Json::object();
+  };
+  const Json config = json_of("tokenizer_config.json"), map = json_of("special_tokens_map.json");
+  apply_config(config, map, parts);
   if (auto source = read_optional(fs, folder, "chat_template.jinja", kMaxTemplate, parts))
     parts.chat_template = std::move(*source);
-  parts.adds_bos = parts.adds_bos && parts.bos;
   parts.vocabulary.check_dense(folder);
 }
 

@@ -93,8 +93,7 @@ void read_added_tokens(const Json& json, TokenizerParts& parts) {
 
 }  // namespace
 
-PartsPtr read_tokenizer_json(std::string_view text, const std::string& name) {
-  const Json json = parse_json(text, name);
+PartsPtr read_tokenizer_json(const Json& json, const std::string& name) {
   const Json& model = json.at("model");
   refuse_what_is_missing(model);
   auto parts = std::make_unique<TokenizerParts>();

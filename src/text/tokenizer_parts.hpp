@@ -63,9 +63,13 @@ const Json& member(const Json& json, std::string_view key);
 /// `strip`.
 std::vector<DecodeStep> sentencepiece_decoders(bool strip);
 
-PartsPtr read_tokenizer_json(std::string_view text, const std::string& name);
-PartsPtr read_tokenizer_gguf(const std::string& path);
+PartsPtr read_tokenizer_json(const Json& json, const std::string& name);
+PartsPtr read_tokenizer_gguf(Fs& fs, const std::string& path);
 PartsPtr read_sentencepiece(std::string bytes, const std::string& name);
+
+/// Applies tokenizer_config.json, and special_tokens_map.json (an empty object: none) where the former is
+/// silent.
+void apply_config(const Json& config, const Json& map, TokenizerParts& parts);
 
 /// tokenizer_config.json, special_tokens_map.json and chat_template.jinja of `folder`, where they are.
 void read_config_beside(Fs& fs, const std::string& folder, TokenizerParts& parts);

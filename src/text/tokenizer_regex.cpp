@@ -144,10 +144,14 @@ Pattern Pattern::literal(std::string text) {
   return pattern;
 }
 
-Pattern Pattern::regex(const std::string& expression) {
+Pattern Pattern::regex(const std::string& expression, const std::string& place) {
   Pattern pattern;
   pattern.source_ = expression;
-  pattern.regex_ = std::make_shared<Regex>(expression);
+  try {
+    pattern.regex_ = std::make_shared<Regex>(expression);
+  } catch (const Error& error) {
+    fail(place, ": ", error.what());
+  }
   return pattern;
 }
 

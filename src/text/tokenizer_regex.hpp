@@ -23,7 +23,8 @@ class Pattern {
   static Pattern literal(std::string text);
   /// Throws Error when the expression is malformed or uses an escape that PCRE2 reads otherwise than
   /// Oniguruma.
-  static Pattern regex(const std::string& expression);
+  /// `place` stands in the error.
+  static Pattern regex(const std::string& expression, const std::string& place = "pre-tokenizer");
 
   /// The matches that are not empty, left to right, none overlapping. `text` is valid UTF-8.
   /// Throws Error when the expression needs more steps than the limit.

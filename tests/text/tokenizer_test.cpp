@@ -8,11 +8,9 @@
 
 #include <gtest/gtest.h>
 
-#include <chrono>
 #include <fstream>
-#include <random>
+#include <iterator>
 #include <sstream>
-#include <thread>
 
 namespace prefer {
 namespace {
@@ -135,6 +133,75 @@ TEST(Tokenizer, TheTwoFormsOfStories260KAgree) {
     EXPECT_EQ(json->encode(text, Specials::plain), model->encode(text, Specials::plain)) << quote(text);
     const Ids ids = json->encode(text, Specials::plain);
     EXPECT_EQ(json->decode(ids), model->decode(ids));
+  }
+}
+
+// llama.cpp's own vectors: texts between separators, a line of ids each.
+void expect_llama_vectors(const std::string& name) {
+  const auto base = shared_data("tokenizers/llama.cpp/" + name);
+  const auto tokenizer = load_tokenizer(base.string());
+  const std::string separator = "\n__ggml_vocab_test__\n", texts = bytes_of(base.string() + ".inp");
+  std::istringstream lines(bytes_of(base.string() + ".out"));
+  int count = 0;
+  for (std::size_t at = 0; at < texts.size(); ++count) {
+    const std::size_t end = std::min(texts.find(separator, at), texts.size());
+    std::string line;
+    std::getline(lines, line);
+    std::istringstream numbers(line);
+    const Ids wanted{std::istream_iterator<std::int32_t>(numbers), {}};
+    const std::string text = texts.substr(at, end - at);
+    EXPECT_EQ(tokenizer->encode(text, Specials::plain), wanted) << name << ": " << quote(text);
+    at = end + separator.size();
+  }
+  EXPECT_EQ(count, 46);
+}
+
+TEST(Tokenizer, GivesLlamaCppsIds) {
+  PREFER_NEEDS(shared_data("tokenizers/llama.cpp"));
+  expect_llama_vectors("ggml-vocab-gpt-2.gguf");
+  expect_llama_vectors("ggml-vocab-phi-3.gguf");
+}
+
+TEST(Tokenizer, SmolLM2sGgufIsItsTokenizerJson) {
+  PREFER_NEEDS(testing::smollm2());
+  PREFER_NEEDS(shared_data("tokenizers/smollm2"));
+  const auto gguf = load_tokenizer(testing::smollm2().string());
+  const auto json = load("tokenizers/smollm2/tokenizer.json");
+  EXPECT_EQ(gguf->bos(), 1);
+  EXPECT_EQ(gguf->eos(), 2);
+  EXPECT_EQ(gguf->pad(), 2);
+  EXPECT_FALSE(gguf->adds_bos());
+  EXPECT_TRUE(gguf->chat_template().starts_with("{% for message in messages %}"));
+  ASSERT_EQ(gguf->vocab_size(), json->vocab_size());
+  for (std::int32_t id = 0; id < gguf->vocab_size(); ++id) {
+    ASSERT_EQ(gguf->token(id), json->token(id));
+    ASSERT_EQ(gguf->is_special(id), json->is_special(id));
+  }
+  for (const std::string& text : golden_texts(json_of(golden("tokenizer.json"))))
+    for (const auto specials : {Specials::plain, Specials::recognise})
+      EXPECT_EQ(gguf->encode(text, specials), json->encode(text, specials)) << quote(text);
+}
+
+// The files written for a GGUF make the same tokenizer.
+TEST(Tokenizer, WritesAGgufAsHuggingFaceFiles) {
+  PREFER_NEEDS(shared_data("tokenizers/llama.cpp"));
+  for (const char* name : {"ggml-vocab-gpt-2.gguf", "ggml-vocab-phi-3.gguf"}) {
+    const auto gguf = load(std::string("tokenizers/llama.cpp/") + name);
+    const auto folder = std::filesystem::path(::testing::TempDir()) / name;
+    std::filesystem::create_directories(folder);
+    for (const auto& [file, bytes] : gguf->files()) std::ofstream(folder / file) << bytes;
+    const auto again = load_tokenizer(folder.string());
+    EXPECT_EQ(again->bos(), gguf->bos());
+    EXPECT_EQ(again->eos(), gguf->eos());
+    EXPECT_EQ(again->pad(), gguf->pad());
+    EXPECT_EQ(again->adds_bos(), gguf->adds_bos());
+    EXPECT_EQ(again->chat_template(), gguf->chat_template());
+    for (const std::string& text : golden_texts(json_of(golden("tokenizer.json")))) {
+      const Ids ids = gguf->encode(text, Specials::recognise);
+      EXPECT_EQ(again->encode(text, Specials::recognise), ids) << name << quote(text);
+      EXPECT_EQ(again->decode(ids), gguf->decode(ids));
+    }
+    std::filesystem::remove_all(folder);
   }
 }
 

@@ -1,0 +1,197 @@
+// Reading tokenizers: the files beside them, and files that are wrong or hostile.
+#include "prefer/core/error.hpp"
+#include "prefer/core/json.hpp"
+#include "prefer/text/tokenizer.hpp"
+
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+
+namespace prefer {
+namespace {
+
+namespace stdfs = std::filesystem;
+using Ids = std::vector<std::int32_t>;
+
+// A tokenizer of a few tokens, with one member of the file exchanged: a JSON text.
+std::string small(const std::string& member = "", const std::string& value = "") {
+  Json json =
+      parse_json(R"({"added_tokens": [{"id": 5, "content": "<e>", "special": true, "normalized": false}],
+      "normalizer": null, "pre_tokenizer": null, "post_processor": null, "decoder": {"type": "Fuse"},
+      "model": {"type": "BPE", "vocab": {"a": 0, "b": 1, "ab": 2, "aba": 3, "<b>": 4},
+                "merges": ["a b", ["ab", "a"]]}})",
+                 "small");
+  if (member.empty()) return dump(json);
+  const Json changed = parse_json(value, "value");
+  if (!member.starts_with("model.")) {
+    json.set(member, changed);
+    return dump(json);
+  }
+  Json model = json.at("model");
+  model.set(member.substr(6), changed);
+  json.set("model", model);
+  return dump(json);
+}
+
+std::string refusal(const std::string& text) {
+  try {
+    parse_tokenizer(text, "t.json");
+  } catch (const Error& error) {
+    return error.what();
+  }
+  return "accepted";
+}
+
+TEST(TokenizerFile, ReadsMergesAsStringsAndAsPairs) {
+  const auto tokenizer = parse_tokenizer(small(), "t.json");
+  EXPECT_EQ(tokenizer->encode("abaab<e>", Specials::recognise), (Ids{3, 2, 5}));
+  EXPECT_EQ(tokenizer->encode("xa<e>b", Specials::plain), (Ids{2}));  // without unk_token the rest vanishes
+  EXPECT_EQ(tokenizer->vocab_size(), 6);
+  EXPECT_FALSE(tokenizer->adds_bos());
+  EXPECT_EQ(tokenizer->files().at("tokenizer.json"), small());
+}
+
+struct Case {
+  const char* member;
+  const char* value;
+  const char* message;
+};
+
+class TokenizerRefuses : public ::testing::TestWithParam<Case> {};
+
+TEST_P(TokenizerRefuses, InOneLine) {
+  const std::string message = refusal(small(GetParam().member, GetParam().value));
+  EXPECT_NE(message.find(GetParam().message), std::string::npos) << message;
+  EXPECT_TRUE(message.starts_with("t.json")) << message;
+  EXPECT_EQ(message.find('\n'), std::string::npos) << message;
+}
+
+const Case kCases[] = {
+    {"model", "3", "object"},
+    {"model.type", R"("WordPiece")", "model \"WordPiece\" is not implemented; known is BPE"},
+    {"model.vocab", "[]", "object"},
+    {"model.vocab", "{}", "no token has id 0"},
+    {"model.vocab", R"({"a": "0"})", "integer"},
+    {"model.vocab", R"({"a": -1})", "ids are from 0"},
+    {"model.vocab", R"({"a": 2000000})", "ids are from 0 to 1999999"},
+    {"model.vocab", R"({"a": 0, "b": 0})", "share the id 0"},
+    {"model.vocab", R"({"a": 0, "b": 1, "ab": 2, "aba": 3, "c": 7})", "no token has id 4"},
+    {"model.merges", R"(["a b c"])", "one space between"},
+    {"model.merges", R"(["ab"])", "one space between"},
+    {"model.merges", R"([["a", "b", "ab"]])", "two tokens, not 3"},
+    {"model.merges", R"(["a x"])", "names \"x\", which is not in the vocabulary"},
+    {"model.merges", R"(["b a"])", "names \"ba\", which is not in the vocabulary"},
+    {"model.merges", "[7]", "array"},
+    {"model.unk_token", R"("<unk>")", "unk_token \"<unk>\" is not in the vocabulary"},
+    {"model.dropout", "0.1", "dropout is not implemented"},
+    {"model.end_of_word_suffix", R"("</w>")", "end_of_word_suffix is not implemented"},
+    {"normalizer", R"({"type": "NFKC"})", "normalizer \"NFKC\" is not implemented; known are NFC"},
+    {"normalizer", R"({"type": "Sequence", "normalizers": [{"type": "Precompiled"}]})",
+     "normalizer \"Precompiled\""},
+    {"pre_tokenizer", R"({"type": "BertPreTokenizer"})",
+     "pre_tokenizer \"BertPreTokenizer\" is not implemented"},
+    {"pre_tokenizer", R"({"type": "Split", "pattern": {"Regex": "("}, "behavior": "Isolated"})",
+     "regular expression ("},
+    {"pre_tokenizer", R"({"type": "Split", "pattern": {"Regex": "\\h"}, "behavior": "Isolated"})",
+     "escape \\h"},
+    {"pre_tokenizer", R"({"type": "Split", "pattern": {"String": " "}, "behavior": "Odd"})",
+     "behavior \"Odd\""},
+    {"post_processor", R"({"type": "BertProcessing"})",
+     "post_processor \"BertProcessing\" is not implemented"},
+    {"decoder", R"({"type": "WordPiece"})", "decoder \"WordPiece\" is not implemented"},
+    {"added_tokens", R"([{"id": 7, "content": "<e>"}])", "no token has id 5"},
+    {"added_tokens", R"([{"id": 1, "content": "<e>"}])", "share the id 1"},
+    {"added_tokens", R"([{"id": 9, "content": "a"}])", "two ids, 0 and 9"},
+    {"added_tokens", R"([{"id": 99999999999, "content": "z"}])", "ids are from 0"},
+    {"added_tokens", R"([{"content": "z"}])", "\"id\""},
+};
+INSTANTIATE_TEST_SUITE_P(Cases, TokenizerRefuses, ::testing::ValuesIn(kCases));
+
+TEST(TokenizerFile, RefusesTooLongTokens) {
+  EXPECT_NE(refusal(small("added_tokens", R"([{"id": 5, "content": ")" + std::string(4097, 'x') + "\"}]"))
+                .find("at most 4096"),
+            std::string::npos);
+}
+
+// (a+)+[xy] needs exponentially many steps on a's with no end; the limit on steps ends it.
+TEST(TokenizerFile, GivesUpOnExpressionsThatNeverEnd) {
+  const auto tokenizer = parse_tokenizer(
+      small("pre_tokenizer",
+            R"({"type": "Split", "pattern": {"Regex": "(a+)+[xy]"}, "behavior": "Isolated"})"),
+      "t.json");
+  EXPECT_THROW(tokenizer->encode(std::string(64, 'a'), Specials::plain), Error);
+}
+
+class Folder {
+ public:
+  Folder() : path_(stdfs::path(::testing::TempDir()) / ("tokenizer-" + std::to_string(::getpid()))) {
+    stdfs::create_directories(path_);
+  }
+  ~Folder() { stdfs::remove_all(path_); }
+  void write(const std::string& name, const std::string& text) { std::ofstream(path_ / name) << text; }
+  std::string path() const { return path_.string(); }
+
+ private:
+  stdfs::path path_;
+};
+
+TEST(TokenizerFile, ReadsTheConfigBeside) {
+  Folder folder;
+  folder.write("tokenizer.json", small());
+  folder.write("special_tokens_map.json", R"({"pad_token": {"content": "<b>"}, "eos_token": "a"})");
+  folder.write("tokenizer_config.json",
+               R"({"bos_token": {"content": "<b>", "lstrip": false}, "eos_token": "<e>",
+      "pad_token": null, "add_bos_token": true, "model_max_length": 1000000000000000019884624838656,
+      "chat_template": [{"name": "tool_use", "template": "T"}, {"name": "default", "template": "D"}]})");
+  const auto tokenizer = load_tokenizer(folder.path());
+  EXPECT_EQ(tokenizer->bos(), 4);
+  EXPECT_EQ(tokenizer->eos(), 5);
+  EXPECT_EQ(tokenizer->pad(), 4);
+  EXPECT_EQ(tokenizer->unk(), std::nullopt);
+  EXPECT_TRUE(tokenizer->adds_bos());
+  EXPECT_TRUE(tokenizer->is_special(4));  // named as BOS, so special, though tokenizer.json does not say so
+  EXPECT_EQ(tokenizer->encode("<b>ab", Specials::recognise), (Ids{4, 2}));
+  EXPECT_EQ(tokenizer->chat_template(), "D");
+  EXPECT_EQ(tokenizer->files().size(), 3u);
+}
+
+TEST(TokenizerFile, ATemplateFileWins) {
+  Folder folder;
+  folder.write("tokenizer.json", small());
+  folder.write("tokenizer_config.json", R"({"chat_template": "from the config"})");
+  folder.write("chat_template.jinja", "from the file");
+  EXPECT_EQ(load_tokenizer(folder.path() + "/tokenizer.json")->chat_template(), "from the file");
+}
+
+TEST(TokenizerFile, SaysWhatIsMissing) {
+  Folder folder;
+  const auto message = [&](const std::string& path) {
+    try {
+      load_tokenizer(path);
+    } catch (const Error& error) {
+      return std::string(error.what());
+    }
+    return std::string("accepted");
+  };
+  EXPECT_NE(message(folder.path()).find("neither tokenizer.json nor tokenizer.model"), std::string::npos);
+  EXPECT_NE(message(folder.path() + "/none").find("no such file"), std::string::npos);
+  folder.write("x.model", "\x0Agarbage");
+  EXPECT_NE(message(folder.path() + "/x.model").find("not a sentencepiece model"), std::string::npos);
+  folder.write("tokenizer.json", small());
+  folder.write("tokenizer_config.json", R"({"bos_token": "<nope>"})");
+  EXPECT_NE(message(folder.path()).find("bos_token is \"<nope>\", which is not in the vocabulary"),
+            std::string::npos);
+}
+
+TEST(TokenizerFile, RefusesIdsOutsideTheVocabulary) {
+  const auto tokenizer = parse_tokenizer(small(), "t.json");
+  for (const std::int32_t id : {-1, 6, 1 << 30}) {
+    EXPECT_THROW(tokenizer->decode(Ids{id}), Error);
+    EXPECT_THROW(tokenizer->token(id), Error);
+    EXPECT_FALSE(tokenizer->is_special(id));
+  }
+}
+
+}  // namespace
+}  // namespace prefer

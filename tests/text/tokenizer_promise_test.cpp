@@ -1,0 +1,180 @@
+// What a tokenizer promises whatever the text: round trips, linear time, no forged tokens, no crash.
+#include "prefer/text/tokenizer.hpp"
+#include "prefer/text/utf8.hpp"
+#include "support/data.hpp"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <ctime>
+#include <future>
+#include <random>
+
+namespace prefer {
+namespace {
+
+using testing::shared_data;
+using Ids = std::vector<std::int32_t>;
+using Random = std::mt19937;
+
+const char* const kAll[] = {
+    "tokenizers/smollm2/tokenizer.json",          "tokenizers/gpt2/tokenizer.json",
+    "models/stories260K/hf/tokenizer.json",       "models/stories260K/hf/tokenizer.model",
+    "tokenizers/sentencepiece/test_model.model",  "tokenizers/mistral/tokenizer.model.v1",
+    "tokenizers/llama.cpp/ggml-vocab-gpt-2.gguf", "tokenizers/llama.cpp/ggml-vocab-phi-3.gguf"};
+
+std::shared_ptr<const Tokenizer> load(const char* shared) {
+  return load_tokenizer(shared_data(shared).string());
+}
+
+std::size_t below(Random& random, std::size_t n) { return random() % n; }
+
+// Any scalar value, the lower planes more often.
+std::string random_text(Random& random, std::size_t length) {
+  std::string text;
+  for (std::size_t i = 0; i < length; ++i) {
+    const char32_t limits[] = {0x80, 0x300, 0x3000, 0x10000, 0x110000};
+    char32_t code = static_cast<char32_t>(below(random, limits[below(random, 5)]));
+    if (code >= 0xD800 && code < 0xE000) code = ' ';
+    utf8::append(text, code);
+  }
+  return text;
+}
+
+// SmolLM2 has no token for some control characters and for the lead bytes of planes 4 to 11.
+TEST(TokenizerPromise, ByteLevelDecodesToTheVeryText) {
+  PREFER_NEEDS(shared_data("tokenizers"));
+  const auto gpt2 = load("tokenizers/gpt2/tokenizer.json"),
+             smollm2 = load("tokenizers/smollm2/tokenizer.json");
+  Random random(7);
+  for (int i = 0; i < 3000; ++i) {
+    const std::string text = random_text(random, below(random, 60));
+    EXPECT_EQ(gpt2->decode(gpt2->encode(text, Specials::plain)), text);
+    std::string common;
+    utf8::for_each(text, [&](char32_t code, std::string_view bytes) {
+      if (code >= 0x20 && code < 0x40000) common += bytes;
+    });
+    EXPECT_EQ(smollm2->decode(smollm2->encode(common, Specials::recognise)), common);
+  }
+}
+
+TEST(TokenizerPromise, PlainTextNeverYieldsASpecialToken) {
+  PREFER_NEEDS(shared_data("tokenizers"));
+  for (const char* path : kAll) {
+    const auto tokenizer = load(path);
+    std::vector<std::string> parts = {" ", "a", "<", ">", "|", "\n", "\u2581", "s>", "<|", "Hello"};
+    for (std::int32_t id = 0; id < tokenizer->vocab_size(); ++id)
+      if (tokenizer->is_special(id)) parts.push_back(tokenizer->token(id));
+    ASSERT_GT(parts.size(), 10u) << path;
+    Random random(11);
+    for (int i = 0; i < 2000; ++i) {
+      std::string text;
+      for (std::size_t n = below(random, 8); n-- > 0;) text += parts[below(random, parts.size())];
+      for (const std::int32_t id : tokenizer->encode(text, Specials::plain))
+        EXPECT_TRUE(id == tokenizer->unk() || !tokenizer->is_special(id))
+            << path << ": " << text << " gives " << id;
+    }
+  }
+}
+
+TEST(TokenizerPromise, RecognisesEverySpecialToken) {
+  PREFER_NEEDS(shared_data("tokenizers"));
+  for (const char* path : kAll) {
+    const auto tokenizer = load(path);
+    for (std::int32_t id = 0; id < tokenizer->vocab_size(); ++id)
+      if (tokenizer->is_special(id)) {
+        const Ids ids = tokenizer->encode("a" + tokenizer->token(id) + "b", Specials::recognise);
+        EXPECT_EQ(std::ranges::count(ids, id), 1) << path << " " << tokenizer->token(id);
+        EXPECT_EQ(tokenizer->decode(Ids{id}, true), "");
+      }
+  }
+}
+
+TEST(TokenizerPromise, ReadsBrokenUtf8AsReplacementCharacters) {
+  PREFER_NEEDS(shared_data("tokenizers"));
+  for (const char* path : kAll) {
+    const auto tokenizer = load(path);
+    Random random(13);
+    for (int i = 0; i < 500; ++i) {
+      std::string bytes;
+      for (std::size_t n = below(random, 30); n-- > 0;) bytes.push_back(static_cast<char>(random()));
+      const Ids ids = tokenizer->encode(bytes, Specials::recognise);
+      EXPECT_EQ(ids, tokenizer->encode(utf8::mended(bytes), Specials::recognise));
+      EXPECT_TRUE(utf8::is_valid(tokenizer->decode(ids)));
+    }
+  }
+}
+
+// The examples of The Unicode Standard 15, table 3-8, and Python's decode(errors="replace").
+TEST(TokenizerPromise, MendsAsUnicodeAdvises) {
+  EXPECT_EQ(utf8::mended("\xC0\xAF\xE0\x80\xBF\xF0\x81\x82\x41"),
+            "\uFFFD\uFFFD\uFFFD\uFFFD\uFFFD\uFFFD\uFFFD\uFFFDA");
+  EXPECT_EQ(utf8::mended("\xE1\x80\xE2\xF0\x91\x92\xF1\xBF\x41"), "\uFFFD\uFFFD\uFFFD\uFFFDA");
+  EXPECT_EQ(utf8::mended("\xED\xA0\x80\xF4\x91\x92\x93\xFF\x41"),
+            "\uFFFD\uFFFD\uFFFD\uFFFD\uFFFD\uFFFD\uFFFD\uFFFDA");
+  EXPECT_EQ(utf8::mended("\xF0\x9F\x98"), "\uFFFD");
+  EXPECT_EQ(utf8::mended("a\u00e9\U0001F600"), "a\u00e9\U0001F600");
+}
+
+double seconds_to_encode(const Tokenizer& tokenizer, const std::string& character, std::size_t bytes) {
+  std::string text;
+  while (text.size() < bytes) text += character;
+  const std::clock_t start = std::clock();
+  EXPECT_FALSE(tokenizer.encode(text, Specials::plain).empty());
+  return static_cast<double>(std::clock() - start) / CLOCKS_PER_SEC;
+}
+
+// Four times the text may take eight times as long (caches, the logarithm of the heap), not sixteen.
+TEST(TokenizerPromise, TakesLinearTimeOnRunsOfOneCharacter) {
+  PREFER_NEEDS(shared_data("tokenizers"));
+  for (const char* path : {kAll[0], kAll[1], kAll[2], kAll[7]}) {
+    const auto tokenizer = load(path);
+    for (const std::string character : {"a", " ", "\n", "1", "\u00e9", "\u4e2d", "<|", "'s"}) {
+      const double quarter = seconds_to_encode(*tokenizer, character, 1 << 18);
+      const double whole = seconds_to_encode(*tokenizer, character, 1 << 20);
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+      EXPECT_LT(whole, 1.0) << path << ": " << character;
+#endif
+      EXPECT_LT(whole, 8 * quarter + 0.1) << path << ": " << character;
+    }
+  }
+}
+
+TEST(TokenizerPromise, ServesManyThreads) {
+  PREFER_NEEDS(shared_data("tokenizers"));
+  const auto tokenizer = load(kAll[0]);
+  Random random(17);
+  const std::string text = random_text(random, 2000);
+  const Ids wanted = tokenizer->encode(text, Specials::plain);
+  std::vector<std::future<Ids>> others;
+  for (int i = 0; i < 4; ++i)
+    others.push_back(
+        std::async(std::launch::async, [&] { return tokenizer->encode(text, Specials::plain); }));
+  for (auto& other : others) EXPECT_EQ(other.get(), wanted);
+}
+
+TEST(TokenizerPromise, StreamsWholeCodePoints) {
+  PREFER_NEEDS(shared_data("tokenizers"));
+  for (const char* path : kAll) {
+    const auto tokenizer = load(path);
+    Random random(19);
+    for (int i = 0; i < 300; ++i) {
+      Ids ids;
+      for (std::size_t n = below(random, 12); n-- > 0;)
+        ids.push_back(
+            static_cast<std::int32_t>(below(random, static_cast<std::size_t>(tokenizer->vocab_size()))));
+      StreamDecoder decoder(tokenizer);
+      std::string text;
+      for (const std::int32_t id : ids) {
+        const std::string piece = decoder.feed(id);
+        EXPECT_TRUE(utf8::is_valid(piece)) << path;
+        text += piece;
+      }
+      text += decoder.flush();
+      EXPECT_EQ(text, tokenizer->decode(ids)) << path;
+    }
+  }
+}
+
+}  // namespace
+}  // namespace prefer
