@@ -14,8 +14,11 @@ function(prefer_layer name)
     set(scope INTERFACE)
   endif()
   add_library(prefer::${name} ALIAS prefer_${name})
+  set_target_properties(prefer_${name} PROPERTIES EXPORT_NAME ${name})
+  set_property(GLOBAL APPEND PROPERTY PREFER_LAYERS prefer_${name})
   target_include_directories(prefer_${name} ${scope}
-    ${PROJECT_SOURCE_DIR}/include ${PROJECT_SOURCE_DIR} ${PROJECT_SOURCE_DIR}/kernels)
+    "$<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include;${PROJECT_SOURCE_DIR};${PROJECT_SOURCE_DIR}/kernels>"
+    "$<INSTALL_INTERFACE:include>")
   target_link_libraries(prefer_${name} ${scope} ${arg_LINK})
   target_compile_features(prefer_${name} ${scope} cxx_std_20)
   if(arg_TORCH)

@@ -1,0 +1,12 @@
+# What `cmake --install` puts down: libraries, headers, programs, and a package that find_package(prefer) reads.
+include(GNUInstallDirs)
+set(package ${CMAKE_INSTALL_LIBDIR}/cmake/prefer)
+get_property(layers GLOBAL PROPERTY PREFER_LAYERS)
+install(TARGETS ${layers} prefer prefer_flags prefer_openmp ${program_targets} EXPORT prefer)
+install(DIRECTORY include/prefer DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+install(DIRECTORY kernels DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_MATCHING PATTERN "*.hpp" PATTERN _template EXCLUDE)
+install(EXPORT prefer NAMESPACE prefer:: DESTINATION ${package})
+install(FILES cmake/LibTorch.cmake cmake/preferConfig.cmake DESTINATION ${package})
+include(CMakePackageConfigHelpers)
+write_basic_package_version_file(${PROJECT_BINARY_DIR}/preferConfigVersion.cmake COMPATIBILITY ExactVersion)
+install(FILES ${PROJECT_BINARY_DIR}/preferConfigVersion.cmake DESTINATION ${package})

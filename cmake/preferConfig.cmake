@@ -1,0 +1,11 @@
+# find_package(prefer): finds what the installed libraries were linked to, LibTorch as cmake/LibTorch.cmake says, then the targets.
+include(CMakeFindDependencyMacro)
+find_dependency(Threads)
+find_dependency(ZLIB)
+find_dependency(nlohmann_json)
+find_dependency(spdlog)
+find_dependency(PkgConfig)
+pkg_check_modules(pcre2 REQUIRED IMPORTED_TARGET libpcre2-8)
+pkg_check_modules(sentencepiece REQUIRED IMPORTED_TARGET sentencepiece)
+include(${CMAKE_CURRENT_LIST_DIR}/LibTorch.cmake)
+include(${CMAKE_CURRENT_LIST_DIR}/prefer.cmake)
