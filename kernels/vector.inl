@@ -40,9 +40,15 @@ PREFER_INLINE Vec load(const float* p) {
   return v;
 }
 PREFER_INLINE Vec load(const bf16* p) {
+#if PREFER_LANES == 16  // GCC 12 takes the conversion apart
+  return (Vec)(IntVec)_mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i*)p)), 16);
+#elif PREFER_LANES == 8
+  return (Vec)(IntVec)_mm256_slli_epi32(_mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i*)p)), 16);
+#else
   HalfVec half;
   memcpy(&half, p, sizeof half);
   return (Vec)(__builtin_convertvector(half, IntVec) << 16);
+#endif
 }
 PREFER_INLINE void store(float* p, Vec v) { memcpy(p, &v, sizeof v); }
 /// v as T holds it, T named by a pointer: unchanged for float; for bf16 rounded to nearest even, a NaN kept quiet.
@@ -54,8 +60,16 @@ PREFER_INLINE Vec round_as(const bf16*, Vec v) {
 }
 PREFER_INLINE void store(bf16* p, Vec v) {
   const IntVec bits = (IntVec)round_as(p, v);
+#if PREFER_LANES == 16
+  _mm256_storeu_si256((__m256i*)p, _mm512_cvtepi32_epi16(_mm512_srli_epi32((__m512i)bits, 16)));
+#elif PREFER_LANES == 8
+  const __m256i high = _mm256_srli_epi32((__m256i)bits, 16);
+  const __m256i packed = _mm256_permute4x64_epi64(_mm256_packus_epi32(high, high), 8);
+  _mm_storeu_si128((__m128i*)p, _mm256_castsi256_si128(packed));
+#else
   const HalfVec half = __builtin_convertvector((bits >> 16) & 0xffff, HalfVec);
   memcpy(p, &half, sizeof half);
+#endif
 }
 
 /// The first `count` < kLanes lanes; the others load as 0 and are not stored.

@@ -6,28 +6,31 @@
 
 #include <cmath>
 #include <limits>
+#include <numbers>
 
 namespace prefer::kernels::token_logprob {
 namespace {
 
-/// Of the part of a row seen so far. The sums are in double: rows are long.
+/// Of the part of a row seen so far, with z2 = scale x the base-2 logarithm of a weight. In double: rows are
+/// long.
 struct RowSums {
   float largest = -INFINITY;  // of x
   std::int64_t argmax = 0;
-  double sum = 0;       // of exp(z - max)
-  double weighted = 0;  // of exp(z - max) (z - max)
+  double sum = 0;       // of 2^(z2 - shift)
+  double weighted = 0;  // of 2^(z2 - shift) (z2 - shift)
+
+  float shift(float scale) const { return largest == -INFINITY ? 0.0f : scale * largest; }
 
   void raise(float to, float scale) {
-    if (largest != -INFINITY) {
-      const double by = static_cast<double>(scale * largest) - static_cast<double>(scale * to);
-      const double factor = __builtin_exp(by);
-      weighted = factor == 0 ? 0 : factor * (weighted + sum * by);
-      sum *= factor;
-    }
+    const double by = static_cast<double>(shift(scale)) - static_cast<double>(scale * to);
+    const double factor = largest == -INFINITY ? 0 : __builtin_exp2(by);  // 0 keeps a NaN
+    weighted = factor * weighted + (factor == 0 ? 0 : factor * by * sum);
+    sum *= factor;
     largest = to;
   }
 };
 
+/// A row's gradient away from the label: log2 p = scale x - lse, and dx = p (slope log2 p + offset).
 struct Line {
   float scale, lse, slope, offset;
 };
@@ -99,16 +102,19 @@ void forward(const Forward<T>& a) {
   check(a);
   require_within(a.label, a.rows, a.vocab, "label");
   const auto sums_of = choose(a.isa, portable::row_sums<T>, avx2::row_sums<T>, avx512::row_sums<T>);
+  constexpr double kLn2 = std::numbers::ln2;
+  const float scale = static_cast<float>(a.inv_temperature / kLn2);
 #pragma omp parallel for schedule(static) if (a.rows > 1)
   for (std::int64_t row = 0; row < a.rows; ++row) {
     const T* x = a.logits + row * a.stride;
-    const RowSums sums = sums_of(x, a.vocab, a.inv_temperature, a.entropy != nullptr);
-    const double max = a.inv_temperature * sums.largest;
-    const double log_sum = sums.sum > 0 ? std::log(sums.sum) : std::numeric_limits<double>::quiet_NaN();
-    const double z = static_cast<double>(a.inv_temperature) * widen(x[a.label[row]]);
+    const RowSums sums = sums_of(x, a.vocab, scale, a.entropy != nullptr);
+    const double max = kLn2 * sums.shift(scale);
+    const double log_sum =
+        sums.largest > -INFINITY ? std::log(sums.sum) : std::numeric_limits<double>::quiet_NaN();
+    const double z = kLn2 * scale * widen(x[a.label[row]]);
     a.lse[row] = static_cast<float>(max + log_sum);
     a.logp[row] = static_cast<float>(z - max - log_sum);
-    if (a.entropy) a.entropy[row] = static_cast<float>(log_sum - sums.weighted / sums.sum);
+    if (a.entropy) a.entropy[row] = static_cast<float>(log_sum - kLn2 * sums.weighted / sums.sum);
     if (a.argmax) a.argmax[row] = sums.argmax;
   }
 }
@@ -119,6 +125,7 @@ void backward(const Backward<T>& a) {
   require_within(a.label, a.rows, a.vocab, "label");
   const auto gradient_of =
       choose(a.isa, portable::row_gradient<T>, avx2::row_gradient<T>, avx512::row_gradient<T>);
+  constexpr float kLog2E = std::numbers::log2e_v<float>;
 #pragma omp parallel for schedule(static) if (a.rows > 1)
   for (std::int64_t row = 0; row < a.rows; ++row) {
     const T* x = a.logits + row * a.stride;
@@ -129,7 +136,8 @@ void backward(const Backward<T>& a) {
     const float scale = a.inv_temperature;
     const std::int64_t y = a.label[row];
     const float at_label = widen(x[y]);  // x may be dx
-    gradient_of(x, dx, a.vocab, {scale, lse, -scale * h, -scale * (g + h * entropy)});
+    gradient_of(x, dx, a.vocab,
+                {scale * kLog2E, lse * kLog2E, -scale * h / kLog2E, -scale * (g + h * entropy)});
     const RowGradient<float> gradient{scale, lse, lse - entropy, g, h};
     dx[y] = narrow<T>(gradient.label(at_label));
   }

@@ -1,0 +1,92 @@
+// What the benchmarks share: best-of-N timing, memory without page faults, and the machine's own limits to
+// hold figures against, measured in the same run.
+#pragma once
+
+#include <sys/mman.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+
+namespace prefer::benchmark {
+
+/// The shortest of `rounds` runs, in seconds: what is left when nothing else wanted the machine.
+template <class F>
+double best_seconds(int rounds, F f) {
+  double best = 1e30;
+  for (int i = 0; i < rounds; ++i) {
+    const auto begin = std::chrono::steady_clock::now();
+    f();
+    best = std::min(best, std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count());
+  }
+  return best;
+}
+
+/// `count` elements in huge pages where the system gives them, touched.
+template <class T>
+class Memory {
+ public:
+  explicit Memory(std::int64_t count) : count_(count) {
+    const std::size_t page = std::size_t{2} << 20;
+    const std::size_t bytes = (static_cast<std::size_t>(count) * sizeof(T) + page - 1) / page * page;
+    data_ = static_cast<T*>(std::aligned_alloc(page, bytes));
+    madvise(data_, bytes, MADV_HUGEPAGE);
+    std::memset(static_cast<void*>(data_), 0, bytes);
+  }
+  ~Memory() { std::free(data_); }
+  Memory(const Memory&) = delete;
+  Memory& operator=(const Memory&) = delete;
+  T* data() { return data_; }
+  T& operator[](std::int64_t i) { return data_[i]; }
+  std::int64_t size() const { return count_; }
+
+ private:
+  T* data_;
+  std::int64_t count_;
+};
+
+/// Bytes a second, of all threads together, over 256 MiB.
+inline double read_bandwidth() {
+  typedef std::uint64_t Pair __attribute__((vector_size(16)));
+  Memory<Pair> memory(std::int64_t{16} << 20);
+  std::uint64_t sum = 0;
+  const double seconds = best_seconds(9, [&] {
+#pragma omp parallel reduction(+ : sum)
+    {
+      Pair a{}, b{}, c{}, d{};
+#pragma omp for schedule(static)
+      for (std::int64_t i = 0; i < memory.size() / 8; ++i) {
+        const Pair* p = memory.data() + 8 * i;
+        a += p[0] + p[4], b += p[1] + p[5], c += p[2] + p[6], d += p[3] + p[7];
+      }
+      a += b + c + d;
+      sum += a[0] + a[1];
+    }
+  });
+  if (sum != 0) std::printf("\n");  // keeps the sum alive: the memory holds zeros
+  return static_cast<double>(memory.size()) * 16 / seconds;
+}
+
+/// Bytes read and written a second, of all threads together, over 128 MiB to 128 MiB.
+inline double copy_bandwidth() {
+  constexpr std::int64_t kStretch = std::int64_t{1} << 20;
+  Memory<char> from(std::int64_t{128} << 20), to(std::int64_t{128} << 20);
+  const double seconds = best_seconds(9, [&] {
+#pragma omp parallel for schedule(static)
+    for (std::int64_t i = 0; i < from.size(); i += kStretch)
+      std::memcpy(to.data() + i, from.data() + i, kStretch);
+  });
+  return 2 * static_cast<double>(from.size()) / seconds;
+}
+
+/// One line: what moved how fast, and what part of the limit that is.
+inline void report(const char* what, double bytes, double seconds, double limit) {
+  std::printf("%-44s %8.3f ms %7.1f GB/s %4.0f %% of the limit\n", what, seconds * 1e3, bytes / seconds / 1e9,
+              100 * bytes / seconds / limit);
+}
+
+}  // namespace prefer::benchmark
