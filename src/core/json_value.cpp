@@ -98,39 +98,73 @@ Json& Json::push(Json value) {
 
 namespace {
 
-void write_string(std::string& out, std::string_view text) {
+struct Sequence {
+  std::size_t bytes;  // at least 1
+  bool valid;
+};
+
+/// The UTF-8 sequence that begins at text[i], or the longest beginning of one (Unicode 15, table 3-7), which
+/// a reader replaces by one U+FFFD.
+Sequence utf8_at(std::string_view text, std::size_t i) {
+  const auto byte = [&](std::size_t at) {
+    return at < text.size() ? static_cast<unsigned char>(text[at]) : 0u;
+  };
+  const unsigned lead = byte(i);
+  if (lead < 0x80) return {1, true};
+  if (lead < 0xc2 || lead > 0xf4) return {1, false};
+  const std::size_t length = lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
+  const unsigned low = lead == 0xe0 ? 0xa0 : lead == 0xf0 ? 0x90 : 0x80;
+  const unsigned high = lead == 0xed ? 0x9f : lead == 0xf4 ? 0x8f : 0xbf;
+  if (byte(i + 1) < low || byte(i + 1) > high) return {1, false};
+  for (std::size_t n = 2; n < length; ++n)
+    if (byte(i + n) < 0x80 || byte(i + n) > 0xbf) return {n, false};
+  return {length, true};
+}
+
+void write_ascii(std::string& out, char c) {
   static constexpr char kHex[] = "0123456789abcdef";
+  const auto byte = static_cast<unsigned char>(c);
+  switch (c) {
+    case '"':
+      out += "\\\"";
+      break;
+    case '\\':
+      out += "\\\\";
+      break;
+    case '\n':
+      out += "\\n";
+      break;
+    case '\r':
+      out += "\\r";
+      break;
+    case '\t':
+      out += "\\t";
+      break;
+    case '\b':
+      out += "\\b";
+      break;
+    case '\f':
+      out += "\\f";
+      break;
+    default:
+      if (byte < 0x20)
+        (out += "\\u00") += {kHex[byte >> 4], kHex[byte & 15]};
+      else
+        out += c;
+  }
+}
+
+void write_string(std::string& out, std::string_view text) {
   out += '"';
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    switch (c) {
-      case '"':
-        out += "\\\"";
-        break;
-      case '\\':
-        out += "\\\\";
-        break;
-      case '\n':
-        out += "\\n";
-        break;
-      case '\r':
-        out += "\\r";
-        break;
-      case '\t':
-        out += "\\t";
-        break;
-      case '\b':
-        out += "\\b";
-        break;
-      case '\f':
-        out += "\\f";
-        break;
-      default:
-        if (byte < 0x20)
-          (out += "\\u00") += {kHex[byte >> 4], kHex[byte & 15]};
-        else
-          out += c;
-    }
+  for (std::size_t i = 0; i < text.size();) {
+    const auto [bytes, valid] = utf8_at(text, i);
+    if (!valid)
+      out += "\xef\xbf\xbd";
+    else if (bytes == 1)
+      write_ascii(out, text[i]);
+    else
+      out += text.substr(i, bytes);
+    i += bytes;
   }
   out += '"';
 }

@@ -1,6 +1,7 @@
 // JSON: values and places, what is refused, and round trips.
 #include "prefer/core/json.hpp"
 
+#include "prefer/core/random.hpp"
 #include "support/data.hpp"
 #include "support/error.hpp"
 
@@ -138,6 +139,40 @@ TEST(Json, WritesWhatItReads) {
             "{\n  \"a\": [\n    1,\n    {}\n  ],\n  \"b\": true\n}");
   EXPECT_EQ(parse(dump(Json(0.1))).as_number(), 0.1);
   EXPECT_NE(error_of([] { dump(Json(std::nan(""))); }), "");
+}
+
+// Expected: Python 3.11's bytes.decode("utf-8", "replace") of the same bytes.
+TEST(Json, InvalidUtf8IsWrittenAsReplacements) {
+  const std::string r = "\xef\xbf\xbd";
+  const auto written = [](std::string_view text) { return dump(Json(text)); };
+  EXPECT_EQ(written("a\xe2\x82"), "\"a" + r + "\"");
+  EXPECT_EQ(written("\xe2\x82x"), "\"" + r + "x\"");
+  EXPECT_EQ(written("\xf0\x9f\x98"), "\"" + r + "\"");
+  EXPECT_EQ(written("\xed\xa0\x80"), "\"" + r + r + r + "\"");
+  EXPECT_EQ(written("\xc0\x80\xff"), "\"" + r + r + r + "\"");
+  EXPECT_EQ(written("\x80z\xf4\x90"), "\"" + r + "z" + r + r + "\"");
+  EXPECT_EQ(written("\xf0\x9f\x98\x80\xc3\xa9"), "\"\xf0\x9f\x98\x80\xc3\xa9\"");
+}
+
+TEST(Json, MutationsNeverCrashAndErrorsAreOneLine) {
+  const std::string text =
+      R"({"model":{"vocab":{"a":0,"b":-1.5e-3},"merges":["a b",["c","d"]]},"x":"\ud83d\ude00\u00e9","t":[true,null]})";
+  const std::string bytes = "{}[]\",:\\u0e-+.\x01\xc3\xff tn9";
+  std::size_t good = 0;
+  for (std::uint64_t i = 0; i < 20'000; ++i) {
+    std::string mutated = text;
+    const auto bits = random_bits({.seed = 1, .position = i});
+    for (std::size_t k = 0; k < 1 + bits[3] % 3; ++k)
+      mutated[(bits[k] >> 8) % text.size()] = bytes[(bits[k] & 255) % bytes.size()];
+    const std::string error = error_of([&] {
+      const Json json = parse(mutated);
+      ++good;
+      EXPECT_EQ(parse(dump(json)), json) << mutated;
+    });
+    EXPECT_TRUE(error.empty() || error.starts_with("f.json:1:")) << error;
+    EXPECT_EQ(error.find('\n'), std::string::npos);
+  }
+  EXPECT_GT(good, 0u);
 }
 
 TEST(Json, IsBuiltByPrograms) {

@@ -108,13 +108,15 @@ class Json {
 struct JsonLimits {
   std::size_t max_bytes = std::size_t{64} << 20;
   std::size_t max_depth = 128;
-  std::size_t max_values = std::size_t{16} << 20;
-  bool duplicate_keys = false;          ///< true: the last one wins
-  bool big_integers_as_double = false;  ///< false: an integer beyond 64 signed bits is an error
+  std::size_t max_values = std::size_t{2} << 20;  ///< each takes 64 bytes in memory
+  bool duplicate_keys = false;                    ///< true: the last one wins
+  bool big_integers_as_double = false;            ///< false: an integer beyond 64 signed bits is an error
 
   static JsonLimits config() { return {.max_bytes = std::size_t{1} << 20, .max_depth = 64}; }
   static JsonLimits record() { return {.max_bytes = std::size_t{16} << 20}; }
-  static JsonLimits model_file() { return {.big_integers_as_double = true}; }
+  static JsonLimits model_file() {
+    return {.max_values = std::size_t{16} << 20, .big_integers_as_double = true};
+  }
 };
 
 /// Reads one JSON value that fills `text` (white space around it and a byte order mark before it are
@@ -124,9 +126,9 @@ inline Json parse_json(std::string_view text, const std::string& name, const Jso
   return parse_json(text, JsonSource{name}, limits);
 }
 
-/// Writes a value: UTF-8 as it is, doubles as their shortest text that reads back to the same bits (always
-/// with a point or exponent). indent < 0: one line without spaces. Throws on NaN and infinities, which JSON
-/// lacks.
+/// Writes a value: UTF-8 as it is (what is none becomes U+FFFD, as in Python's errors="replace"), doubles as
+/// their shortest text that reads back to the same bits (always with a point or exponent). indent < 0: one
+/// line without spaces. Throws on NaN and infinities, which JSON lacks.
 std::string dump(const Json& json, int indent = -1);
 
 /// A string as JSON writes it, cut after about 80 bytes: how messages quote what users wrote.
