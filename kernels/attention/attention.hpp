@@ -48,7 +48,7 @@ template <class T>
 struct Rows {
   T* data = nullptr;
   std::int64_t stride = 0;
-  T* row(std::int64_t i) const { return data + i * stride; }
+  PREFER_HOST_DEVICE T* row(std::int64_t i) const { return data + i * stride; }
 };
 
 /// runs and spans lie in host memory for every twin; the rest on the twin's device.

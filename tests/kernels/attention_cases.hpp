@@ -4,6 +4,7 @@
 #include "kernels/attention/attention.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <cstdint>
 #include <cstring>
 #include <random>
@@ -156,6 +157,39 @@ struct Problem {
     return args;
   }
 };
+
+/// Sums of n products of normals carry about sqrt(n) roundings; scores reach about 5 and move p by as much.
+inline double tolerance(const Problem<float>& problem) {
+  return 8 * std::ldexp(1.0, -24) * std::sqrt(static_cast<double>(problem.sizes.dim + problem.rows + 16));
+}
+
+/// The largest |got - want| beyond `relative` of want, measured against the largest value.
+template <class A, class B>
+double worst(const std::vector<A>& got, const std::vector<B>& want, double relative = 0) {
+  double error = 0, largest = 1;
+  for (std::size_t i = 0; i < want.size(); ++i) {
+    const double a = static_cast<double>(widen(got[i])), b = static_cast<double>(widen(want[i]));
+    error = std::max(error, std::isnan(a) ? INFINITY : std::abs(a - b) - relative * std::abs(b));
+    largest = std::max(largest, std::abs(b));
+  }
+  return error / largest;
+}
+
+template <class To, class From>
+std::vector<To> converted(const std::vector<From>& from) {
+  std::vector<To> to;
+  for (const From& x : from) to.push_back(narrow<To>(static_cast<double>(widen(x))));
+  return to;
+}
+
+/// The same inputs in double, or in bf16.
+template <class To, class From>
+Problem<To> converted(const Problem<From>& from) {
+  Problem<To> to(from.rows, from.sizes, 0);
+  to.fused = converted<To>(from.fused);
+  to.dout = converted<To>(from.dout);
+  return to;
+}
 
 /// The shapes that every twin is tested on.
 struct Case {
