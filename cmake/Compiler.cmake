@@ -40,6 +40,10 @@ if(PREFER_SANITIZE)
   # g++ 12 calls its own std::function uninitialised once it is instrumented.
   target_compile_options(prefer_flags INTERFACE "$<$<COMPILE_LANGUAGE:CXX>:${sanitize};-Wno-maybe-uninitialized>")
   target_link_options(prefer_flags INTERFACE ${sanitize})
+  if(PREFER_SANITIZE MATCHES "thread")  # without OpenMP, what only its pragmas name is unused
+    target_compile_options(prefer_flags INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-Wno-unused>)
+    target_compile_options(prefer_flags INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-Wno-unused-parameter>)
+  endif()
 endif()
 
 # OpenMP by its flag, not by a library's path: beside LibTorch, LibTorch's own libgomp.so.1 is the one that is loaded.
