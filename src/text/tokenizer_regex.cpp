@@ -3,6 +3,7 @@
 #include "tokenizer_regex.hpp"
 
 #include "prefer/core/error.hpp"
+#include "prefer/core/json.hpp"
 
 #include <pcre2.h>
 
@@ -19,8 +20,8 @@ constexpr const char* kSpace =
 constexpr const char* kNotSpace =
     R"(\x00-\x08\x0e-\x1f\x21-\x{84}\x{86}-\x{9f}\x{a1}-\x{167f}\x{1681}-\x{1fff}\x{200b}-\x{2027})"
     R"(\x{202a}-\x{202e}\x{2030}-\x{205e}\x{2060}-\x{2fff}\x{3001}-\x{10ffff})";
-constexpr const char* kWord =
-    R"(\p{L}\p{M}\p{Nd}\p{Nl}\p{Pc}\x{b2}\x{b3}\x{b9}\x{bc}-\x{be}\x{24b6}-\x{24e9}\x{1f130}-\x{1f149})"
+constexpr const char* kOtherWord =
+    R"(\p{Nl}\p{Pc}\x{b2}\x{b3}\x{b9}\x{bc}-\x{be}\x{24b6}-\x{24e9}\x{1f130}-\x{1f149})"
     R"(\x{1f150}-\x{1f169}\x{1f170}-\x{1f189})";
 constexpr std::uint32_t kOptions =
     PCRE2_UTF | PCRE2_UCP | PCRE2_MULTILINE;  // Oniguruma's ^ and $ are those of lines
@@ -28,18 +29,41 @@ constexpr std::size_t kMaxExpression = 64 << 10;
 constexpr std::uint32_t kMatchLimit = 50'000'000;
 constexpr std::uint32_t kHeapLimitKiB = 64 << 10;
 
-void translate_escape(const std::string& expression, std::size_t at, bool in_class, std::string& out) {
+// A general category as content of a class, newer code points included.
+std::string category(std::string_view name) {
+  std::string content = "\\p{" + std::string(name) + "}";
+  for (std::size_t i = 0; i < kNewerRunsCount; ++i)
+    if (name == kNewerRuns[i].category) content += kNewerRuns[i].content;
+  return content;
+}
+
+// The category after \p or \P, such as L of \p{L}; `at` moves to its last character.
+std::string_view category_name(const std::string& expression, std::size_t& at) {
+  const std::string_view rest = std::string_view(expression).substr(at + 1);
+  const auto end = rest.starts_with('{') ? rest.find('}') : std::string_view::npos;
+  if (end == std::string_view::npos)
+    fail("regular expression ", quote(expression), ": \\", expression[at], " wants a category in braces");
+  at += end + 1;
+  return rest.substr(1, end - 1);
+}
+
+// The escape whose letter stands at `at`, which moves to the last character of the escape.
+void translate_escape(const std::string& expression, std::size_t& at, bool in_class, std::string& out) {
   const char c = expression[at];
-  const auto class_of = [&](const char* content, bool negated = false) {
-    out += in_class ? content : std::string(negated ? "[^" : "[") + content + "]";
+  const auto class_of = [&](const std::string& content, bool negated = false) {
+    if (in_class && negated)
+      fail("regular expression ", quote(expression), ": \\", c, " inside a class is not supported");
+    out += in_class ? content : (negated ? "[^" : "[") + content + "]";
   };
   if (c == 's') return class_of(kSpace);
   if (c == 'S') return class_of(kNotSpace);
-  if (c == 'w') return class_of(kWord);
-  if (c == 'W' && !in_class) return class_of(kWord, true);
+  if (c == 'w' || c == 'W')
+    return class_of(category("L") + category("M") + category("Nd") + kOtherWord, c == 'W');
+  if (c == 'd' || c == 'D') return class_of(category("Nd"), c == 'D');
+  if (c == 'p' || c == 'P') return class_of(category(category_name(expression, at)), c == 'P');
   const bool letter_or_digit = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-  if (letter_or_digit && !std::strchr("pPdDrntfxAz", c))
-    fail("regular expression ", expression, ": the escape \\", c,
+  if (letter_or_digit && !std::strchr("rntfxAz", c))
+    fail("regular expression ", quote(expression), ": the escape \\", c,
          " is not supported; s S w W d D p P r n t f x A z are");
   out += '\\';
   out += c;
@@ -56,9 +80,9 @@ std::string translated(const std::string& expression) {
       continue;
     }
     if (in_class && c == '&' && expression.compare(i, 2, "&&") == 0)
-      fail("regular expression ", expression, ": the class operator && is not supported");
+      fail("regular expression ", quote(expression), ": the class operator && is not supported");
     if (in_class && c == '[')
-      fail("regular expression ", expression, ": a class inside a class is not supported");
+      fail("regular expression ", quote(expression), ": a class inside a class is not supported");
     if (c == '[') in_class = true;
     if (c == ']') in_class = false;
     out += c;
@@ -99,7 +123,7 @@ class Regex {
     PCRE2_SIZE offset = 0;
     code_ = pcre2_compile(reinterpret_cast<PCRE2_SPTR>(text.data()), text.size(), kOptions, &error, &offset,
                           nullptr);
-    if (!code_) fail("regular expression ", expression, ": ", message_of(error));
+    if (!code_) fail("regular expression ", quote(expression), ": ", message_of(error));
     pcre2_jit_compile(code_, PCRE2_JIT_COMPLETE);  // where there is no JIT, the interpreter serves
   }
   Regex(const Regex&) = delete;
@@ -113,7 +137,7 @@ class Regex {
     while (at < text.size()) {
       const int count = step(text, at, match);
       if (count == PCRE2_ERROR_NOMATCH) break;
-      if (count < 0) fail("regular expression ", source_, ": ", message_of(count));
+      if (count < 0) fail("regular expression ", quote(source_), ": ", message_of(count));
       const PCRE2_SIZE* offsets = pcre2_get_ovector_pointer(match.data);
       const bool empty = offsets[0] == offsets[1];
       if (!empty) found.push_back({offsets[0], offsets[1]});

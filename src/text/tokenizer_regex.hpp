@@ -38,4 +38,12 @@ class Pattern {
   std::shared_ptr<const Regex> regex_;
 };
 
+// The data file: what newer Unicode adds to a general category, as content of a class.
+struct NewerRuns {
+  const char* category;
+  const char* content;
+};
+extern const NewerRuns kNewerRuns[];
+extern const std::size_t kNewerRunsCount;
+
 }  // namespace prefer::text

@@ -2,11 +2,15 @@
 #include "prefer/core/error.hpp"
 #include "prefer/core/json.hpp"
 #include "prefer/text/tokenizer.hpp"
+#include "support/data.hpp"
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
+#include <iterator>
+#include <random>
 
 namespace prefer {
 namespace {
@@ -92,7 +96,7 @@ const Case kCases[] = {
     {"pre_tokenizer", R"({"type": "BertPreTokenizer"})",
      "pre_tokenizer \"BertPreTokenizer\" is not implemented"},
     {"pre_tokenizer", R"({"type": "Split", "pattern": {"Regex": "("}, "behavior": "Isolated"})",
-     "regular expression ("},
+     "regular expression \"(\": missing closing parenthesis"},
     {"pre_tokenizer", R"({"type": "Split", "pattern": {"Regex": "\\h"}, "behavior": "Isolated"})",
      "escape \\h"},
     {"pre_tokenizer", R"({"type": "Split", "pattern": {"String": " "}, "behavior": "Odd"})",
@@ -129,7 +133,9 @@ class Folder {
     stdfs::create_directories(path_);
   }
   ~Folder() { stdfs::remove_all(path_); }
-  void write(const std::string& name, const std::string& text) { std::ofstream(path_ / name) << text; }
+  void write(const std::string& name, const std::string& text) {
+    std::ofstream(path_ / name, std::ios::binary) << text;
+  }
   std::string path() const { return path_.string(); }
 
  private:
@@ -182,6 +188,39 @@ TEST(TokenizerFile, SaysWhatIsMissing) {
   folder.write("tokenizer_config.json", R"({"bos_token": "<nope>"})");
   EXPECT_NE(message(folder.path()).find("bos_token is \"<nope>\", which is not in the vocabulary"),
             std::string::npos);
+}
+
+// Bytes changed, cut or doubled at random: refused with an Error, or a tokenizer that encodes and decodes.
+void expect_survives(const std::string& name, int rounds) {
+  Folder folder;
+  std::ifstream in(testing::shared_data("models/stories260K/hf/" + name), std::ios::binary);
+  const std::string whole{std::istreambuf_iterator<char>(in), {}};
+  std::mt19937 random(23);
+  int refused = 0;
+  for (int round = 0; round < rounds; ++round) {
+    std::string bytes = whole;
+    for (std::size_t n = 1 + random() % 4; n-- > 0;)
+      bytes[random() % bytes.size()] = static_cast<char>(random());
+    if (random() % 4 == 0) bytes.resize(random() % bytes.size());
+    if (random() % 4 == 0) bytes.insert(random() % bytes.size(), bytes.substr(random() % bytes.size(), 64));
+    folder.write(name, bytes);
+    try {
+      const auto tokenizer = load_tokenizer(folder.path() + "/" + name);
+      for (const auto specials : {Specials::plain, Specials::recognise})
+        for (const std::int32_t id : tokenizer->encode("Once upon a time, <s> \u00e9\u4e2d\n", specials))
+          tokenizer->decode(Ids{id});
+    } catch (const Error& error) {
+      ++refused;
+      EXPECT_EQ(std::string(error.what()).find('\n'), std::string::npos) << error.what();
+    }
+  }
+  EXPECT_GT(refused, rounds / 10) << name;
+}
+
+TEST(TokenizerFile, SurvivesDamage) {
+  PREFER_NEEDS(testing::shared_data("models/stories260K"));
+  expect_survives("tokenizer.json", 300);
+  expect_survives("tokenizer.model", 300);
 }
 
 TEST(TokenizerFile, RefusesIdsOutsideTheVocabulary) {

@@ -129,7 +129,7 @@ TEST(TokenizerPromise, TakesLinearTimeOnRunsOfOneCharacter) {
   PREFER_NEEDS(shared_data("tokenizers"));
   for (const char* path : {kAll[0], kAll[1], kAll[2], kAll[7]}) {
     const auto tokenizer = load(path);
-    for (const std::string character : {"a", " ", "\n", "1", "\u00e9", "\u4e2d", "<|", "'s"}) {
+    for (const std::string character : {"a", " ", "\n", "\u4e2d", "<|"}) {
       const double quarter = seconds_to_encode(*tokenizer, character, 1 << 18);
       const double whole = seconds_to_encode(*tokenizer, character, 1 << 20);
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
