@@ -1,0 +1,56 @@
+// Preference records as people wrote them: a prompt, the answer that was chosen and the one that was
+// rejected.
+//
+// Forms: {prompt, chosen, rejected}; {chosen, rejected} with the prompt inside both (the implicit prompt, by
+// TRL's rule); HH-RLHF's "\n\nHuman: ...\n\nAssistant: ..." texts (Bai et al. 2022, arXiv 2204.05862). Each
+// of the three is a text or a list of messages. Optional numbers: score_chosen, score_rejected, margin, in the
+// record or in its "metadata".
+#pragma once
+
+#include "prefer/data/records.hpp"
+#include "prefer/text/messages.hpp"
+
+#include <cmath>
+#include <limits>
+#include <string>
+#include <variant>
+#include <vector>
+
+namespace prefer {
+
+/// A text, or messages.
+using Words = std::variant<std::string, std::vector<Message>>;
+
+struct Preference {
+  static constexpr double kNotGiven = std::numeric_limits<double>::quiet_NaN();
+  Words prompt, chosen, rejected;  ///< all texts or all messages
+  double score_chosen = kNotGiven;
+  double score_rejected = kNotGiven;
+  double margin = kNotGiven;
+  std::string place;  ///< "file:line:column" of the record
+  bool is_chat() const { return prompt.index() == 1; }
+};
+
+/// Whether texts that are HH-RLHF dialogues become messages. Do so where the tokenizer has a chat template.
+enum class Dialogues { as_text, as_messages };
+
+/// Throws BadRecord or Error, with the place, for a record of another form, an empty answer, answers that are
+/// equal, or messages whose answer does not end with the assistant's.
+Preference preference_from_json(const Json& record, Dialogues dialogues);
+
+/// All preferences of a file (JSONL, JSONL.gz, JSON array).
+std::vector<Preference> read_preferences(Fs& fs, const std::string& path, OnBad on_bad, Dialogues dialogues,
+                                         Skipped& skipped);
+
+/// A dialogue "\n\nHuman: q\n\nAssistant: a ..." as messages; empty when the text is none.
+std::vector<Message> messages_from_dialogue(std::string_view text);
+
+/// A record that only asks: {prompt} (a text or messages) or {messages}.
+struct Prompt {
+  Words words;
+  std::string place;
+};
+Prompt prompt_from_json(const Json& record);
+std::vector<Prompt> read_prompts(Fs& fs, const std::string& path, OnBad on_bad, Skipped& skipped);
+
+}  // namespace prefer

@@ -1,0 +1,83 @@
+// Preferences as tokens: encoded, cut to length, checked, named by their content, and handed to the planner.
+#pragma once
+
+#include "prefer/core/config.hpp"
+#include "prefer/data/forest.hpp"
+#include "prefer/data/preference.hpp"
+#include "prefer/text/spans.hpp"
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace prefer {
+
+/// What is done with texts longer than the model shall see.
+struct LengthOptions {
+  std::int64_t max_length = 1024;         ///< tokens of prompt and completion together; 0: any
+  std::string truncation = "keep_start";  ///< keep_start | keep_end
+  bool specials_in_text = false;  ///< plain texts may spell control tokens (they were rendered before)
+
+  void describe(Fields& f);
+};
+
+/// One answer after its prompt. Both sides of a pair mostly have the same prompt.
+struct TokenisedSide {
+  std::vector<std::int32_t> prompt;
+  std::vector<std::int32_t> completion;
+  friend bool operator==(const TokenisedSide&, const TokenisedSide&) = default;
+};
+
+struct TokenisedPair {
+  TokenisedSide chosen, rejected;
+  double score_chosen = Preference::kNotGiven;
+  double score_rejected = Preference::kNotGiven;
+  double margin = Preference::kNotGiven;
+  std::string place;
+};
+
+/// What happened to the sides of all pairs, each counted.
+struct TokenCounts {
+  std::int64_t sides = 0;      ///< two a pair that was kept
+  std::int64_t truncated = 0;  ///< lost tokens to max_length
+  std::int64_t with_end = 0;   ///< had an end token before truncation
+  std::int64_t end_lost = 0;   ///< and lost it to truncation
+  std::int64_t separate = 0;   ///< prompt and answer encoded apart as their tokens would have merged
+  std::int64_t rewritten = 0;  ///< the template writes the prompt otherwise once the answer is there
+  std::int64_t unshared = 0;   ///< pairs whose prompts differ after truncation
+  std::int64_t longest = 0;    ///< tokens of the longest side before truncation
+  std::string text() const;    ///< one line; what is 0 is left out
+};
+
+/// All pairs of a data set, ready to be trained on.
+struct PreferenceData {
+  std::vector<TokenisedPair> pairs;
+  TokenCounts counts;
+  Skipped skipped;
+};
+
+/// Encodes pairs. One with no completion token left after truncation, or with the same tokens on both sides,
+/// is left out and counted in `skipped`, whatever on_bad says: it is sound, but nothing can be learnt from
+/// it. An Error of the template is thrown with the record's place, or counted with OnBad::skip.
+PreferenceData tokenise(std::span<const Preference> pairs, const SpanBuilder& builder,
+                        const LengthOptions& options, OnBad on_bad = OnBad::stop);
+
+/// Reads and encodes a file. HH-RLHF's dialogues become messages where `builder` has a chat template.
+PreferenceData load_preferences(Fs& fs, const std::string& path, const SpanBuilder& builder,
+                                const LengthOptions& options, OnBad on_bad);
+
+/// Throws Error, saying what to change, where training would teach nothing or the wrong thing: no pair is
+/// left, every completion lost its end token, or every side was truncated. `name` is the file's, for the
+/// message.
+void check_trainable(const PreferenceData& data, const LengthOptions& options, const std::string& name);
+
+/// SHA-256 of the pairs' tokens and numbers, in order: what a cache of reference log-probs and a checkpoint
+/// keep.
+std::string fingerprint(std::span<const TokenisedPair> pairs);
+
+/// The pair as a group of two sequences for the planner: chosen first, completions scored, grades (score,
+/// margin).
+std::vector<Sequence> as_group(const TokenisedPair& pair);
+
+}  // namespace prefer

@@ -1,0 +1,203 @@
+// Encodes preferences, truncates and counts, refuses what can't be trained on, and hashes what can.
+#include "prefer/data/tokenised.hpp"
+
+#include "prefer/core/sha256.hpp"
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <utility>
+
+namespace prefer {
+namespace {
+
+TokenisedCompletion encode(const Preference& pair, const Words& side, const SpanBuilder& builder,
+                           const LengthOptions& options) {
+  if (pair.is_chat()) {
+    return builder.answer(std::get<1>(pair.prompt), std::span(std::get<1>(side)));
+  }
+  return builder.answer(std::get<0>(pair.prompt), std::get<0>(side),
+                        options.specials_in_text ? Specials::recognise : Specials::plain);
+}
+
+/// Cuts a side to length. Returns whether its end token is still there.
+bool truncate(TokenisedCompletion& side, const LengthOptions& options) {
+  const auto limit = static_cast<std::size_t>(options.max_length);
+  const std::size_t size = side.prompt.size() + side.completion.size();
+  if (limit == 0 || size <= limit) return side.end != 0;
+  if (options.truncation == "keep_end") {
+    const std::size_t over = size - limit, off_prompt = std::min(over, side.prompt.size());
+    side.prompt.erase(side.prompt.begin(), side.prompt.begin() + static_cast<std::ptrdiff_t>(off_prompt));
+    side.completion.erase(side.completion.begin(),
+                          side.completion.begin() + static_cast<std::ptrdiff_t>(over - off_prompt));
+    return side.end > over - off_prompt;
+  }
+  side.prompt.resize(std::min(side.prompt.size(), limit));
+  side.completion.resize(std::min(side.completion.size(), limit - side.prompt.size()));
+  return side.end != 0 && side.end <= side.completion.size();
+}
+
+/// Tokens of a side that can be scored: the very first token of a sequence has nothing before it.
+std::size_t scorable(const TokenisedSide& side) {
+  const std::size_t count = side.completion.size();
+  return side.prompt.empty() && count > 0 ? count - 1 : count;
+}
+
+class Tokeniser {
+ public:
+  Tokeniser(const SpanBuilder& builder, const LengthOptions& options)
+      : builder_(builder), options_(options) {}
+
+  void add(const Preference& source, PreferenceData& data) const {
+    TokenCounts counts = data.counts;
+    TokenisedPair pair{side(source, source.chosen, counts),
+                       side(source, source.rejected, counts),
+                       source.score_chosen,
+                       source.score_rejected,
+                       source.margin,
+                       source.place};
+    if (scorable(pair.chosen) == 0 || scorable(pair.rejected) == 0) {
+      return data.skipped.add("no token of an answer is left after max_length", source.place);
+    }
+    if (pair.chosen == pair.rejected) {
+      return data.skipped.add("chosen and rejected have the same tokens after max_length", source.place);
+    }
+    counts.unshared += pair.chosen.prompt != pair.rejected.prompt;
+    data.counts = counts;
+    data.pairs.push_back(std::move(pair));
+  }
+
+ private:
+  TokenisedSide side(const Preference& source, const Words& words, TokenCounts& counts) const {
+    TokenisedCompletion made = encode(source, words, builder_, options_);
+    const auto size = static_cast<std::int64_t>(made.prompt.size() + made.completion.size());
+    const bool had_end = made.end != 0;
+    const bool has_end = truncate(made, options_);
+    ++counts.sides;
+    counts.truncated += size > static_cast<std::int64_t>(made.prompt.size() + made.completion.size());
+    counts.with_end += had_end;
+    counts.end_lost += had_end && !has_end;
+    counts.separate += made.separate;
+    counts.rewritten += made.rewritten;
+    counts.longest = std::max(counts.longest, size);
+    return {std::move(made.prompt), std::move(made.completion)};
+  }
+
+  const SpanBuilder& builder_;
+  const LengthOptions& options_;
+};
+
+void hash_tokens(Sha256& hash, const std::vector<std::int32_t>& ids) {
+  std::string bytes;
+  const auto put = [&](std::uint64_t value, int count) {
+    for (int i = 0; i < count; ++i) bytes += static_cast<char>(value >> (8 * i) & 0xFF);
+  };
+  put(ids.size(), 8);
+  for (const std::int32_t id : ids) put(static_cast<std::uint32_t>(id), 4);
+  hash.add(bytes);
+}
+
+void hash_number(Sha256& hash, double value) {
+  const std::uint64_t bits = std::isnan(value) ? ~std::uint64_t{0} : std::bit_cast<std::uint64_t>(value);
+  std::string bytes;
+  for (int i = 0; i < 8; ++i) bytes += static_cast<char>(bits >> (8 * i) & 0xFF);
+  hash.add(bytes);
+}
+
+Sequence sequence_of(const TokenisedSide& side, std::int64_t which, double score, double margin) {
+  Sequence out;
+  out.tokens = side.prompt;
+  out.tokens.insert(out.tokens.end(), side.completion.begin(), side.completion.end());
+  const auto begin = std::max<std::int64_t>(1, static_cast<std::int64_t>(side.prompt.size()));
+  out.scored.push_back({begin, static_cast<std::int64_t>(out.tokens.size()), Term::completion});
+  out.role = which;
+  out.grade = {static_cast<float>(score), static_cast<float>(margin)};
+  return out;
+}
+
+}  // namespace
+
+void LengthOptions::describe(Fields& f) {
+  f("max_length", max_length, "tokens of prompt and completion together, longer ones are cut; 0: any",
+    non_negative());
+  f("truncation", truncation, "which part of a text over max_length stays",
+    one_of({"keep_start", "keep_end"}));
+  f("specials_in_text", specials_in_text,
+    "plain texts may spell control tokens (true for texts rendered before)");
+}
+
+std::string TokenCounts::text() const {
+  std::string out =
+      std::to_string(sides / 2) + " pairs, the longest side " + std::to_string(longest) + " tokens";
+  const auto add = [&](std::int64_t count, const char* what) {
+    if (count != 0) out += ", " + std::to_string(count) + " " + what;
+  };
+  add(truncated, "sides truncated");
+  add(end_lost, "end tokens lost");
+  add(sides - with_end, "sides without an end token");
+  add(separate, "sides encoded apart from their prompt");
+  add(rewritten, "sides whose prompt the template rewrites");
+  add(unshared, "pairs with prompts that differ");
+  return out;
+}
+
+PreferenceData tokenise(std::span<const Preference> pairs, const SpanBuilder& builder,
+                        const LengthOptions& options, OnBad on_bad) {
+  PreferenceData data;
+  const Tokeniser tokeniser(builder, options);
+  for (const Preference& pair : pairs) {
+    try {
+      tokeniser.add(pair, data);
+    } catch (const Error& error) {
+      if (on_bad == OnBad::stop) throw BadRecord(pair.place, error.what());
+      data.skipped.add(error.what(), pair.place);
+    }
+  }
+  return data;
+}
+
+PreferenceData load_preferences(Fs& fs, const std::string& path, const SpanBuilder& builder,
+                                const LengthOptions& options, OnBad on_bad) {
+  Skipped skipped;
+  const auto dialogues = builder.has_template() ? Dialogues::as_messages : Dialogues::as_text;
+  const std::vector<Preference> pairs = read_preferences(fs, path, on_bad, dialogues, skipped);
+  PreferenceData data = tokenise(pairs, builder, options, on_bad);
+  data.skipped.add(skipped);
+  return data;
+}
+
+void check_trainable(const PreferenceData& data, const LengthOptions& options, const std::string& name) {
+  const TokenCounts& counts = data.counts;
+  if (data.pairs.empty()) {
+    const std::string skipped = data.skipped.text();
+    fail(name, ": no pair to train on", skipped.empty() ? "" : "; ", skipped);
+  }
+  if (counts.with_end > 0 && counts.end_lost == counts.with_end) {
+    fail(name, ": every completion lost its end token to max_length ", options.max_length,
+         ", so none would teach to ", "stop; the longest side has ", counts.longest, " tokens");
+  }
+  if (counts.truncated == counts.sides) {
+    fail(name, ": every side was truncated to max_length ", options.max_length, "; the longest has ",
+         counts.longest, " tokens");
+  }
+}
+
+std::string fingerprint(std::span<const TokenisedPair> pairs) {
+  Sha256 hash;
+  for (const TokenisedPair& pair : pairs) {
+    for (const TokenisedSide* side : {&pair.chosen, &pair.rejected}) {
+      hash_tokens(hash, side->prompt);
+      hash_tokens(hash, side->completion);
+    }
+    for (const double number : {pair.score_chosen, pair.score_rejected, pair.margin})
+      hash_number(hash, number);
+  }
+  return hash.hex();
+}
+
+std::vector<Sequence> as_group(const TokenisedPair& pair) {
+  return {sequence_of(pair.chosen, role::kChosen, pair.score_chosen, pair.margin),
+          sequence_of(pair.rejected, role::kRejected, pair.score_rejected, pair.margin)};
+}
+
+}  // namespace prefer

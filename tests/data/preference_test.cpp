@@ -1,0 +1,181 @@
+// Preference records: every form, the exact place of every fault, and real files.
+#include "prefer/data/preference.hpp"
+
+#include "tests/support/data.hpp"
+#include "tests/support/error.hpp"
+#include "tests/support/temp_dir.hpp"
+
+#include <gtest/gtest.h>
+
+#include <fstream>
+
+namespace prefer {
+namespace {
+
+using Messages = std::vector<Message>;
+using testing::error_of;
+
+Preference read(const std::string& json, Dialogues dialogues = Dialogues::as_messages) {
+  return preference_from_json(parse_json(json, "p"), dialogues);
+}
+
+std::string text(const Words& words) { return std::get<std::string>(words); }
+const Messages& chat(const Words& words) { return std::get<Messages>(words); }
+
+TEST(PreferenceRecords, TextsWithAPrompt) {
+  const Preference pair = read(R"({"prompt": "Q", "chosen": " a", "rejected": " b", "margin": 2.5,
+                                  "metadata": {"score_chosen": 7}})");
+  EXPECT_FALSE(pair.is_chat());
+  EXPECT_EQ(text(pair.prompt) + text(pair.chosen) + text(pair.rejected), "Q a b");
+  EXPECT_EQ(pair.score_chosen, 7);
+  EXPECT_TRUE(std::isnan(pair.score_rejected));
+  EXPECT_EQ(pair.margin, 2.5);
+  EXPECT_EQ(pair.place, "p:1:1");
+}
+
+TEST(PreferenceRecords, ImplicitPromptsEndWhereTheAnswersDiffer) {
+  const auto parts = [](const std::string& chosen, const std::string& rejected) {
+    Json record;
+    record.set("chosen", chosen).set("rejected", rejected);
+    const Preference pair = preference_from_json(record, Dialogues::as_text);
+    return text(pair.prompt) + "|" + text(pair.chosen) + "|" + text(pair.rejected);
+  };
+  EXPECT_EQ(parts("The sky is blue.", "The sky is green."), "The sky is| blue.| green.");
+  EXPECT_EQ(parts("ab", "ac"), "a|b|c");
+  EXPECT_EQ(parts("xa", "yb"), "|xa|yb");
+  EXPECT_EQ(parts("Yes", "Yes, sir"), "Ye|s|s, sir");               // TRL's loop ends on the last character
+  EXPECT_EQ(parts("caf\u00e9", "caf\u00e8"), "caf|\u00e9|\u00e8");  // the two share a byte of UTF-8
+  EXPECT_EQ(parts("\n\nHuman: q\n\nAssistant: To be", "\n\nHuman: q\n\nAssistant: The"),
+            "\n\nHuman: q\n\nAssistant:| To be| The");
+}
+
+TEST(PreferenceRecords, MessagesInEveryArrangement) {
+  const std::string user = R"({"role": "user", "content": "Q"})";
+  const auto said = [](const std::string& words) {
+    return R"({"role": "assistant", "content": ")" + words + "\"}";
+  };
+  const std::string both =
+      R"("chosen": [)" + user + "," + said("a") + R"(], "rejected": [)" + user + "," + said("b") + "]}";
+  const std::string alone = R"("chosen": [)" + said("a") + R"(], "rejected": [)" + said("b") + "]}";
+  for (const std::string& record :
+       {"{" + both, R"({"prompt": "Q", )" + both, R"({"prompt": [)" + user + "], " + alone,
+        R"({"prompt": "Q", )" + alone, R"({"prompt": [)" + user + R"(], "chosen": "a", "rejected": "b"})"}) {
+    const Preference pair = read(record);
+    EXPECT_EQ(chat(pair.prompt), (Messages{{"user", "Q"}})) << record;
+    EXPECT_EQ(chat(pair.chosen), (Messages{{"assistant", "a"}})) << record;
+    EXPECT_EQ(chat(pair.rejected), (Messages{{"assistant", "b"}})) << record;
+  }
+}
+
+TEST(PreferenceRecords, DialoguesBecomeMessages) {
+  const Preference pair = read(R"({"chosen": "\n\nHuman: q\n\nAssistant: a\n\nHuman: r\n\nAssistant: yes",
+                                   "rejected": "\n\nHuman: q\n\nAssistant: a\n\nHuman: r\n\nAssistant:no"})");
+  EXPECT_EQ(chat(pair.prompt), (Messages{{"user", "q"}, {"assistant", "a"}, {"user", "r"}}));
+  EXPECT_EQ(chat(pair.chosen), (Messages{{"assistant", "yes"}}));
+}
+
+TEST(PreferenceRecords, FaultsAreNamedWithTheirPlace) {
+  const auto error = [](const std::string& json) { return error_of([&] { read(json); }); };
+  EXPECT_EQ(error(R"({"prompt": "Q", "chosen": "a"})"), "p:1:1: \"rejected\" is missing");
+  EXPECT_EQ(error(R"({"prompt": "Q", "chosen": "a", "rejected": 3})"),
+            "p:1:44: must be a string or a list of messages, not an integer");
+  EXPECT_EQ(error(R"({"prompt": "Q", "chosen": "a", "rejected": "a"})"), "p:1:1: chosen equals rejected");
+  EXPECT_EQ(error(R"({"chosen": "a", "rejected": "a"})"), "p:1:1: chosen equals rejected");
+  EXPECT_EQ(error(R"({"prompt": "Q", "chosen": " \n", "rejected": "a"})"), "p:1:1: chosen is empty");
+  EXPECT_EQ(error(R"({"prompt": "Q", "chosen": "a", "rejected": [{"role": "user", "content": "b"}]})"),
+            "p:1:1: rejected does not end with a message of the assistant");
+  EXPECT_EQ(error(R"({"instruction": "Q", "chosen": "a", "rejected": "b"})"),
+            "p:1:1: \"prompt\" is missing (the record has \"instruction\", which is not read as one)");
+  EXPECT_EQ(error("[1]"), "p:1:1: a record must be an object, not an array");
+  EXPECT_NE(error(R"({"prompt": "Q", "chosen": "a", "rejected": "b", "margin": "2"})").find("p:1:59: "),
+            std::string::npos);
+}
+
+class PreferenceFiles : public ::testing::Test {
+ protected:
+  std::string write(const std::string& name, const std::string& text) {
+    const std::string path = folder_ / name;
+    std::ofstream(path, std::ios::binary) << text;
+    return path;
+  }
+  testing::TempDir folder_;
+  PosixFs fs_;
+};
+
+TEST_F(PreferenceFiles, StopAtTheFirstBadRecordOrSkipThemAll) {
+  const std::string good = R"({"prompt": "Q", "chosen": "a", "rejected": "b"})";
+  const std::string path =
+      write("p.jsonl", good + "\n\n" + R"({"prompt": "Q", "chosen": "a", "rejected": "a"})" + "\n" +
+                           "{\"prompt\": 1,}\n" + R"({"chosen": "a"})" + "\n" + good + "\n");
+  Skipped none;
+  EXPECT_EQ(error_of([&] { read_preferences(fs_, path, OnBad::stop, Dialogues::as_text, none); }),
+            path + ":3:1: chosen equals rejected");
+  Skipped skipped;
+  EXPECT_EQ(read_preferences(fs_, path, OnBad::skip, Dialogues::as_text, skipped).size(), 2u);
+  EXPECT_EQ(skipped.total(), 3);
+  EXPECT_EQ(skipped.reasons.at("chosen equals rejected").first, std::vector{path + ":3:1"});
+  EXPECT_EQ(skipped.reasons.at("\"rejected\" is missing").count, 1);
+  EXPECT_NE(skipped.text().find("3 skipped: "), std::string::npos);
+  EXPECT_NE(skipped.text().find(path + ":4:"), std::string::npos) << skipped.text();
+}
+
+TEST_F(PreferenceFiles, ArraysAreReadWithPlacesToo) {
+  const std::string path =
+      write("p.json",
+            "\n[\n  {\"prompt\": \"Q\", \"chosen\": \"a\", \"rejected\": \"b\"},\n  {\"chosen\": 1}\n]\n");
+  Skipped skipped;
+  const auto pairs = read_preferences(fs_, path, OnBad::skip, Dialogues::as_text, skipped);
+  ASSERT_EQ(pairs.size(), 1u);
+  EXPECT_EQ(pairs[0].place, path + ":3:3");
+  EXPECT_EQ(skipped.text(),
+            "1 skipped: must be a string or a list of messages, not an integer (1: " + path + ":4:14)");
+}
+
+TEST_F(PreferenceFiles, PromptsAloneAreTextsOrMessages) {
+  const std::string path = write("q.jsonl", R"({"prompt": "Once"})"
+                                            "\n"
+                                            R"({"messages": [{"role": "user", "content": "Hi"}]})"
+                                            "\n"
+                                            R"({"prompt": []})"
+                                            "\n");
+  Skipped skipped;
+  const std::vector<Prompt> prompts = read_prompts(fs_, path, OnBad::skip, skipped);
+  ASSERT_EQ(prompts.size(), 2u);
+  EXPECT_EQ(text(prompts[0].words), "Once");
+  EXPECT_EQ(chat(prompts[1].words).at(0).content, "Hi");
+  EXPECT_EQ(skipped.reasons.at("there are no messages").first, std::vector{path + ":3:12"});
+}
+
+TEST_F(PreferenceFiles, HelpfulBaseReadsWhole) {
+  const auto path = testing::shared_data("preference/hh-rlhf/helpful-base.test.jsonl.gz");
+  PREFER_NEEDS(path);
+  Skipped skipped;
+  const auto pairs = read_preferences(fs_, path.string(), OnBad::skip, Dialogues::as_messages, skipped);
+  EXPECT_EQ(skipped.reasons.at("chosen equals rejected").count, 2);
+  EXPECT_EQ(static_cast<std::int64_t>(pairs.size()) + skipped.total(), 2354) << skipped.text();
+  std::size_t longer = 0;
+  for (const Preference& pair : pairs) {
+    ASSERT_TRUE(pair.is_chat());
+    EXPECT_EQ(chat(pair.prompt).back().role,
+              chat(pair.chosen).size() == 1 ? "user" : chat(pair.prompt).back().role);
+    longer += chat(pair.chosen).size() > 1 || chat(pair.rejected).size() > 1;
+  }
+  EXPECT_EQ(longer, 9u);
+}
+
+TEST_F(PreferenceFiles, UltraFeedbackNamesItsBadPairs) {
+  const auto path = testing::shared_data("preference/ultrafeedback/train_clean.jsonl.gz");
+  PREFER_NEEDS(path);
+  Skipped skipped;
+  std::size_t pairs = 0;
+  for (const char* file : {"train_clean.jsonl.gz", "eval_clean.jsonl.gz"}) {
+    const auto one = (path.parent_path() / file).string();
+    pairs += read_preferences(fs_, one, OnBad::skip, Dialogues::as_messages, skipped).size();
+  }
+  EXPECT_EQ(pairs, 1193u);
+  EXPECT_EQ(skipped.reasons.at("chosen equals rejected").count, 5) << skipped.text();
+  EXPECT_EQ(skipped.total(), 7) << skipped.text();
+}
+
+}  // namespace
+}  // namespace prefer
