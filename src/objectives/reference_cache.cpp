@@ -84,6 +84,16 @@ std::vector<ScoredColumn> score_records(const Model& reference, const RecordSour
   return columns;
 }
 
+std::string weights_fingerprint(const NamedTensors& weights) {
+  Sha256 hash;
+  for (const auto& [name, weight] : weights) {
+    hash.add(name);
+    const Tensor here = weight.detach().to(at::kCPU).contiguous();
+    hash.add({static_cast<const std::byte*>(here.const_data_ptr()), here.nbytes()});
+  }
+  return hash.hex();
+}
+
 std::string reference_key(const std::vector<Record>& records, const NamedTensors& weights, const std::string& how) {
   Sha256 hash;
   hash.add(how);
@@ -94,11 +104,7 @@ std::string reference_key(const std::vector<Record>& records, const NamedTensors
       hash.add("|");
     }
   }
-  for (const auto& [name, weight] : weights) {
-    hash.add(name);
-    const Tensor here = weight.detach().to(at::kCPU).contiguous();
-    hash.add({static_cast<const std::byte*>(here.const_data_ptr()), here.nbytes()});
-  }
+  hash.add(weights_fingerprint(weights));
   return hash.hex();
 }
 

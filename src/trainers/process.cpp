@@ -61,13 +61,6 @@ bool Process::invariant(at::ScalarType dtype) const {
   return device_.is_cpu() && report.holds();
 }
 
-at::ScalarType dtype_of(const std::string& name) {
-  if (name == "float32") return at::kFloat;
-  if (name == "bfloat16") return at::kBFloat16;
-  if (name == "float64") return at::kDouble;
-  fail("a dtype is float32, bfloat16 or float64, not ", name);
-}
-
 Rule dtype_rule() { return one_of({"float32", "bfloat16", "float64"}); }
 
 int64_t peak_memory() {

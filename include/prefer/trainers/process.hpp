@@ -41,9 +41,7 @@ class Process {
   StopSignals signals_;
 };
 
-/// float32, bfloat16 or float64, as Hugging Face spells them. Throws Error for anything else.
-at::ScalarType dtype_of(const std::string& name);
-/// The rule for fields that hold such a name.
+/// The rule for fields that hold the name of a number type (dtype_from_name).
 Rule dtype_rule();
 
 /// The most memory the process has had so far, in bytes.

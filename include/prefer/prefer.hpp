@@ -1,0 +1,14 @@
+// Everything a program needs: trainers, configs, models, text, generation and the loss interface. Single losses are
+// included by name (prefer/losses/dpo.hpp).
+#pragma once
+
+#include "prefer/core/lines.hpp"
+#include "prefer/core/program.hpp"
+#include "prefer/eval/report.hpp"
+#include "prefer/losses/preference_loss.hpp"
+#include "prefer/model/load.hpp"
+#include "prefer/objectives/logprob.hpp"
+#include "prefer/rollout/lexicon.hpp"
+#include "prefer/text/spans.hpp"
+#include "prefer/trainers/dpo.hpp"
+#include "prefer/trainers/process.hpp"

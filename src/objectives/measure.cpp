@@ -1,0 +1,16 @@
+// Runs an objective over a source without gradient.
+#include "prefer/objectives/measure.hpp"
+
+namespace prefer {
+
+Metrics measure(Objective& objective, Source& source, const std::string& prefix) {
+  const c10::NoGradGuard frozen;
+  Metrics metrics;
+  for (const Slot& slot : source.plan(1).slots) {
+    const Loss loss = objective(source.batch(1, slot), {});
+    for (const auto& [name, metric] : loss.metrics.all()) metrics.add(prefix + name, metric.sum, metric.count);
+  }
+  return metrics;
+}
+
+}  // namespace prefer

@@ -1,0 +1,76 @@
+// Reads metrics back as plots, and estimates memory.
+#include "prefer/trainers/run_files.hpp"
+
+#include <algorithm>
+#include <cstdio>
+
+#include "prefer/core/lines.hpp"
+#include "prefer/model/config.hpp"
+#include "prefer/model/weights.hpp"
+
+namespace prefer {
+namespace {
+
+/// "rewards/chosen" belongs to the plot "rewards"; "loss" is one of its own, and eval_loss joins it.
+std::pair<std::string, std::string> plot_and_curve(std::string name) {
+  const bool held_out = name.starts_with("eval_");
+  if (held_out) name.erase(0, 5);
+  const std::size_t slash = name.find('/');
+  std::string plot = name.substr(0, slash);
+  std::string curve = slash == std::string::npos ? name : name.substr(slash + 1);
+  if (curve == "accuracies" || curve == "margins") plot = curve;  // of another scale than the rewards themselves
+  return {plot, held_out ? "held-out " + curve : curve};
+}
+
+}  // namespace
+
+std::vector<Plot> read_plots(Fs& fs, const std::string& folder) {
+  std::vector<Plot> plots;
+  LineReader lines(fs, join_path(folder, "metrics.jsonl"));
+  for (Line line; lines.next(line);) {
+    const Json record = lines.record(line);
+    const double step = record.at("step").as_number();
+    for (const auto& [name, value] : record.as_object()) {
+      if (name == "step" || !value.is_number()) continue;
+      const auto [title, curve] = plot_and_curve(name);
+      auto plot = std::ranges::find(plots, title, &Plot::title);
+      if (plot == plots.end()) plot = plots.insert(plots.end(), Plot{title, "", {}});
+      auto at = std::ranges::find(plot->curves, curve, &Curve::name);
+      if (at == plot->curves.end()) at = plot->curves.insert(at, Curve{curve, {}});
+      at->points.emplace_back(step, value.as_number());
+    }
+  }
+  return plots;
+}
+
+MemoryEstimate estimate_memory(const ModelConfig& model, int64_t width, int64_t models, int64_t tokens, bool checkpointing) {
+  int64_t parameters = 0;
+  for (const WeightSpec& spec : weight_specs(model)) {
+    int64_t count = 1;
+    for (const int64_t n : spec.shape) count *= n;
+    parameters += count;
+  }
+  const int64_t sum = width == 8 ? 8 : 4;  // gradients and moments are fp32 for fp32 and bf16
+  const int64_t heads = (model.heads + 2 * model.kv_heads) * model.head_dim;
+  const int64_t layer = 6 * model.hidden_size + 2 * heads + 2 * model.heads * model.head_dim + 4 * model.intermediate_size;
+  const int64_t kept = checkpointing ? model.layers * model.hidden_size + layer : model.layers * layer;
+  MemoryEstimate estimate;
+  estimate.weights = models * parameters * width * 2 + parameters * width;  // packed for the forward, and for dX
+  estimate.gradients = parameters * (sum + width);
+  estimate.optimizer = parameters * (2 * sum + (width == 2 ? 4 : 0));
+  estimate.activations = tokens * kept * width + std::min<int64_t>(int64_t{512} << 20, 2 * tokens * model.vocab_size * width);
+  return estimate;
+}
+
+std::string bytes_text(int64_t bytes) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%.1f GB", static_cast<double>(bytes) / 1e9);
+  return text;
+}
+
+std::string MemoryEstimate::text() const {
+  return "about " + bytes_text(total()) + " at the peak: weights " + bytes_text(weights) + ", gradients " +
+         bytes_text(gradients) + ", optimizer " + bytes_text(optimizer) + ", activations " + bytes_text(activations);
+}
+
+}  // namespace prefer
