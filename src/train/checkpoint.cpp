@@ -34,6 +34,16 @@ std::string gigabytes(double bytes) {
   return text;
 }
 
+/// Makes a folder whose name, and those of the folders made for it, survive a power loss.
+void make_lasting_directories(Fs& fs, const std::string& path) {
+  std::vector<std::string> made = {path};
+  for (std::string above = parent_directory(path); !fs.exists(above); above = parent_directory(above)) {
+    made.push_back(above);
+  }
+  make_directories(fs, path);
+  for (const std::string& folder : made) fs.sync_directory(parent_directory(folder));
+}
+
 /// The same outcome on every rank: the value of rank 0, or an Error on all where it failed.
 int64_t share(int64_t value, const std::string& error, Team& team) {
   if (team.any(!error.empty())) fail(error.empty() ? "rank 0 failed with its checkpoints" : error);
@@ -81,7 +91,7 @@ int64_t Checkpoints::open(bool resume, int64_t bytes, Team& team) {
 }
 
 int64_t Checkpoints::find(bool resume) {
-  make_directories(fs_, output_);
+  make_lasting_directories(fs_, output_);
   const std::vector<std::string> names = fs_.list(output_);
   if (!resume && !names.empty()) {
     fail("output ", output_, " is in use: it holds ", names.front(),
@@ -135,9 +145,8 @@ void Checkpoints::save(int64_t step, const NamedTensors& state) {
       join_path(output_, ".tmp-" + std::to_string(step) + "-" + std::to_string(getpid()));
   try {
     remove_all(fs_, temporary);
-    Json about = Json::object();
+    Json about = identity_.to_json();
     about.set("format", 1).set("step", step);
-    for (const auto& [key, value] : identity_.to_json().as_object()) about.set(key, value);
     write_checkpoint_folder(fs_, temporary, std::move(about), state);
     commit(step, temporary);
   } catch (const Error& e) {

@@ -44,7 +44,7 @@ void check_identities(const Sums& sums, Team& team) {
   for (const auto& [name, identity] : sums.identities) {
     if (broken.empty() && !(Sums::gap(identity) <= identity.bound)) {
       std::ostringstream out;
-      out.precision(17);
+      out.precision(9);
       out << "step 1: " << name << " must be " << identity.expected << ", and is " << identity.measured
           << ", " << Sums::gap(identity) << " off; the bound is " << identity.bound;
       broken = out.str();

@@ -1,0 +1,178 @@
+// The hooks: what they write, when they run, and how signals reach a run.
+#include "prefer/train/hooks.hpp"
+
+#include "prefer/core/fs.hpp"
+#include "prefer/train/team_metrics.hpp"
+#include "prefer/train/tensorboard.hpp"
+#include "support/memory_fs.hpp"
+#include "tests/train/tiny.hpp"
+
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <limits>
+
+namespace prefer::testing {
+namespace {
+
+std::string hex(const std::string& bytes) {
+  static constexpr char digits[] = "0123456789abcdef";
+  std::string text;
+  for (const char byte : bytes) {
+    text += digits[static_cast<unsigned char>(byte) >> 4];
+    text += digits[byte & 15];
+  }
+  return text;
+}
+
+StepEvent event_of(int64_t step, int64_t steps = 10) {
+  StepEvent event;
+  event.step = step;
+  event.steps = steps;
+  event.metrics = {{"loss", 0.5 + static_cast<double>(step)}, {"learning_rate", 1e-6}};
+  event.tokens = 300;
+  event.seconds = 0.5;
+  event.now = 1700000000 + static_cast<double>(step);
+  return event;
+}
+
+// Bytes that TensorBoard's own writer makes.
+TEST(TensorBoard, WritesTheGoldenBytes) {
+  EXPECT_EQ(hex(tensorboard_version(1700000000.0)),
+            "1800000000000000a37f4b220900000040fc54d9411a0d627261696e2e4576656e743a32eced8f9d");
+  EXPECT_EQ(
+      hex(tensorboard_scalars(1700000001.0, 7, {{"train/loss", 0.5}})),
+      "200000000000000029eda9500900004040fc54d94110072a130a110a0a747261696e2f6c6f7373150000003f5469987d");
+}
+
+TEST(TensorBoard, NamesTagsAsTransformersDoes) {
+  MemoryFs fs;
+  const Hook hook = tensorboard(fs, "out");
+  StepEvent event = event_of(1);
+  event.metrics = {{"loss", 0.5}, {"eval_loss", 0.25}};
+  hook(event);
+  ASSERT_EQ(fs.list("out").size(), 1U);
+  EXPECT_EQ(fs.list("out")[0].rfind("events.out.tfevents.1700000001.", 0), 0U);
+  EXPECT_EQ(read_file(fs, "out/" + fs.list("out")[0], 1 << 20),
+            tensorboard_version(1700000001) +
+                tensorboard_scalars(1700000001, 1, {{"eval/loss", 0.25}, {"train/loss", 0.5}}));
+}
+
+TEST(MetricsFile, WritesALineAStepAndCutsThemToTheStepOfACheckpoint) {
+  MemoryFs fs;
+  fs.make_directory("out");
+  {
+    const Hook hook = metrics_file(fs, "out", 0);
+    for (int64_t step = 1; step <= 4; ++step) {
+      StepEvent event = event_of(step);
+      if (step == 2)
+        event.skipped = "the loss is nan", event.metrics["loss"] = std::numeric_limits<double>::quiet_NaN();
+      hook(event);
+    }
+  }
+  const std::string all = read_file(fs, "out/metrics.jsonl", 1 << 20);
+  const std::string two =
+      "{\"step\":1,\"learning_rate\":1e-06,\"loss\":1.5}\n"
+      "{\"step\":2,\"learning_rate\":1e-06,\"loss\":null,\"skipped\":\"the loss is nan\"}\n";
+  EXPECT_EQ(all.substr(0, two.size()), two);
+  File::append(fs, "out/metrics.jsonl").write("{\"step\":5,\"lo");  // killed within a line
+  metrics_file(fs, "out", 4);
+  EXPECT_EQ(read_file(fs, "out/metrics.jsonl", 1 << 20), all);
+  metrics_file(fs, "out", 2);
+  EXPECT_EQ(read_file(fs, "out/metrics.jsonl", 1 << 20), two);
+  EXPECT_EQ(read_file(fs, "out/times.jsonl", 1 << 20),
+            "{\"step\":1,\"time\":1700000001.0,\"seconds\":0.5,\"tokens\":300}\n"
+            "{\"step\":2,\"time\":1700000002.0,\"seconds\":0.5,\"tokens\":300}\n");
+  EXPECT_EQ(fs.open_files(), 0U);
+}
+
+TEST(Console, WritesPlainLinesWhereThereIsNoTerminal) {
+  std::string text;
+  const Hook hook = console({.write = [&](const std::string& part) { text += part; }, .every = 2});
+  for (int64_t step = 1; step <= 3; ++step) {
+    StepEvent event = event_of(step, 3);
+    if (step == 1) event.identities.push_back({"loss is ln 2", 0.6931, 0.6931, 1e-6});
+    if (step == 2) event.metrics["eval_loss"] = 0.25;
+    hook(event);
+  }
+  EXPECT_EQ(text,
+            "step 1: loss is ln 2 = 0.6931 (expected 0.6931, bound 1e-06)\n"
+            "step 2/3  loss 2.5  learning_rate 1e-06  1 s/step  600 tokens/s  left 0:01\n"
+            "step 2  eval_loss 0.25\n"
+            "step 3/3  loss 3.5  learning_rate 1e-06  1 s/step  600 tokens/s  left 0:00\n");
+}
+
+TEST(Console, DrawsABarOverItselfOnATerminal) {
+  std::string text;
+  const Hook hook =
+      console({.write = [&](const std::string& part) { text += part; }, .interactive = true, .columns = 40});
+  StepEvent first = event_of(1, 2), second = event_of(2, 2);
+  second.skipped = "a spike";
+  hook(first);
+  hook(second);
+  EXPECT_EQ(text,
+            "\r\x1b[2K[==========          ] 1/2  0.5 s/step \r\x1b[2Kstep 2 skipped: a spike\n"
+            "\r\x1b[2K[====================] 2/2  1 s/step  6\n");
+}
+
+TEST(Every, RunsAtItsStepsAndAtTheLast) {
+  std::vector<int64_t> seen;
+  const Hook hook = every(4, [&](StepEvent& event) { seen.push_back(event.step); });
+  const Hook never = every(0, [&](StepEvent&) { seen.push_back(-1); });
+  for (int64_t step = 1; step <= 10; ++step) {
+    StepEvent event = event_of(step);
+    hook(event);
+    never(event);
+  }
+  EXPECT_EQ(seen, (std::vector<int64_t>{4, 8, 10}));
+}
+
+TEST(Evaluate, AddsMetricsMergedOverRanksThatHaveOthersOrNone) {
+  Threads(3).run([&](Team& team) {
+    StepEvent event = event_of(1);
+    evaluate(team, [&] {
+      Metrics metrics;
+      if (team.rank() != 1) metrics.add("eval_loss", at::full({}, 2.0 + team.rank(), at::kDouble), 2);
+      if (team.rank() == 2) metrics.add("eval_only_there", at::full({}, 7.0, at::kDouble), 1);
+      return metrics;
+    })(event);
+    EXPECT_EQ(event.metrics.at("eval_loss"), 1.5);  // (2 + 4) / 4
+    EXPECT_EQ(event.metrics.at("eval_only_there"), 7);
+  });
+}
+
+TEST(Stop, IsAskedForOnEveryRankWhereOneHasTheSignalButNotInsideAnIteration) {
+  Threads(2).run([&](Team& team) {
+    const Hook hook = stop_when([&] { return team.rank() == 1; }, team);
+    StepEvent inside = event_of(1), boundary = event_of(2);
+    inside.boundary = false;
+    hook(inside);
+    hook(boundary);
+    EXPECT_FALSE(inside.stop || inside.save);
+    EXPECT_TRUE(boundary.stop && boundary.save);
+  });
+}
+
+TEST(Signals, TheFirstIsKeptAndTheSecondEndsTheProcess) {
+  {
+    const StopSignals signals;
+    EXPECT_FALSE(signals.requested());
+    raise(SIGTERM);
+    EXPECT_TRUE(signals.requested());
+    EXPECT_EQ(signals.signal(), SIGTERM);
+  }
+  const pid_t child = fork();
+  if (child == 0) {
+    const StopSignals signals;
+    raise(SIGINT);
+    raise(SIGTERM);
+    _exit(0);
+  }
+  int status = 0;
+  waitpid(child, &status, 0);
+  EXPECT_TRUE(WIFEXITED(status));
+  EXPECT_EQ(WEXITSTATUS(status), 128 + SIGTERM);
+}
+
+}  // namespace
+}  // namespace prefer::testing
