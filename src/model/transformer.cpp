@@ -167,7 +167,7 @@ KeyValueCache Transformer::make_cache(int64_t rows) const {
   KeyValueCache cache;
   for (int64_t i = 0; i < config_.layers; ++i) {
     for (auto* side : {&cache.keys, &cache.values}) {
-      side->push_back(at::zeros({rows, config_.kv_heads, config_.head_dim},
+      side->push_back(at::empty({rows, config_.kv_heads, config_.head_dim},
                                 head_.parts().front().options().requires_grad(false)));
     }
   }

@@ -46,7 +46,7 @@ class Transformer final : public Model {
   /// runs' spans are rows of the cache. Without gradient.
   Tensor decode(const Tensor& tokens, const Placement& placement, const Tensor& rows,
                 KeyValueCache& cache) const;
-  /// A cache of `rows` rows, zeros.
+  /// A cache of `rows` rows, not written yet.
   KeyValueCache make_cache(int64_t rows) const;
 
   const ModelConfig& config() const { return config_; }

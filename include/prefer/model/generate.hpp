@@ -1,0 +1,53 @@
+// Sampling continuations: batched, with a key-value cache, and with draws that do not depend on the batch.
+#pragma once
+
+#include "prefer/core/config.hpp"
+#include "prefer/model/transformer.hpp"
+#include "prefer/ops/sample.hpp"
+
+#include <cstdint>
+#include <functional>
+#include <span>
+#include <vector>
+
+namespace prefer {
+
+struct GenerateOptions {
+  int64_t max_new_tokens = 64;
+  double temperature = 1;
+  double top_p = 1;
+  int64_t top_k = 0;
+  int64_t samples = 1;  ///< continuations of each prompt, whose keys and values are computed once
+  int64_t batch = 32;   ///< how many are decoded at once: changes speed and memory, and no result
+  uint64_t seed = 0;
+  uint64_t step = 0;          ///< of the RandomKey
+  std::vector<int64_t> stop;  ///< tokens that end a text; empty: the model's own
+
+  /// All but seed, step and stop, which programs and trainers set.
+  void describe(Fields& f);
+};
+
+struct Prompt {
+  std::vector<int32_t> tokens;
+  uint64_t record = 0;  ///< of the RandomKey: draws follow the record wherever it stands
+};
+
+struct Completion {
+  std::vector<int32_t> tokens;  ///< without the prompt; with the token that ended it
+  std::vector<float> logprobs;  ///< of each token under the model itself: untempered, unfiltered
+  bool ended = false;           ///< by a stop token, rather than by max_new_tokens or the model's context
+};
+
+/// Called when a continuation is complete, in the order in which they end.
+using CompletionSink = std::function<void(size_t prompt, size_t sample, const Completion&)>;
+
+/// `samples` continuations of every prompt. Finished rows leave the batch and waiting prompts enter. The
+/// token at position p of sample s is drawn with RandomKey{seed, step, record, s, random_site::kGenerate, p};
+/// on the CPU its log-probability has the bits that scoring the whole sequence gives. Throws Error for an
+/// empty prompt, one that fills the model's context, tokens outside the vocabulary, or logits that are not
+/// finite.
+std::vector<std::vector<Completion>> generate(const Transformer& model, std::span<const Prompt> prompts,
+                                              const GenerateOptions& options,
+                                              const CompletionSink& sink = {});
+
+}  // namespace prefer

@@ -1,0 +1,134 @@
+// Generation: its bits against scoring, its draws against batching, and known greedy continuations.
+#include "prefer/model/generate.hpp"
+
+#include "prefer/core/error.hpp"
+#include "prefer/core/json.hpp"
+#include "prefer/model/load.hpp"
+#include "prefer/ops/gemm.hpp"
+#include "prefer/ops/linear_logprob.hpp"
+#include "prefer/text/tokenizer.hpp"
+#include "support/data.hpp"
+#include "support/tiny_model.hpp"
+
+#include <gtest/gtest.h>
+
+namespace prefer {
+namespace {
+
+using testing::tiny_model;
+
+const std::vector<Prompt> kPrompts = {{{1, 5, 9}, 0}, {{4}, 1}, {{3, 1, 4, 1, 5, 9, 2, 6}, 2}, {{7, 7}, 3}};
+
+std::vector<float> scored(const Transformer& model, const Prompt& prompt, const Completion& text) {
+  Sequence sequence;
+  sequence.tokens = prompt.tokens;
+  sequence.tokens.insert(sequence.tokens.end(), text.tokens.begin(), text.tokens.end());
+  sequence.scored = {{static_cast<int64_t>(prompt.tokens.size()),
+                      static_cast<int64_t>(sequence.tokens.size()), Term::completion}};
+  const Batch batch = make_batch(make_forest(std::vector<Sequence>{sequence}, Sharing::off));
+  const Tensor logp =
+      linear_logprob(model.hidden(batch).index_select(0, batch.row), model.head(), batch.label).logp;
+  const auto* data = static_cast<const float*>(logp.const_data_ptr());
+  return {data, data + logp.size(0)};
+}
+
+class Generated : public ::testing::TestWithParam<at::ScalarType> {};
+
+TEST_P(Generated, LogProbabilitiesAreTheBitsOfScoring) {
+  if (const InvarianceReport report = self_test_invariance(GetParam()); !report.holds())
+    GTEST_SKIP() << report.broken.front();
+  const auto model = tiny_model(GetParam());
+  const auto texts = generate(
+      *model, kPrompts,
+      {.max_new_tokens = 12, .temperature = 0.9, .top_p = 0.95, .samples = 3, .batch = 5, .seed = 7});
+  for (size_t p = 0; p < kPrompts.size(); ++p) {
+    ASSERT_EQ(texts[p].size(), 3u);
+    for (const Completion& text : texts[p]) EXPECT_EQ(text.logprobs, scored(*model, kPrompts[p], text));
+  }
+}
+
+TEST_P(Generated, DrawsDoNotDependOnTheBatch) {
+  if (const InvarianceReport report = self_test_invariance(GetParam()); !report.holds())
+    GTEST_SKIP() << report.broken.front();
+  const auto model = tiny_model(GetParam());
+  const GenerateOptions wide{.max_new_tokens = 9, .samples = 4, .batch = 32, .seed = 3, .step = 5};
+  GenerateOptions narrow = wide;
+  narrow.batch = 3;
+  const auto together = generate(*model, kPrompts, wide), few = generate(*model, kPrompts, narrow);
+  for (size_t p = 0; p < kPrompts.size(); ++p) {
+    const auto alone = generate(*model, std::vector<Prompt>{kPrompts[p]}, narrow);
+    for (size_t s = 0; s < 4; ++s) {
+      EXPECT_EQ(together[p][s].tokens, few[p][s].tokens);
+      EXPECT_EQ(together[p][s].logprobs, few[p][s].logprobs);
+      EXPECT_EQ(together[p][s].tokens, alone.front()[s].tokens);
+    }
+  }
+  EXPECT_NE(together[0][0].tokens, together[0][1].tokens);
+}
+
+INSTANTIATE_TEST_SUITE_P(Types, Generated, ::testing::Values(at::kFloat, at::kBFloat16),
+                         [](const auto& type) { return type.param == at::kFloat ? "float32" : "bfloat16"; });
+
+TEST(Generate, EndsAtAStopTokenAtMaxNewTokensAndAtTheContext) {
+  const auto model = tiny_model(at::kFloat);
+  std::vector<int64_t> all(23);
+  for (int64_t i = 0; i < 23; ++i) all[static_cast<size_t>(i)] = i;
+  const auto first = generate(*model, kPrompts, {.max_new_tokens = 5, .stop = all});
+  for (const auto& texts : first) {
+    EXPECT_TRUE(texts[0].ended);
+    EXPECT_EQ(texts[0].tokens.size(), 1u);
+  }
+  const auto full = generate(*model, kPrompts, {.max_new_tokens = 5, .stop = {-1}});
+  for (const auto& texts : full) EXPECT_EQ(texts[0].tokens.size(), 5u);
+  EXPECT_FALSE(full[0][0].ended);
+  const std::vector<Prompt> longest{{std::vector<int32_t>(62, 4), 0}};  // of a context of 64
+  EXPECT_EQ(generate(*model, longest, {.max_new_tokens = 5, .stop = {-1}})[0][0].tokens.size(), 2u);
+}
+
+TEST(Generate, TellsOfEachTextOnce) {
+  const auto model = tiny_model(at::kFloat);
+  std::map<std::pair<size_t, size_t>, std::vector<int32_t>> told;
+  const auto texts = generate(*model, kPrompts, {.max_new_tokens = 4, .samples = 2, .batch = 3},
+                              [&](size_t p, size_t s, const Completion& text) {
+                                const bool first = told.emplace(std::pair{p, s}, text.tokens).second;
+                                EXPECT_TRUE(first);
+                              });
+  EXPECT_EQ(told.size(), 8u);
+  for (const auto& [key, tokens] : told) EXPECT_EQ(texts[key.first][key.second].tokens, tokens);
+}
+
+TEST(Generate, RefusesPromptsThatCannotBeContinued) {
+  const auto model = tiny_model(at::kFloat);
+  EXPECT_THROW(generate(*model, std::vector<Prompt>{{{}, 0}}, {}), Error);
+  EXPECT_THROW(generate(*model, std::vector<Prompt>{{std::vector<int32_t>(64, 4), 0}}, {}), Error);
+  EXPECT_THROW(generate(*model, std::vector<Prompt>{{{23}, 0}}, {}), Error);
+  EXPECT_TRUE(generate(*model, std::vector<Prompt>{}, {}).empty());
+}
+
+TEST(Generate, Stories260KContinuesAsItsGoldenText) {
+  const auto folder = testing::shared_data("models/stories260K");
+  PREFER_NEEDS(folder);
+  PosixFs fs;
+  const auto model = load_model(fs, folder / "hf", at::kFloat);
+  const auto tokenizer = load_tokenizer(folder / "hf");
+  std::string wanted = read_file(fs, folder / "golden_greedy_200.txt", 1 << 20);
+  while (wanted.ends_with('\n')) wanted.pop_back();
+  const auto texts = generate(*model, std::vector<Prompt>{{{1}, 0}},
+                              {.max_new_tokens = 200, .temperature = 0, .stop = {1, 2}});
+  const std::string text = tokenizer->decode(texts[0][0].tokens);
+  EXPECT_EQ(text.substr(text.find_first_not_of(' ')), wanted);
+}
+
+TEST(Generate, SmolLm2ContinuesAsTransformersDoes) {
+  PREFER_NEEDS(testing::smollm2());
+  PosixFs fs;
+  const auto model = load_model(fs, testing::smollm2(), at::kFloat);
+  const auto tokenizer = load_tokenizer(testing::smollm2());
+  const Prompt prompt{tokenizer->encode("The capital of France is", Specials::plain), 0};
+  const auto texts = generate(*model, std::vector<Prompt>{prompt}, {.max_new_tokens = 20, .temperature = 0});
+  EXPECT_EQ(tokenizer->decode(texts[0][0].tokens),
+            " Paris.\n\nThe answer is: 2018-01-22 ");  // docs/formats.md 1.0
+}
+
+}  // namespace
+}  // namespace prefer
