@@ -132,7 +132,9 @@ FitResult fit(Training& training, Team& team, const Hooks& hooks) {
     event.skipped = update(training, step, sums, team, event);
     training.step = step;
 
-    for (const auto& [_, identity] : sums.identities) event.identities.push_back(identity);
+    if (step == 1) {
+      for (const auto& [_, identity] : sums.identities) event.identities.push_back(identity);
+    }
     for (const Slot& slot : plan.slots) event.tokens += slot.tokens;
     event.now = config.clock();
     event.seconds = event.now - begin;
