@@ -198,19 +198,19 @@ std::vector<Preference> read_preferences(Fs& fs, const std::string& path, OnBad 
   return pairs;
 }
 
-Prompt prompt_from_json(const Json& record) {
+PromptRecord prompt_from_json(const Json& record) {
   if (!record.is_object()) record.fail_here("a record must be an object, not ", record.type_name());
   const Json* prompt = record.find("prompt");
   const Json& value = prompt ? *prompt : member(record, "messages");
   if (!prompt && !value.is_array()) value.fail_here("messages must be a list, not ", value.type_name());
-  Prompt out{words_from(value), record.place()};
+  PromptRecord out{words_from(value), record.place()};
   const auto* messages = std::get_if<Messages>(&out.words);
   if (messages && messages->empty()) value.fail_here("there are no messages");
   return out;
 }
 
-std::vector<Prompt> read_prompts(Fs& fs, const std::string& path, OnBad on_bad, Skipped& skipped) {
-  std::vector<Prompt> prompts;
+std::vector<PromptRecord> read_prompts(Fs& fs, const std::string& path, OnBad on_bad, Skipped& skipped) {
+  std::vector<PromptRecord> prompts;
   read_records(fs, path, on_bad, skipped,
                [&](const Json& record) { prompts.push_back(prompt_from_json(record)); });
   return prompts;

@@ -139,7 +139,7 @@ TEST_F(PreferenceFiles, PromptsAloneAreTextsOrMessages) {
                                             R"({"prompt": []})"
                                             "\n");
   Skipped skipped;
-  const std::vector<Prompt> prompts = read_prompts(fs_, path, OnBad::skip, skipped);
+  const std::vector<PromptRecord> prompts = read_prompts(fs_, path, OnBad::skip, skipped);
   ASSERT_EQ(prompts.size(), 2u);
   EXPECT_EQ(text(prompts[0].words), "Once");
   EXPECT_EQ(chat(prompts[1].words).at(0).content, "Hi");

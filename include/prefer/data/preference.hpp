@@ -46,11 +46,11 @@ std::vector<Preference> read_preferences(Fs& fs, const std::string& path, OnBad 
 std::vector<Message> messages_from_dialogue(std::string_view text);
 
 /// A record that only asks: {prompt} (a text or messages) or {messages}.
-struct Prompt {
+struct PromptRecord {
   Words words;
   std::string place;
 };
-Prompt prompt_from_json(const Json& record);
-std::vector<Prompt> read_prompts(Fs& fs, const std::string& path, OnBad on_bad, Skipped& skipped);
+PromptRecord prompt_from_json(const Json& record);
+std::vector<PromptRecord> read_prompts(Fs& fs, const std::string& path, OnBad on_bad, Skipped& skipped);
 
 }  // namespace prefer
