@@ -65,7 +65,9 @@ std::vector<DecodeStep> sentencepiece_decoders(bool strip);
 
 PartsPtr read_tokenizer_json(const Json& json, const std::string& name);
 PartsPtr read_tokenizer_gguf(Fs& fs, const std::string& path);
-PartsPtr read_sentencepiece(std::string bytes, const std::string& name);
+PartsPtr read_sentencepiece(const std::string& bytes, const std::string& name);
+/// Throws Error where the sentencepiece library would read outside its tables.
+void check_sentencepiece(std::string_view bytes, const std::string& name);
 
 /// Applies tokenizer_config.json, and special_tokens_map.json (an empty object: none) where the former is
 /// silent.

@@ -70,7 +70,8 @@ bool puts_space_first(const SentencePieceProcessor& processor) {
 
 }  // namespace
 
-PartsPtr read_sentencepiece(std::string bytes, const std::string& name) {
+PartsPtr read_sentencepiece(const std::string& bytes, const std::string& name) {
+  check_sentencepiece(bytes, name);
   auto processor = std::make_unique<SentencePieceProcessor>();
   const auto status = processor->LoadFromSerializedProto(bytes);
   if (!status.ok()) fail(name, ": not a sentencepiece model: ", status.ToString());
