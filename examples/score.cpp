@@ -1,63 +1,63 @@
 // score: the log-probability of every token of given texts, one JSON line each.
 #include "prefer/prefer.hpp"
 
-#include <cmath>
 #include <iostream>
 
 struct ScoreConfig {
   std::string model, input, dtype = "float32";
+  bool specials = true;
   prefer::ProcessConfig process;
 
   void describe(prefer::Fields& f) {
     f("model", model, "Hugging Face folder or .gguf", prefer::required());
     f("input", input, "JSONL of {text}, {tokens} or {prompt, completion}", prefer::required());
+    f("specials", specials, "special tokens spelled in a text become their ids");
     f("dtype", dtype, "number type to compute in", prefer::dtype_rule());
     process.describe(f);
   }
 };
 
-/// The tokens of a record; what is scored is the completion, or all but the first token.
-prefer::Sequence read(const prefer::Json& record, const prefer::SpanBuilder& spans) {
-  prefer::Sequence s;
-  int64_t begin = 1;
-  if (const prefer::Json* tokens = record.find("tokens")) {
-    for (const prefer::Json& id : tokens->as_array()) {
-      if (id.as_integer() < 0 || id.as_integer() >= spans.tokenizer().vocab_size()) {
-        id.fail_here("a token id lies in 0..", spans.tokenizer().vocab_size() - 1, ", not ", id.as_integer());
-      }
-      s.tokens.push_back(static_cast<int32_t>(id.as_integer()));
-    }
-  } else if (record.contains("prompt")) {
-    const auto answer = spans.answer(record.at("prompt").as_string(), record.at("completion").as_string());
-    s.tokens = answer.prompt;
-    begin = std::max<int64_t>(1, static_cast<int64_t>(s.tokens.size()));
-    s.tokens.insert(s.tokens.end(), answer.completion.begin(), answer.completion.end());
-  } else {
-    s.tokens = spans.text(record.at("text").as_string(), prefer::Specials::recognise).ids;
-  }
-  if (s.tokens.empty()) record.fail_here("there are no tokens to score");
-  s.scored = {{begin, std::max(begin, static_cast<int64_t>(s.tokens.size())), prefer::Term::completion}};
-  return s;
+/// The tokens of a record, and from which of them on they count for `nll`.
+struct Text {
+  std::vector<int32_t> tokens;
+  size_t counted = 0;
+};
+
+Text read(const prefer::Json& record, const prefer::SpanBuilder& spans, prefer::Specials specials) {
+  if (const prefer::Json* tokens = record.find("tokens")) return {prefer::token_ids(*tokens, spans.tokenizer()), 0};
+  if (!record.contains("prompt")) return {spans.text(record.at("text").as_string(), specials).ids, 0};
+  const auto answer =
+      spans.answer(record.at("prompt").as_string(), record.at("completion").as_string(), specials, /*ends=*/false);
+  std::vector<int32_t> tokens = answer.prompt;
+  tokens.insert(tokens.end(), answer.completion.begin(), answer.completion.end());
+  return {tokens, answer.prompt.size()};
 }
 
 int main(int argc, char** argv) {
   return prefer::run_program<ScoreConfig>(argc, argv, [](const ScoreConfig& config) {
     prefer::Process process(config.process);
-    const auto model = prefer::load_model(process.fs(), config.model, prefer::dtype_from_name(config.dtype), process.device());
     const prefer::SpanBuilder spans(prefer::load_tokenizer(config.model));
+    const auto specials = config.specials ? prefer::Specials::recognise : prefer::Specials::plain;
+    std::vector<Text> texts;
     std::vector<prefer::Sequence> sequences;
     prefer::LineReader lines(process.fs(), config.input);
-    for (prefer::Line line; lines.next(line);) sequences.push_back(read(lines.record(line), spans));
+    for (prefer::Line line; lines.next(line);) {
+      const prefer::Json record = lines.record(line);
+      texts.push_back(read(record, spans, specials));
+      const auto size = static_cast<int64_t>(texts.back().tokens.size());
+      if (size == 0) record.fail_here("there are no tokens to score");
+      sequences.push_back({.tokens = texts.back().tokens, .scored = {{1, size}}});
+    }
+
+    const auto model = prefer::load_model(process.fs(), config.model, prefer::dtype_from_name(config.dtype), process.device());
     const auto scores = prefer::score_sequences(*model, sequences, 4096, process.device());
-    for (std::size_t i = 0; i < sequences.size(); ++i) {
+    for (size_t i = 0; i < texts.size(); ++i) {
       prefer::Json tokens = prefer::Json::array(), logprobs = prefer::Json::array();
       double nll = 0;
-      const auto first = sequences[i].scored[0].begin;
-      for (int64_t t = 0; const int32_t id : sequences[i].tokens) {
-        tokens.push(id);
-        logprobs.push(t < first ? prefer::Json() : prefer::Json(static_cast<double>(scores[i][t - first])));
-        if (t >= first) nll -= scores[i][t - first];
-        ++t;
+      for (size_t t = 0; t < texts[i].tokens.size(); ++t) {
+        tokens.push(texts[i].tokens[t]);
+        logprobs.push(t == 0 ? prefer::Json() : prefer::Json(static_cast<double>(scores[i][t - 1])));  // nothing before it
+        if (t > 0 && t >= texts[i].counted) nll -= scores[i][t - 1];
       }
       std::cout << dump(prefer::Json::object({{"tokens", tokens}, {"logprobs", logprobs}, {"nll", nll}})) << '\n';
     }

@@ -17,7 +17,7 @@ TokenisedCompletion encode(const Preference& pair, const Words& side, const Span
     return builder.answer(std::get<1>(pair.prompt), std::span(std::get<1>(side)));
   }
   return builder.answer(std::get<0>(pair.prompt), std::get<0>(side),
-                        options.specials_in_text ? Specials::recognise : Specials::plain);
+                        options.specials_in_text ? Specials::recognise : Specials::plain, options.append_eos);
 }
 
 /// Cuts a side to length. Returns whether its end token is still there.
@@ -122,6 +122,7 @@ void LengthOptions::describe(Fields& f) {
     non_negative());
   f("truncation", truncation, "which part of a text over max_length stays",
     one_of({"keep_start", "keep_end"}));
+  f("append_eos", append_eos, "end plain answers with the end token; false for answers that were cut off");
   f("specials_in_text", specials_in_text,
     "plain texts may spell control tokens (true for texts rendered before)");
 }

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdio>
 #include <numeric>
 
 #include "prefer/core/error.hpp"
@@ -29,6 +30,12 @@ Interval bootstrap_mean(const std::vector<double>& values, uint64_t seed, double
   };
   const double tail = (1 - confidence) / 2;
   return {std::accumulate(values.begin(), values.end(), 0.0) / static_cast<double>(n), at(tail), at(1 - tail)};
+}
+
+std::string Interval::text() const {
+  char line[80];
+  std::snprintf(line, sizeof line, "%.3g [%.3g, %.3g]", mean, low, high);
+  return line;
 }
 
 }  // namespace prefer

@@ -211,7 +211,7 @@ TokenisedCompletion SpanBuilder::answer(std::span<const Message> prompt, std::sp
 }
 
 TokenisedCompletion SpanBuilder::answer(std::string_view prompt, std::string_view answer,
-                                        Specials specials) const {
+                                        Specials specials, bool ends) const {
   TokenisedCompletion out;
   out.prompt = tokenizer_->encode(prompt, specials);
   std::vector<std::int32_t> whole = tokenizer_->encode(std::string(prompt).append(answer), specials);
@@ -225,7 +225,7 @@ TokenisedCompletion SpanBuilder::answer(std::string_view prompt, std::string_vie
   if (tokenizer_->adds_bos() && (out.prompt.empty() || out.prompt.front() != *tokenizer_->bos())) {
     out.prompt.insert(out.prompt.begin(), *tokenizer_->bos());
   }
-  if (const auto eos = tokenizer_->eos()) {
+  if (const auto eos = tokenizer_->eos(); eos && ends) {
     if (out.completion.empty() || out.completion.back() != *eos) out.completion.push_back(*eos);
     out.end = out.completion.size();
   }

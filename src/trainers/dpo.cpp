@@ -7,6 +7,7 @@
 #include "prefer/objectives/measure.hpp"
 #include "prefer/objectives/reference_cache.hpp"
 #include "prefer/ops/gemm.hpp"
+#include "prefer/trainers/progress.hpp"
 #include "prefer/trainers/run_files.hpp"
 
 namespace prefer {
@@ -83,9 +84,8 @@ void DpoTrainer::use_reference(RecordSource& source) {
   const std::string how = config_.dtype + " " + process_.device().str() + " " + gemm_routes().name();
   const std::string key = reference_key(source.records(), reference_->weights(), how);
   source.attach("reference", cached_reference(process_.fs(), join_path(config_.output, "reference"), key, [&] {
-                  return score_records(*reference_, source, [&](int64_t done, int64_t total) {
-                    process_.say("reference log-probs: " + std::to_string(done) + " of " + std::to_string(total));
-                  });
+                  ProgressLine progress("reference log-probs", source.size());
+                  return score_records(*reference_, source, [&](int64_t done, int64_t) { progress(done); });
                 }));
 }
 

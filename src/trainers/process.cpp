@@ -61,7 +61,7 @@ bool Process::invariant(at::ScalarType dtype) const {
   return device_.is_cpu() && report.holds();
 }
 
-Rule dtype_rule() { return one_of({"float32", "bfloat16", "float64"}); }
+Rule dtype_rule() { return one_of({"float32", "bfloat16", "float64", "fp32", "bf16"}); }
 
 int64_t peak_memory() {
   rusage usage{};

@@ -17,6 +17,7 @@ namespace prefer {
 struct LengthOptions {
   std::int64_t max_length = 1024;         ///< tokens of prompt and completion together; 0: any
   std::string truncation = "keep_start";  ///< keep_start | keep_end
+  bool append_eos = true;                 ///< plain answers end with the end token, as TRL's do
   bool specials_in_text = false;  ///< plain texts may spell control tokens (they were rendered before)
 
   void describe(Fields& f);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 #include <vector>
 
 namespace prefer {
@@ -12,6 +13,8 @@ struct Interval {
   double low = 0;
   double high = 0;
 
+  /// "0.29 [0.25, 0.33]".
+  std::string text() const;
   bool apart_from(const Interval& other) const { return low > other.high || high < other.low; }
 };
 

@@ -68,9 +68,9 @@ class SpanBuilder {
   /// generation prompt, or, where its last message is the assistant's, up to that message's end.
   TokenisedCompletion answer(std::span<const Message> prompt, std::span<const Message> answer,
                              const ChatOptions& options = {}) const;
-  /// A text that goes on from another; EOS ends it where the tokenizer has one.
+  /// A text that goes on from another; with `ends`, EOS ends it where the tokenizer has one.
   TokenisedCompletion answer(std::string_view prompt, std::string_view answer,
-                             Specials specials = Specials::plain) const;
+                             Specials specials = Specials::plain, bool ends = true) const;
 
  private:
   Rendered render(std::span<const Message> messages, const ChatOptions& options) const;
