@@ -24,7 +24,8 @@ struct Session {
   int64_t stop_at = 0;  ///< as if a signal came during this step
   Hooks more;
 
-  int64_t began = -1;  ///< the step that was continued from
+  int64_t began = -1;    ///< the step that was continued from
+  int64_t promised = 0;  ///< the last step whose save returned
   std::vector<std::string> notes;
   FitResult result;
 
@@ -45,6 +46,7 @@ struct Session {
     if (team.first()) hooks.push_back(metrics_file(fs, output, began));
     hooks.insert(hooks.end(), more.begin(), more.end());
     hooks.push_back(save_checkpoints(checkpoints, training, team));
+    hooks.push_back([&](StepEvent& event) { promised = event.save ? event.step : promised; });
     result = fit(training, team, hooks);
     return copied(training.state());
   }
