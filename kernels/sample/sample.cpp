@@ -8,6 +8,7 @@
 #include <cmath>
 #include <limits>
 #include <numeric>
+#include <optional>
 #include <vector>
 
 namespace prefer::kernels::sample {
@@ -84,40 +85,56 @@ template void forward(const Forward<double>&);
 namespace cpu {
 namespace {
 
-/// Bins of tokens by how far their logits lie below the largest, so that only one bin has to be sorted.
+/// A row under work, and memory that is used again for the next row.
+template <class T>
+struct Work {
+  const T* x = nullptr;  // [vocab]
+  float max = 0;         // of x
+  std::vector<float> weight;
+  std::vector<std::int32_t> near;  // the first `near_count` hold tokens whose logits lie near the largest
+  std::size_t near_count = 0;
+
+  void gather(float within) {
+    near_count = 0;
+    for (std::size_t i = 0; i < near.size(); ++i) {
+      near[near_count] = static_cast<std::int32_t>(i);
+      near_count += widen(x[i]) >= max - within;  // no branch: there is no telling
+    }
+  }
+};
+
+/// The near tokens in bins by how far they lie below the largest, so that only one bin has to be sorted.
 template <class T>
 class Bins {
  public:
-  Bins(const T* x, const std::vector<float>& weight, float max) : x_(x), weight_(weight), max_(max) {
-    for (std::size_t i = 0; i < weight_.size(); ++i) {
-      Share& bin = bins_[bin_of(i)];
-      bin.mass += weight_[i];
-      bin.count += 1;
+  explicit Bins(const Work<T>& work) : work_(work) {
+    for (std::size_t n = 0; n < work_.near_count; ++n) {
+      Share& bin = bins_[bin_of(work_.near[n])];
+      bin = bin + share_of(work_.near[n]);
     }
   }
 
   struct Prefix {
     Ranked last;
     Share share;
+    bool reached;
   };
 
-  Share all() const { return std::accumulate(bins_.begin(), bins_.end(), Share{0, 0}); }
-
-  /// The shortest prefix of the ranking whose share `reached` takes; all of them, where none does.
+  /// The shortest prefix of the ranking whose share `reached` takes.
   template <class Reached>
   Prefix shortest(Reached reached) const {
-    Prefix prefix{{-INFINITY, static_cast<std::int64_t>(weight_.size())}, {0, 0}};
-    for (std::size_t bin = 0; bin < bins_.size(); ++bin) {
+    Prefix prefix{{}, {0, 0}, false};
+    for (std::size_t bin = 0; bin < bins_.size() && !prefix.reached; ++bin) {
       if (!reached(prefix.share + bins_[bin])) {
         prefix.share = prefix.share + bins_[bin];
         continue;
       }
+      prefix.reached = true;
       for (const Ranked& token : sorted(bin)) {
         prefix.last = token;
-        prefix.share = prefix.share + Share{weight_[static_cast<std::size_t>(token.index)], 1};
-        if (reached(prefix.share)) return prefix;
+        prefix.share = prefix.share + share_of(token.index);
+        if (reached(prefix.share)) break;
       }
-      return prefix;  // the bin's sum reached it by rounding alone
     }
     return prefix;
   }
@@ -125,15 +142,17 @@ class Bins {
  private:
   static constexpr float kBinsPerNat = 64;
 
-  std::size_t bin_of(std::size_t i) const {
-    const float below = (max_ - widen(x_[i])) * kBinsPerNat;
+  std::size_t bin_of(std::int64_t token) const {
+    const float below = (work_.max - widen(work_.x[token])) * kBinsPerNat;
     return static_cast<std::size_t>(std::min(below, static_cast<float>(bins_.size() - 1)));
   }
+  Share share_of(std::int64_t token) const { return {work_.weight[static_cast<std::size_t>(token)], 1}; }
 
   std::vector<Ranked> sorted(std::size_t bin) const {
     std::vector<Ranked> members;
-    for (std::size_t i = 0; i < weight_.size(); ++i) {
-      if (bin_of(i) == bin) members.push_back({widen(x_[i]), static_cast<std::int64_t>(i)});
+    for (std::size_t n = 0; n < work_.near_count; ++n) {
+      const std::int64_t token = work_.near[n];
+      if (bin_of(token) == bin) members.push_back({widen(work_.x[token]), token});
     }
     std::sort(members.begin(), members.end(), [](const Ranked& a, const Ranked& b) {
       return a.logit > b.logit || (a.logit == b.logit && a.index < b.index);
@@ -141,30 +160,65 @@ class Bins {
     return members;
   }
 
-  const T* x_;
-  const std::vector<float>& weight_;
-  float max_;
+  const Work<T>& work_;
   std::vector<Share> bins_ = std::vector<Share>(2048, Share{0, 0});
 };
 
-/// The last token that the filters keep.
+/// The last token that the filters keep, if the tokens in the bins tell. `total` is the weight of all tokens.
 template <class T>
-Ranked last_kept(const Forward<T>& a, const Bins<T>& bins) {
-  const bool some = a.top_k > 0 && a.top_k < a.vocab;
-  typename Bins<T>::Prefix prefix{{-INFINITY, a.vocab}, bins.all()};
-  if (some) prefix = bins.shortest([&](const Share& s) { return s.count >= a.top_k; });
-  if (a.top_p >= 1) return prefix.last;
-  const double target = a.top_p * prefix.share.mass;
-  return bins.shortest([&](const Share& s) { return s.mass >= target; }).last;
+std::optional<Ranked> last_kept(const Bins<T>& bins, std::int64_t top_k, double top_p, double total) {
+  if (top_k > 0) {
+    const auto prefix = bins.shortest([=](const Share& s) { return s.count >= top_k; });
+    if (!prefix.reached) return std::nullopt;
+    if (top_p >= 1) return prefix.last;
+    total = prefix.share.mass;
+  }
+  const auto prefix = bins.shortest([=](const Share& s) { return s.mass >= top_p * total; });
+  return prefix.reached ? std::optional(prefix.last) : std::nullopt;
+}
+
+template <class T>
+Ranked last_kept(const Forward<T>& a, Work<T>& work, double total) {
+  const std::int64_t top_k = a.top_k < a.vocab ? a.top_k : 0;
+  for (const float within :
+       {8.0f, static_cast<float>(INFINITY)}) {  // the near ones are few, and mostly enough
+    work.gather(within);
+    if (const auto last = last_kept(Bins<T>(work), top_k, a.top_p, total)) return *last;
+  }
+  return {-INFINITY, a.vocab};  // all: their sum in another order stays below the target
+}
+
+constexpr std::size_t kStretch = 512;
+
+/// Of at most kStretch weights from `begin`, in four sums that do not wait for one another.
+double stretch_sum(const std::vector<float>& weight, std::size_t begin) {
+  const std::size_t end = std::min(weight.size(), begin + kStretch);
+  const float* w = weight.data();
+  double a = 0, b = 0, c = 0, d = 0;
+  std::size_t i = begin;
+  for (; i + 4 <= end; i += 4) a += w[i], b += w[i + 1], c += w[i + 2], d += w[i + 3];
+  for (; i < end; ++i) a += w[i];
+  return (a + b) + (c + d);
+}
+
+/// The sums of the stretches, in order.
+std::vector<double> stretch_sums(const std::vector<float>& weight) {
+  std::vector<double> sums;
+  for (std::size_t begin = 0; begin < weight.size(); begin += kStretch)
+    sums.push_back(stretch_sum(weight, begin));
+  return sums;
 }
 
 std::int64_t draw(const std::vector<float>& weight, double u) {
-  double total = 0;
-  for (const float w : weight) total += w;
+  const std::vector<double> sums = stretch_sums(weight);
+  const double target = u * std::accumulate(sums.begin(), sums.end(), 0.0);
   double below = 0;
-  std::size_t i = 0;
-  while (i + 1 < weight.size() && below + weight[i] <= u * total) below += weight[i++];
-  while (weight[i] == 0) --i;  // u * total may round to the total
+  std::size_t stretch = 0;
+  while (stretch + 1 < sums.size() && below + sums[stretch] <= target) below += sums[stretch++];
+  std::size_t i = stretch * kStretch;
+  const std::size_t end = std::min(weight.size(), i + kStretch);
+  while (i + 1 < end && below + weight[i] <= target) below += weight[i++];
+  while (weight[i] == 0) --i;  // rounding may lead past the last kept token
   return static_cast<std::int64_t>(i);
 }
 
@@ -181,16 +235,29 @@ struct Vectors {
 };
 
 template <class T>
-std::int64_t draw_row(const Forward<T>& a, std::int64_t row, const Vectors<T>& vectors) {
-  const T* x = a.logits + row * a.stride;
-  std::vector<float> weight(static_cast<std::size_t>(a.vocab));
-  const float max = vectors.largest(x, a.vocab);
-  const float scale = static_cast<float>(1 / a.temperature);
-  if (!(vectors.weigh(x, a.vocab, max, scale, weight.data()) > 0)) return -1;  // NaN too
-  if (a.top_k > 0 || a.top_p < 1) {
-    vectors.keep(x, a.vocab, last_kept(a, Bins<T>(x, weight, max)), weight.data());
+std::int64_t draw_row(const Forward<T>& a, std::int64_t row, const Vectors<T>& vectors, Work<T>& work) {
+  work.x = a.logits + row * a.stride;
+  work.max = vectors.largest(work.x, a.vocab);
+  vectors.weigh(work.x, a.vocab, work.max, static_cast<float>(1 / a.temperature), work.weight.data());
+  const std::vector<double> sums = stretch_sums(work.weight);
+  const double total = std::accumulate(sums.begin(), sums.end(), 0.0);
+  if (!(total > 0)) return -1;  // NaN too
+  if (a.top_k > 0 || a.top_p < 1)
+    vectors.keep(work.x, a.vocab, last_kept(a, work, total), work.weight.data());
+  return draw(work.weight, a.uniform[row]);
+}
+
+template <class T>
+void draw_rows(const Forward<T>& a) {
+  const Vectors<T> vectors(a.isa);
+#pragma omp parallel if (a.rows > 1)
+  {
+    Work<T> work;
+    work.weight.resize(static_cast<std::size_t>(a.vocab));
+    work.near.resize(work.weight.size());
+#pragma omp for schedule(static)
+    for (std::int64_t row = 0; row < a.rows; ++row) a.token[row] = draw_row(a, row, vectors, work);
   }
-  return draw(weight, a.uniform[row]);
 }
 
 /// token_logprob's own, so that a token's bits are those that scoring it gives. Rows without a token get NaN.
@@ -226,9 +293,7 @@ void forward(const Forward<T>& a) {
     score(a, best.data());
     std::copy(best.begin(), best.end(), a.token);
   } else {
-    const Vectors<T> vectors(a.isa);
-#pragma omp parallel for schedule(static) if (a.rows > 1)
-    for (std::int64_t row = 0; row < a.rows; ++row) a.token[row] = draw_row(a, row, vectors);
+    draw_rows(a);
   }
   score(a, nullptr);
 }

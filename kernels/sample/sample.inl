@@ -15,18 +15,13 @@ float largest(const T* x, std::int64_t size) {
   return result;
 }
 
-/// weight[j] = exp((x_j - max) scale); returns their sum, NaN if an x is.
+/// weight[j] = exp((x_j - max) scale).
 template <class T>
-double weigh(const T* x, std::int64_t size, float max, float scale, float* weight) {
-  double total = 0;
-  for (std::int64_t i = 0; i < size; i += kLanes) {
-    const std::int64_t left = size - i;
-    const Vec v = left >= kLanes ? load(x + i) : load_part(x + i, left);
-    const Vec w = exp((v - fill(max)) * fill(scale));
-    left >= kLanes ? store(weight + i, w) : store_part(weight + i, w, left);
-    total += sum_of_lanes(lane_index() < fill_int(static_cast<std::int32_t>(left < kLanes ? left : kLanes)) ? w : fill(0));
-  }
-  return total;
+void weigh(const T* x, std::int64_t size, float max, float scale, float* weight) {
+  const auto weight_of = [&](Vec v) __attribute__((always_inline)) { return exp((v - fill(max)) * fill(scale)); };
+  std::int64_t i = 0;
+  for (; i + kLanes <= size; i += kLanes) store(weight + i, weight_of(load(x + i)));
+  if (i < size) store_part(weight + i, weight_of(load_part(x + i, size - i)), size - i);
 }
 
 /// Zeroes the weights of the tokens ranked behind `last`: smaller logits, and equal ones at higher indices.
