@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <fstream>
 #include <map>
+#include <random>
 
 namespace prefer {
 namespace {
@@ -83,6 +84,38 @@ INSTANTIATE_TEST_SUITE_P(Tokenizers, GoldenSpans, ::testing::Values("smollm2", "
 std::size_t specials_in(const Tokenizer& tokens, const std::vector<std::int32_t>& ids) {
   return static_cast<std::size_t>(
       std::count_if(ids.begin(), ids.end(), [&](auto id) { return tokens.is_special(id); }));
+}
+
+TEST(Spans, PartsChangeNoIds) {
+  const std::vector<std::string> bits = {"<|im_end|>", "</s>",   "<s>",    " ",    "\n", "  a",
+                                         "the cat",    "\u00e9", "\u65e5", "1234", "<|", "im"};
+  for (const char* name : {"smollm2", "stories260K"}) {
+    PREFER_NEEDS(tokenizer_path(name));
+    const auto tokens = tokenizer(name);
+    std::mt19937 random(7);
+    for (int round = 0; round < 300; ++round) {
+      std::string text;
+      std::vector<TextPart> parts;
+      for (int i = 0; i < 12; ++i) {
+        text += bits[random() % bits.size()];
+        if (random() % 3 == 0) parts.push_back({text.size(), true});
+      }
+      if (parts.empty() || parts.back().end != text.size()) parts.push_back({text.size(), true});
+      for (const Specials specials : {Specials::recognise, Specials::plain}) {
+        for (TextPart& part : parts) part.literal = specials == Specials::recognise;
+        std::vector<std::int32_t> ids;
+        std::uint32_t last = 0;
+        for (const PartToken& token : tokens->encode(text, parts)) {
+          ids.push_back(token.id);
+          EXPECT_LE(token.first, token.last);
+          EXPECT_GE(token.first, last) << text;
+          EXPECT_LT(token.last, parts.size());
+          last = token.first;
+        }
+        EXPECT_EQ(ids, tokens->encode(text, specials)) << text;
+      }
+    }
+  }
 }
 
 TEST(Spans, ContentNeverForgesAControlToken) {

@@ -8,6 +8,7 @@
 
 #include <fstream>
 #include <map>
+#include <random>
 #include <sstream>
 
 namespace prefer {
@@ -169,6 +170,33 @@ TEST(ChatTemplates, LimitsHold) {
   for (int i = 0; i < 5000; ++i) sum += " + 1";
   refused(sum + " }}", "nests deeper");
   EXPECT_THROW(ChatTemplate(std::string((1 << 20) + 1, 'x')), Error);
+}
+
+TEST(ChatTemplates, BrokenOnesOnlyThrow) {
+  const TemplateLimits small{.steps = 20'000, .output_bytes = 100'000};
+  const std::string bits = "{}%#-+|()[]'\"\\.,:~ \nifnotend0\x80\xc3";
+  std::mt19937 random(11);
+  int rendered = 0, refused = 0;
+  for (const Json& golden : goldens().at("snippets").as_array()) {
+    for (int round = 0; round < 60; ++round) {
+      std::string source = golden.at("source").as_string();
+      for (int edit = 0; edit < 3 && !source.empty(); ++edit) {
+        const std::size_t at = random() % source.size();
+        if (random() % 2)
+          source[at] = bits[random() % bits.size()];
+        else
+          source.erase(at, 1 + random() % 4);
+      }
+      try {
+        ChatTemplate(source).render(chat("system turns"), options(false, false), small);
+        ++rendered;
+      } catch (const Error&) {
+        ++refused;
+      }
+    }
+  }
+  EXPECT_GT(rendered, 100);
+  EXPECT_GT(refused, 100);
 }
 
 /// The bytes that came from message `source`, joined.
