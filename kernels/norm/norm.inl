@@ -42,7 +42,8 @@ void scale_row(const T* s, const T* weight, float rstd, T* y, std::int64_t width
 
 /// Adds dy n to dweight (unless null) and returns sum dy w s.
 template <class T>
-float gradient_sums(const T* s, const T* weight, const T* dy, float rstd, float* dweight, std::int64_t width) {
+float gradient_sums(const T* s, const T* weight, const T* dy, float rstd, float* dweight,
+                    std::int64_t width) {
   Vec total = fill(0);
   for (std::int64_t i = 0; i < width; i += kLanes) {
     const std::int64_t left = width - i;
@@ -72,7 +73,8 @@ void gradient_row(const Backward<T>& a, std::int64_t row, float pull) {
   for (std::int64_t i = 0; i < a.width; i += kLanes) {
     const std::int64_t left = a.width - i;
     const bool whole = left >= kLanes;
-    const Vec u = whole ? load(dy + i) * load(a.weight + i) : load_part(dy + i, left) * load_part(a.weight + i, left);
+    const Vec u =
+        whole ? load(dy + i) * load(a.weight + i) : load_part(dy + i, left) * load_part(a.weight + i, left);
     const Vec sv = whole ? load(s + i) : load_part(s + i, left);
     Vec gradient = multiply_add(sv, fill(-pull), u) * rstd;
     if (dsum) gradient += whole ? load(dsum + i) : load_part(dsum + i, left);

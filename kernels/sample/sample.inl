@@ -18,7 +18,9 @@ float largest(const T* x, std::int64_t size) {
 /// weight[j] = exp((x_j - max) scale).
 template <class T>
 void weigh(const T* x, std::int64_t size, float max, float scale, float* weight) {
-  const auto weight_of = [&](Vec v) __attribute__((always_inline)) { return exp((v - fill(max)) * fill(scale)); };
+  const auto weight_of = [&](Vec v) __attribute__((always_inline)) {
+    return exp((v - fill(max)) * fill(scale));
+  };
   std::int64_t i = 0;
   for (; i + kLanes <= size; i += kLanes) store(weight + i, weight_of(load(x + i)));
   if (i < size) store_part(weight + i, weight_of(load_part(x + i, size - i)), size - i);

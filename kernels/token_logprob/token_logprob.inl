@@ -2,7 +2,8 @@
 
 constexpr std::int64_t kBlock = 1024;  // 4 KiB: read from memory once, then from the first cache
 
-/// Copies x to `block` as floats, padded with -inf to pairs of vectors; returns the largest, passing over NaN.
+/// Copies x to `block` as floats, padded with -inf to pairs of vectors; returns the largest, passing over
+/// NaN.
 template <class T>
 PREFER_INLINE float load_block(const T* x, std::int64_t count, float* block) {
   Vec largest[4];
@@ -27,8 +28,9 @@ PREFER_INLINE float load_block(const T* x, std::int64_t count, float* block) {
   return max_of_lanes(larger(larger(largest[0], largest[1]), larger(largest[2], largest[3])));
 }
 
-/// 2^x for x <= 1, within 2e-7 of it down to 2^-126; 0 for -inf, at most 2^-126 between, NaN for NaN. With n the nearest
-/// integer and r = x - n: 2^n (1 + r q(r)), q near-minimax of degree 4 over |r| <= 1/2. Half the work of exp(x).
+/// 2^x for x <= 1, within 2e-7 of it down to 2^-126; 0 for -inf, at most 2^-126 between, NaN for NaN. With n
+/// the nearest integer and r = x - n: 2^n (1 + r q(r)), q near-minimax of degree 4 over |r| <= 1/2. Half the
+/// work of exp(x).
 PREFER_INLINE Vec small_exp2(Vec x) {
 #if PREFER_LANES == 16
   const Vec n = _mm512_roundscale_ps(x, 0);
@@ -53,10 +55,11 @@ PREFER_INLINE Vec small_exp2(Vec x) {
 #endif
 }
 
-/// Adds sum 2^(scale x - max), and with kWeighted that times (scale x - max), of a block. Meanwhile asks for `next`, what
-/// will be read after it, so that memory and arithmetic overlap.
+/// Adds sum 2^(scale x - max), and with kWeighted that times (scale x - max), of a block. Meanwhile asks for
+/// `next`, what will be read after it, so that memory and arithmetic overlap.
 template <bool kWeighted, class T>
-PREFER_INLINE void add_block(const float* block, std::int64_t count, float scale, const T* next, RowSums* sums) {
+PREFER_INLINE void add_block(const float* block, std::int64_t count, float scale, const T* next,
+                             RowSums* sums) {
   const Vec max = fill(-sums->shift(scale));
   Vec sum[2] = {fill(0), fill(0)};
   Vec weighted[2] = {fill(0), fill(0)};
@@ -106,7 +109,8 @@ RowSums row_sums(const T* x, std::int64_t size, float scale, bool weighted) {
 /// dx of a whole row as if no element were the label: p (slope log2 p + offset).
 template <class T>
 void row_gradient(const T* x, T* dx, std::int64_t size, const Line& line) {
-  const Vec scale = fill(line.scale), lse = fill(-line.lse), slope = fill(line.slope), offset = fill(line.offset);
+  const Vec scale = fill(line.scale), lse = fill(-line.lse), slope = fill(line.slope),
+            offset = fill(line.offset);
   const auto gradient = [&](Vec v) __attribute__((always_inline)) {
     const Vec off = multiply_add(v, scale, lse);
     return small_exp2(off) * multiply_add(larger(fill(-200.0f), off), slope, offset);
