@@ -20,6 +20,8 @@ void AdamWConfig::describe(Fields& f) {
 
 AdamW::AdamW(const AdamWConfig& config, std::vector<Trained> parameters)
     : config_(config), parameters_(std::move(parameters)) {
+  if (config_.adam_beta1 >= 1 || config_.adam_beta2 >= 1)
+    fail("AdamW wants adam_beta1 and adam_beta2 below 1");
   const c10::NoGradGuard no_grad;
   for (const Trained& parameter : parameters_) {
     const Tensor& value = parameter.value;
