@@ -103,14 +103,12 @@ struct BlockRows {
   const Span* span;
   std::int64_t span_start = 0;  // position of the span's first key
   std::int64_t rows[kBlock];
-  std::int64_t begin = 0;  // the block's first position
   std::int64_t count = 0;
 
   explicit BlockRows(const Span* first) : span(first) {}
 
   /// Finds positions [first, end), end - first <= kBlock, first not before the last call's.
   void find(std::int64_t first, std::int64_t end) {
-    begin = first;
     count = end - first;
     for (std::int64_t i = 0; i < count; ++i) {
       while (first + i >= span_start + span->count) {

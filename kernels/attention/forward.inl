@@ -130,25 +130,6 @@ struct Place {
   std::int64_t head;
 };
 
-/// While head `kv` of a block is worked on, its part of the next block's rows comes in, whole rows for all
-/// heads.
-template <class T>
-void prefetch_part(const Forward<T>& args, const Piece& piece, BlockRows block, Heads heads,
-                   std::int64_t kv) {
-  constexpr std::int64_t kLine = 64 / static_cast<std::int64_t>(sizeof(T));
-  const std::int64_t start = block.begin + kBlock;
-  if (start >= piece.key_end) return;
-  block.find(start, lesser(start + kBlock, piece.key_end));
-  const std::int64_t parts = heads.end - heads.begin;
-  const std::int64_t last = block.count * (kv - heads.begin + 1) / parts;
-  for (std::int64_t j = block.count * (kv - heads.begin) / parts; j < last; ++j) {
-    for (std::int64_t i = heads.begin * args.dim; i < heads.end * args.dim; i += kLine) {
-      __builtin_prefetch(args.k.row(block.rows[j]) + i);
-      __builtin_prefetch(args.v.row(block.rows[j]) + i);
-    }
-  }
-}
-
 /// Queries [piece.begin, piece.end) of a run, for some key heads: the rows of them all fit into one
 /// tile.
 template <class T>
@@ -177,7 +158,6 @@ void forward(const Forward<T>& args, const Piece& piece, Heads heads, float* scr
     for (std::int64_t kv = heads.begin; kv < heads.end; ++kv) {
       pack_columns(args.k, kv * args.dim, block, args.dim, tile.key);
       pack_rows(args.v, kv * args.dim, block, args.dim, tile.padded, tile.value);
-      prefetch_part(args, piece, block, heads, kv);
       forward_block(head_of(tile, kv - heads.begin), args.window, start);
     }
   }
