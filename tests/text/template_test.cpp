@@ -153,7 +153,8 @@ TEST(ChatTemplates, LimitsHold) {
   };
   const std::string deep(500, '(');
   refused("{{ range(100001) }}", "range is longer than 100000");
-  refused("{% for a in range(9999) %}{% for b in range(9999) %}{% endfor %}{% endfor %}", "steps");
+  refused("{% for a in range(9999) %}{% for b in range(9999) %}{% endfor %}{% endfor %}", "steps",
+          {.steps = 500'000});
   refused("{{ 'x' * 99999999999 }}", "bytes");
   refused("{{ [1] * 99999999999 }}", "steps");
   refused("{% set ns = namespace(s='x') %}{% for i in range(99) %}{% set ns.s = ns.s ~ ns.s %}{% endfor %}",

@@ -69,33 +69,31 @@ Value Machine::evaluate_unchecked(const Expr& expr) {
       return arithmetic(*this, "-", Value::integer(0), evaluate(*expr.args[0]));
     case ExprKind::plus:
       return arithmetic(*this, "+", Value::integer(0), evaluate(*expr.args[0]));
-    case ExprKind::logical_not:
-      return Value::boolean(!evaluate(*expr.args[0]).truthy());
-    case ExprKind::logical_and: {
-      const Value left = evaluate(*expr.args[0]);
-      return left.truthy() ? evaluate(*expr.args[1]) : left;
-    }
-    case ExprKind::logical_or: {
-      const Value left = evaluate(*expr.args[0]);
-      return left.truthy() ? left : evaluate(*expr.args[1]);
-    }
     case ExprKind::binary: {
       const Value left = evaluate(*expr.args[0]);
       return arithmetic(*this, expr.name, left, evaluate(*expr.args[1]));
     }
-    case ExprKind::concat: {
-      Text out;
-      for (const ExprPtr& arg : expr.args) out.append(to_text(evaluate(*arg)));
-      return text(std::move(out));
-    }
     case ExprKind::compare:
       return evaluate_compare(expr);
-    case ExprKind::conditional: {
-      if (evaluate(*expr.args[0]).truthy()) return evaluate(*expr.args[1]);
-      return expr.args[2] ? evaluate(*expr.args[2]) : Value(Undefined{"the missing else"});
-    }
+    default:
+      return evaluate_logic(expr);
   }
-  return {};
+}
+
+Value Machine::evaluate_logic(const Expr& expr) {
+  const auto part = [&](std::size_t i) { return evaluate(*expr.args[i]); };
+  if (expr.kind == ExprKind::logical_not) return Value::boolean(!part(0).truthy());
+  if (expr.kind == ExprKind::conditional) {
+    if (part(0).truthy()) return part(1);
+    return expr.args[2] ? part(2) : Value(Undefined{"the missing else"});
+  }
+  if (expr.kind == ExprKind::concat) {
+    Text out;
+    for (const ExprPtr& arg : expr.args) out.append(to_text(evaluate(*arg)));
+    return text(std::move(out));
+  }
+  const Value left = part(0);
+  return left.truthy() == (expr.kind == ExprKind::logical_and) ? part(1) : left;
 }
 
 Value Machine::name(const Expr& expr) {

@@ -79,11 +79,9 @@ Machine::Flow Machine::execute(const Stmt& stmt, Text& out) {
     case StmtKind::set:
       assign(*stmt.target, evaluate(*stmt.value));
       break;
-    case StmtKind::set_block: {
-      const Value block = text(capture(stmt.body));
-      assign(*stmt.target, stmt.value ? filtered(*stmt.value, block) : block);
+    case StmtKind::set_block:
+      set_block(stmt);
       break;
-    }
     case StmtKind::macro:
       define_macro(stmt);
       break;
@@ -102,6 +100,11 @@ Machine::Flow Machine::execute(const Stmt& stmt, Text& out) {
       return Flow::next;
   }
   return Flow::on;
+}
+
+void Machine::set_block(const Stmt& stmt) {
+  const Value block = text(capture(stmt.body));
+  assign(*stmt.target, stmt.value ? filtered(*stmt.value, block) : block);
 }
 
 namespace {

@@ -54,6 +54,7 @@ class Machine {
   Flow execute(const std::vector<Stmt>& body, Text& out);
   Flow execute(const Stmt& stmt, Text& out);
   Flow loop(const Stmt& stmt, Text& out);
+  void set_block(const Stmt& stmt);
   Text capture(const std::vector<Stmt>& body);
   void define_macro(const Stmt& stmt);
   Value call_macro(const Stmt& stmt, const Arguments& arguments);
@@ -62,6 +63,7 @@ class Machine {
 
   Value evaluate(const Expr& expr);
   Value evaluate_unchecked(const Expr& expr);
+  Value evaluate_logic(const Expr& expr);  ///< not, and, or, if else, ~
   Value evaluate_parts(const Expr& expr);
   Value evaluate_dict(const Expr& expr);
   Value evaluate_slice(const Expr& expr);
