@@ -24,10 +24,11 @@ struct Text {
 };
 
 Text read(const prefer::Json& record, const prefer::SpanBuilder& spans, prefer::Specials specials) {
-  if (const prefer::Json* tokens = record.find("tokens")) return {prefer::token_ids(*tokens, spans.tokenizer()), 0};
+  if (const prefer::Json* tokens = record.find("tokens"))
+    return {prefer::token_ids(*tokens, spans.tokenizer()), 0};
   if (!record.contains("prompt")) return {spans.text(record.at("text").as_string(), specials).ids, 0};
-  const auto answer =
-      spans.answer(record.at("prompt").as_string(), record.at("completion").as_string(), specials, /*ends=*/false);
+  const auto answer = spans.answer(record.at("prompt").as_string(), record.at("completion").as_string(),
+                                   specials, /*ends=*/false);
   std::vector<int32_t> tokens = answer.prompt;
   tokens.insert(tokens.end(), answer.completion.begin(), answer.completion.end());
   return {tokens, answer.prompt.size()};
@@ -49,17 +50,20 @@ int main(int argc, char** argv) {
       sequences.push_back({.tokens = texts.back().tokens, .scored = {{1, size}}});
     }
 
-    const auto model = prefer::load_model(process.fs(), config.model, prefer::dtype_from_name(config.dtype), process.device());
+    const auto model = prefer::load_model(process.fs(), config.model, prefer::dtype_from_name(config.dtype),
+                                          process.device());
     const auto scores = prefer::score_sequences(*model, sequences, 4096, process.device());
     for (size_t i = 0; i < texts.size(); ++i) {
       prefer::Json tokens = prefer::Json::array(), logprobs = prefer::Json::array();
       double nll = 0;
       for (size_t t = 0; t < texts[i].tokens.size(); ++t) {
         tokens.push(texts[i].tokens[t]);
-        logprobs.push(t == 0 ? prefer::Json() : prefer::Json(static_cast<double>(scores[i][t - 1])));  // nothing before it
+        logprobs.push(t == 0 ? prefer::Json()
+                             : prefer::Json(static_cast<double>(scores[i][t - 1])));  // nothing before it
         if (t > 0 && t >= texts[i].counted) nll -= scores[i][t - 1];
       }
-      std::cout << dump(prefer::Json::object({{"tokens", tokens}, {"logprobs", logprobs}, {"nll", nll}})) << '\n';
+      std::cout << dump(prefer::Json::object({{"tokens", tokens}, {"logprobs", logprobs}, {"nll", nll}}))
+                << '\n';
     }
   });
 }

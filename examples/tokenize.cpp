@@ -11,7 +11,8 @@ struct TokenizeConfig {
   void describe(prefer::Fields& f) {
     f("model", model, "Hugging Face folder, .gguf, tokenizer.json or .model", prefer::required());
     f("input", input, "JSONL of {text}, {messages} or {ids}", prefer::required());
-    f("specials", specials, "special tokens spelled in a text become their ids; never in a message's content");
+    f("specials", specials,
+      "special tokens spelled in a text become their ids; never in a message's content");
     f("add_generation_prompt", add_generation_prompt, "end messages with the opening of an assistant's turn");
   }
 };
@@ -22,29 +23,24 @@ prefer::Json list(const auto& items, auto&& each) {
   return result;
 }
 
-prefer::Json convert(const prefer::Json& record, const prefer::SpanBuilder& spans, const TokenizeConfig& config) {
+prefer::Json convert(const prefer::Json& record, const prefer::SpanBuilder& spans,
+                     const TokenizeConfig& config) {
   const prefer::Tokenizer& tokenizer = spans.tokenizer();
   const auto id_of = [](int32_t id) { return prefer::Json(id); };
   if (const prefer::Json* ids = record.find("ids")) {
-    std::vector<int32_t> tokens;
-    for (const prefer::Json& id : ids->as_array()) {
-      if (id.as_integer() < 0 || id.as_integer() >= tokenizer.vocab_size()) {
-        id.fail_here("a token id lies in 0..", tokenizer.vocab_size() - 1, ", not ", id.as_integer());
-      }
-      tokens.push_back(static_cast<int32_t>(id.as_integer()));
-    }
-    return prefer::Json::object({{"text", tokenizer.decode(tokens)}});
+    return prefer::Json::object({{"text", tokenizer.decode(prefer::token_ids(*ids, tokenizer))}});
   }
   if (const prefer::Json* messages = record.find("messages")) {
     const auto chat = spans.chat(prefer::messages_from_json(*messages),
                                  {.add_generation_prompt = config.add_generation_prompt});
     return prefer::Json::object(
-        {{"ids", list(chat.ids, id_of)},
-         {"text", chat.text},
-         {"roles", list(chat.roles, [](prefer::Role r) { return prefer::Json(prefer::role_name(r)); })}});
+        {{"ids", list(chat.ids, id_of)}, {"text", chat.text}, {"roles", list(chat.roles, [](prefer::Role r) {
+                                                                 return prefer::Json(prefer::role_name(r));
+                                                               })}});
   }
   const auto specials = config.specials ? prefer::Specials::recognise : prefer::Specials::plain;
-  return prefer::Json::object({{"ids", list(tokenizer.encode(record.at("text").as_string(), specials), id_of)}});
+  return prefer::Json::object(
+      {{"ids", list(tokenizer.encode(record.at("text").as_string(), specials), id_of)}});
 }
 
 int main(int argc, char** argv) {
@@ -52,6 +48,7 @@ int main(int argc, char** argv) {
     prefer::PosixFs fs;
     const prefer::SpanBuilder spans(prefer::load_tokenizer(config.model));
     prefer::LineReader lines(fs, config.input);
-    for (prefer::Line line; lines.next(line);) std::cout << dump(convert(lines.record(line), spans, config)) << '\n';
+    for (prefer::Line line; lines.next(line);)
+      std::cout << dump(convert(lines.record(line), spans, config)) << '\n';
   });
 }

@@ -5,6 +5,7 @@
 
 #include <cctype>
 #include <cstdio>
+#include <iostream>
 #include <new>
 
 namespace prefer {
@@ -54,6 +55,7 @@ Json read_config_file(const std::string& path) {
 int run_guarded(const std::function<void()>& body) {
   try {
     body();
+    if (!std::cout.flush()) fail("could not write to the standard output");
     return 0;
   } catch (const HelpAsked& help) {
     std::fputs(help.text.c_str(), stdout);
