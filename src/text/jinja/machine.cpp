@@ -8,6 +8,15 @@
 
 namespace prefer::jinja {
 
+namespace {
+
+Text generated(Text text) {
+  text.mark_generated();
+  return text;
+}
+
+}  // namespace
+
 Value* Scope::find(std::string_view name) {
   for (Scope* scope = this; scope; scope = scope->parent.get()) {
     for (auto& [known, value] : scope->names) {
@@ -88,12 +97,9 @@ Machine::Flow Machine::execute(const Stmt& stmt, Text& out) {
     case StmtKind::filter_block:
       write(to_text(filtered(*stmt.value, text(capture(stmt.body)))));
       break;
-    case StmtKind::generation: {
-      Text block = capture(stmt.body);
-      block.mark_generated();
-      write(block);
+    case StmtKind::generation:
+      write(generated(capture(stmt.body)));
       break;
-    }
     case StmtKind::leave:
       return Flow::leave;
     case StmtKind::next:
