@@ -1,0 +1,209 @@
+// Models into folders and out of them: the same bits, the same numbers in transformers, and one line for a
+// bad file.
+#include "prefer/model/load.hpp"
+
+#include "prefer/core/json.hpp"
+#include "prefer/core/safetensors.hpp"
+#include "prefer/ops/linear_logprob.hpp"
+#include "prefer/text/tokenizer.hpp"
+#include "support/data.hpp"
+#include "support/error.hpp"
+#include "support/temp_dir.hpp"
+#include "support/tiny_model.hpp"
+
+#include <gtest/gtest.h>
+
+#include <array>
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+
+namespace prefer {
+namespace {
+
+using testing::error_of;
+using testing::tiny_config;
+using testing::tiny_model;
+
+std::vector<ModelConfig> kinds() {
+  ModelConfig untied = tiny_config();
+  untied.tied = false;
+  untied.qkv_bias = untied.output_bias = true;
+  untied.eos = {2, 3};
+  untied.rope.llama3 = true;
+  untied.rope.factor = 8;
+  untied.rope.original_context = 16;
+  ModelConfig mistral = tiny_config();
+  mistral.model_type = "mistral";
+  mistral.window = 4;
+  ModelConfig qwen3 = tiny_config();
+  qwen3.model_type = "qwen3";
+  qwen3.query_key_norm = true;
+  return {tiny_config(), untied, mistral, qwen3};
+}
+
+TEST(SaveModel, LoadsBackWithTheSameBits) {
+  PosixFs fs;
+  const testing::TempDir dir;
+  for (const ModelConfig& config : kinds()) {
+    for (const at::ScalarType type : {at::kFloat, at::kBFloat16, at::kDouble}) {
+      const auto model = tiny_model(type, config);
+      const std::string folder = dir.string() + "/model";
+      save_model(fs, folder, *model, {{"tokenizer.json", "{}"}});
+      const auto back = load_model(fs, folder, type);
+      ASSERT_EQ(back->weights().size(), model->weights().size());
+      for (const auto& [name, weight] : model->weights())
+        EXPECT_TRUE(at::equal(weight, back->weights().at(name))) << name;
+      EXPECT_EQ(back->config().eos, config.eos);
+      EXPECT_EQ(back->config().window, config.window);
+      EXPECT_EQ(back->config().rope.factor, config.rope.factor);
+      EXPECT_EQ(read_file(fs, folder + "/tokenizer.json", 99), "{}");
+      EXPECT_FALSE(fs.exists(folder + ".tmp"));
+    }
+  }
+}
+
+// Standard output of a shell command, or nothing where it fails.
+std::string output_of(const std::string& command) {
+  std::string result;
+  FILE* pipe = popen(command.c_str(), "r");
+  if (pipe == nullptr) return "";
+  std::array<char, 4096> part;
+  while (const size_t n = fread(part.data(), 1, part.size(), pipe)) result.append(part.data(), n);
+  return pclose(pipe) == 0 ? result : "";
+}
+
+std::string python() {
+  const char* chosen = std::getenv("PREFER_PYTHON");
+  return chosen != nullptr ? chosen : "python3";
+}
+
+Tensor score(const Transformer& model, const std::vector<int32_t>& ids) {
+  Sequence sequence;
+  sequence.tokens = ids;
+  sequence.scored = {{1, static_cast<int64_t>(ids.size()), Term::completion}};
+  const Batch batch = make_batch(make_forest(std::vector<Sequence>{sequence}, Sharing::off));
+  return linear_logprob(model.hidden(batch).index_select(0, batch.row), model.head(), batch.label).logp;
+}
+
+class Transformers : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    if (output_of(python() + " -c 'import torch, transformers; print(1)' 2>/dev/null").empty()) {
+      GTEST_SKIP() << "needs a python that imports transformers: " << python()
+                   << " does not (PREFER_PYTHON names another)";
+    }
+  }
+  Json read(const std::vector<int32_t>& ids, const std::string& text, const std::string& folders) {
+    std::string list;
+    for (const int32_t id : ids) list += (list.empty() ? "" : ",") + std::to_string(id);
+    const std::string script = std::string(PREFER_SOURCE_DIR) + "/tests/model/transformers_reads.py";
+    return parse_json(
+        output_of(python() + " " + script + " " + list + " '" + text + "' " + folders + " 2>/dev/null"),
+        "transformers");
+  }
+  static void expect_same(const Transformer& model, const std::vector<int32_t>& ids, const Json& entry,
+                          double tolerance) {
+    const Tensor logp = score(model, ids);
+    for (int64_t i = 0; i < logp.size(0); ++i) {
+      EXPECT_NEAR(logp[i].item<double>(), entry.at("logprobs").at(static_cast<size_t>(i)).as_number(),
+                  tolerance)
+          << i;
+    }
+  }
+
+  PosixFs fs_;
+  testing::TempDir dir_;
+};
+
+TEST_F(Transformers, ReadSavedFoldersAndComputeTheSame) {
+  const std::vector<int32_t> ids{1, 5, 9, 3, 7, 7, 20, 11, 4, 16};
+  std::vector<std::shared_ptr<Transformer>> models;
+  std::string folders;
+  for (const ModelConfig& config : kinds()) {
+    models.push_back(tiny_model(at::kFloat, config));
+    const std::string folder = dir_.string() + "/" + std::to_string(models.size());
+    save_model(fs_, folder, *models.back(), {});
+    folders += " " + folder;
+  }
+  const Json answers = read(ids, "", folders);
+  ASSERT_EQ(answers.size(), models.size());
+  for (size_t i = 0; i < models.size(); ++i) expect_same(*models[i], ids, answers.at(i), 1e-5);
+  EXPECT_EQ(dump(answers.at(1).at("eos")), "[2,3]");
+}
+
+TEST_F(Transformers, ReadSmolLm2SavedFromItsGguf) {
+  PREFER_NEEDS(testing::smollm2());
+  const auto model = load_model(fs_, testing::smollm2(), at::kFloat);
+  const auto tokenizer = load_tokenizer(testing::smollm2());
+  save_model(fs_, dir_.string() + "/smollm2", *model, tokenizer->files());
+  const std::string text =
+      "In 2024, the 35th naïve café served 1,250 cups.\n  <|im_start|>user\nHow many?<|im_end|>";
+  const std::vector<int32_t> ids = tokenizer->encode(text, Specials::recognise);
+  const Json answers = read(ids, text, dir_.string() + "/smollm2");
+  const Json& answer = answers.at(std::size_t{0});
+  std::vector<int32_t> theirs;
+  for (const Json& id : answer.at("ids").as_array()) theirs.push_back(static_cast<int32_t>(id.as_integer()));
+  EXPECT_EQ(theirs, ids);
+  EXPECT_NE(answer.at("chat").as_string().find("<|im_start|>user\nHi<|im_end|>"), std::string::npos);
+  expect_same(*model, ids, answer, 1e-4);
+}
+
+class BadFolder : public ::testing::Test {
+ protected:
+  void SetUp() override { save_model(fs_, folder(), *tiny_model(at::kFloat), {}); }
+  std::string folder() const { return dir_.string() + "/model"; }
+  std::string error() {
+    return error_of([&] { load_model(fs_, folder(), at::kFloat); });
+  }
+  void rewrite(const NamedTensors& weights) {
+    fs_.remove(folder() + "/model.safetensors");
+    std::vector<TensorToStore> tensors;
+    for (const auto& [name, w] : weights) {
+      tensors.push_back(stored(name, w.scalar_type() == at::kLong ? StoredType::kI64 : StoredType::kF32,
+                               w.sizes().vec(),
+                               {static_cast<const std::byte*>(w.const_data_ptr()), w.nbytes()}));
+    }
+    write_safetensors(fs_, folder() + "/model.safetensors", tensors);
+  }
+
+  PosixFs fs_;
+  testing::TempDir dir_;
+};
+
+TEST_F(BadFolder, NamesWhatIsMissingTooManyOrMisshapen) {
+  const NamedTensors good = random_weights(tiny_config(), 1, at::kFloat);
+  NamedTensors bad = good;
+  bad.erase("model.norm.weight");
+  rewrite(bad);
+  EXPECT_EQ(error(), folder() + ": model.norm.weight [16] is missing from the safetensors");
+  bad = good;
+  bad["model.norm.weight"] = at::ones({17});
+  rewrite(bad);
+  EXPECT_NE(error().find("model.norm.weight is F32 [17] at byte "), std::string::npos) << error();
+  bad = good;
+  bad["model.norm.weight"] = at::ones({16}, at::kLong);
+  rewrite(bad);
+  EXPECT_NE(error().find("model.norm.weight is I64 [16] at byte "), std::string::npos) << error();
+  bad = good;
+  bad["score.weight"] = at::ones({1, 16});
+  rewrite(bad);
+  EXPECT_EQ(error(), folder() + "/model.safetensors: score.weight is not a weight of a llama model");
+}
+
+TEST_F(BadFolder, WithoutAConfigSaysWhatAModelIs) {
+  fs_.remove(folder() + "/config.json");
+  EXPECT_EQ(error(), folder() +
+                         ": a model is a folder with config.json and safetensors, or a .gguf file; there is "
+                         "no config.json here");
+}
+
+TEST(Dtype, NamesAreThoseOfConfigs) {
+  EXPECT_EQ(dtype_from_name("bf16"), at::kBFloat16);
+  EXPECT_EQ(dtype_name(dtype_from_name("float64")), "float64");
+  EXPECT_THROW(dtype_from_name("int8"), Error);
+}
+
+}  // namespace
+}  // namespace prefer
