@@ -84,7 +84,7 @@ class Explainer : public Fields {
 
  private:
   using Row = std::array<std::string, 4>;
-  static constexpr std::size_t kWidest = 40;  // a longer cell pushes its own line only
+  static constexpr std::size_t kWidest = 48;  // a longer cell pushes its own line only
 
   std::vector<Row> rows_{{"key", "default", "rule", "meaning"}};
   std::string path_, when_;

@@ -1,0 +1,102 @@
+// The dpo program: TRL's numbers, the model it saves, and what the order of work may not change.
+#include "tests/programs/dpo.hpp"
+
+#include <cmath>
+
+namespace prefer::testing {
+namespace {
+
+// Two right fp32 forwards differ by up to 2e-5 nats a token (docs/numerics.md); answers have up to 24 tokens.
+constexpr double kLogps = 24 * 2e-5;
+
+TEST(DpoProgram, EqualsTrlStepByStep) {
+  PREFER_NEEDS(stories260k());
+  const TempDir dir;
+  const Ran ran = run("dpo", dpo_command(pairs_file(dir), dir / "out"));
+  ASSERT_EQ(ran.code, 0) << ran.err;
+  EXPECT_EQ(ran.out, "");
+  const std::vector<Json> ours = metrics(dir / "out");
+  const Json::Array& theirs = trl().at("steps").as_array();
+  ASSERT_EQ(ours.size(), theirs.size());
+  for (std::size_t i = 0; i < ours.size(); ++i) {
+    const auto expect = [&](const char* name, double bound) {
+      EXPECT_NEAR(ours[i].at(name).as_number(), theirs[i].at(name).as_number(), bound)
+          << name << ", step " << i + 1;
+    };
+    expect("loss", 1e-4);
+    expect("learning_rate", 1e-15);
+    expect("grad_norm", 1e-4 * theirs[i].at("grad_norm").as_number());
+    for (const char* name : {"logps/chosen", "logps/rejected"}) expect(name, kLogps);
+    for (const char* name : {"rewards/chosen", "rewards/rejected", "rewards/margins"})
+      expect(name, 0.1 * 2 * kLogps);
+  }
+}
+
+TEST(DpoProgram, BeginsAtLogTwoExactlyAndLearns) {
+  PREFER_NEEDS(stories260k());
+  const TempDir dir;
+  ASSERT_EQ(run("dpo", dpo_command(pairs_file(dir), dir / "out")).code, 0);
+  const std::vector<Json> steps = metrics(dir / "out");
+  EXPECT_DOUBLE_EQ(steps.front().at("loss").as_number(), std::log(2.0));
+  EXPECT_EQ(steps.front().at("rewards/accuracies").as_number(), 0.5);
+  EXPECT_LT(steps.back().at("loss").as_number(), 0.5);
+}
+
+TEST(DpoProgram, CachedReferenceAndOtherSlotsChangeNoBitOfTheLoss) {
+  PREFER_NEEDS(stories260k());
+  const TempDir dir;
+  const std::string pairs = pairs_file(dir);
+  ASSERT_EQ(run("dpo", dpo_command(pairs, dir / "live", {"steps=6"})).code, 0);
+  const Ran ran = run("dpo", dpo_command(pairs, dir / "cached", {"steps=6", "reference_logprobs=cached"}));
+  ASSERT_EQ(ran.code, 0) << ran.err;
+  PosixFs fs;
+  EXPECT_EQ(read_file(fs, dir / "live/metrics.jsonl", 1 << 20),
+            read_file(fs, dir / "cached/metrics.jsonl", 1 << 20));
+  ASSERT_EQ(run("dpo", dpo_command(pairs, dir / "cut", {"steps=6", "slots=4"})).code, 0);
+  for (std::size_t i = 0; i < 6; ++i) {
+    EXPECT_NEAR(metrics(dir / "cut")[i].at("loss").as_number(),
+                metrics(dir / "live")[i].at("loss").as_number(), 1e-6);
+  }
+}
+
+/// Mean over the pairs of the completion's log-probability, as the score program has it.
+double mean_logp(const std::string& output, const std::string& dtype, const std::string& side) {
+  const TempDir dir;
+  std::vector<std::string> lines;
+  std::vector<std::size_t> prompts;
+  for (const Json& pair : trl().at("tokens").as_array()) {
+    Json tokens = pair.at("prompt_ids");
+    prompts.push_back(tokens.size());
+    for (const Json& id : pair.at(side + "_ids").as_array()) tokens.push(id);
+    lines.push_back(dump(Json::object({{"tokens", tokens}})));
+  }
+  const Ran ran = run("score", {"model=" + output + "/model", "input=" + file_of(dir, "texts.jsonl", lines),
+                                "dtype=" + dtype});
+  EXPECT_EQ(ran.code, 0) << ran.err;
+  double total = 0;
+  const std::vector<Json> scores = records(ran.out);
+  for (std::size_t i = 0; i < scores.size(); ++i) {
+    const Json::Array& logprobs = scores[i].at("logprobs").as_array();
+    for (std::size_t t = prompts[i]; t < logprobs.size(); ++t) total += logprobs[t].as_number();
+  }
+  return total / static_cast<double>(scores.size());
+}
+
+TEST(DpoProgram, TheSavedFolderScoresAsTheTrainedPolicyDid) {
+  PREFER_NEEDS(stories260k());
+  const TempDir dir;
+  for (const std::string dtype : {"float32", "bfloat16"}) {
+    const std::string pairs = pairs_file(dir), output = dir / dtype;
+    const Ran ran = run("dpo", dpo_command(pairs, output, {"eval=" + pairs, "dtype=" + dtype}));
+    ASSERT_EQ(ran.code, 0) << ran.err;
+    const Json last = metrics(output).back();
+    for (const std::string side : {"chosen", "rejected"}) {
+      const double expected =
+          last.at("eval_logps/" + side).as_number();  // the same bits, added up in another order
+      EXPECT_NEAR(mean_logp(output, dtype, side), expected, 1e-12 * std::abs(expected)) << side;
+    }
+  }
+}
+
+}  // namespace
+}  // namespace prefer::testing

@@ -1,0 +1,129 @@
+// Every program's --help names every key, with its default, rule and meaning; and the programs of one's own
+// run.
+#include "support/data.hpp"
+#include "support/program.hpp"
+#include "tests/programs/dpo.hpp"
+
+#include <algorithm>
+#include <sstream>
+
+namespace prefer::testing {
+namespace {
+
+/// The first word of each line of a help text, after its two lines of head.
+std::vector<std::string> keys(const std::string& help) {
+  std::vector<std::string> result;
+  std::istringstream lines(help);
+  for (std::string line; std::getline(lines, line);) {
+    if (!line.empty()) result.push_back(line.substr(0, line.find(' ')));
+  }
+  return result;
+}
+
+void expect_keys(const std::string& program, const std::vector<std::string>& expected) {
+  const Ran ran = run(program, {"--help"});
+  EXPECT_EQ(ran.code, 0);
+  EXPECT_EQ(ran.err, "");
+  EXPECT_TRUE(ran.out.starts_with("usage: " + program + " [config.json] [key.path=value ...]\n\n"))
+      << ran.out;
+  const std::vector<std::string> seen = keys(ran.out);
+  for (const std::string& key : expected) {
+    EXPECT_EQ(std::count(seen.begin(), seen.end(), key), 1) << program << ": " << key;
+  }
+}
+
+/// The paths of all keys of a resolved config.
+void collect(const Json& config, const std::string& prefix, std::vector<std::string>& paths) {
+  for (const auto& [key, value] : config.as_object()) {
+    if (value.is_object()) {
+      collect(value, prefix + key + ".", paths);
+    } else {
+      paths.push_back(prefix + key);
+    }
+  }
+}
+
+TEST(Help, NamesEveryKeyOfTheSmallPrograms) {
+  expect_keys("score", {"model", "input", "specials", "dtype", "device", "threads"});
+  expect_keys("tokenize", {"model", "input", "specials", "add_generation_prompt"});
+  expect_keys("generate", {"model", "prompt", "input", "chat", "specials", "max_new_tokens", "temperature",
+                           "top_p", "top_k", "n", "batch_size", "seed", "dtype", "device", "threads"});
+  expect_keys("own_loss", {"model", "train", "output", "loss.margin"});
+  expect_keys("own_model", {"steps", "batch_size", "optimizer.learning_rate", "threads"});
+}
+
+TEST(Help, OfDpoNamesEveryKeyThatARunResolves) {
+  expect_keys("dpo", {"model",
+                      "reference",
+                      "train",
+                      "eval",
+                      "output",
+                      "seed",
+                      "steps",
+                      "epochs",
+                      "batch_size",
+                      "shuffle",
+                      "dtype",
+                      "max_length",
+                      "loss.name",
+                      "loss.label_smoothing",
+                      "optimizer.learning_rate",
+                      "checkpoint.every",
+                      "checkpoint.keep",
+                      "resume",
+                      "on_bad",
+                      "device",
+                      "threads"});
+  PREFER_NEEDS(stories260k());
+  const TempDir dir;
+  const Ran ran = run("dpo", dpo_command(pairs_file(dir), dir / "out", {"steps=1"}));
+  ASSERT_EQ(ran.code, 0) << ran.err;
+  PosixFs fs;
+  std::vector<std::string> paths;
+  collect(parse_json(read_file(fs, dir / "out/config.json", 1 << 20), "config.json"), "", paths);
+  const std::vector<std::string> seen = keys(run("dpo", {"--help"}).out);
+  for (const std::string& path : paths)
+    EXPECT_NE(std::find(seen.begin(), seen.end(), path), seen.end()) << path;
+  EXPECT_GT(paths.size(), 30U);
+}
+
+TEST(Help, EveryKeyHasAMeaning) {
+  for (const char* program :
+       {"dpo", "generate", "score", "tokenize", "quickstart", "own_loss", "own_model"}) {
+    std::istringstream lines(run(program, {"--help"}).out);
+    std::string line;
+    std::getline(lines, line);
+    std::getline(lines, line);
+    std::getline(lines, line);
+    const std::size_t meaning = line.find("meaning");
+    ASSERT_NE(meaning, std::string::npos) << program;
+    while (std::getline(lines, line)) EXPECT_GT(line.size(), meaning) << program << ": " << line;
+  }
+}
+
+TEST(OwnLoss, TrainsWithItsOwnKnobs) {
+  PREFER_NEEDS(stories260k());
+  const TempDir dir;
+  const Ran ran = run("own_loss", dpo_command(pairs_file(dir), dir / "out", {"loss.margin=2"}));
+  ASSERT_EQ(ran.code, 0) << ran.err;
+  const std::vector<Json> steps = metrics(dir / "out");
+  EXPECT_EQ(steps.front().at("loss").as_number(),
+            2.0);  // max(0, margin - 0) while policy and reference agree
+  EXPECT_LT(steps.back().at("loss").as_number(), 1.8);
+  PosixFs fs;
+  const Json config = parse_json(read_file(fs, dir / "out/config.json", 1 << 20), "config.json");
+  EXPECT_EQ(dump(config.at("loss")), R"({"name":"mine","beta":0.1,"margin":2.0})");
+}
+
+TEST(OwnModel, LearnsWhichLetterFollows) {
+  const Ran ran = run("own_model", {"threads=1"});
+  ASSERT_EQ(ran.code, 0) << ran.err;
+  EXPECT_NE(ran.out.find("before: loss 0.693147, accuracy 0.5\n"), std::string::npos) << ran.out;
+  const std::size_t after = ran.out.find("after: loss ");
+  ASSERT_NE(after, std::string::npos) << ran.out;
+  EXPECT_LT(std::stod(ran.out.substr(after + 12)), 0.3) << ran.out;
+  EXPECT_NE(ran.out.find("accuracy 1\n", after), std::string::npos) << ran.out;
+}
+
+}  // namespace
+}  // namespace prefer::testing

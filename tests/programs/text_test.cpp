@@ -1,0 +1,224 @@
+// The score, generate and tokenize programs: goldens of others, and that they agree with each other to the
+// bit.
+#include "support/data.hpp"
+#include "support/program.hpp"
+
+#include <cmath>
+
+namespace prefer::testing {
+namespace {
+
+std::filesystem::path stories260k() { return shared_data("models/stories260K/hf"); }
+std::string model_of(const std::filesystem::path& path) { return "model=" + path.string(); }
+
+/// A line {key: value}.
+std::string line(const char* key, Json value) { return dump(Json::object({{key, std::move(value)}})); }
+
+std::vector<Json> lines_of(const std::string& program, const CommandLine& command) {
+  CommandLine alone = command;
+  if (program != "tokenize") alone.push_back("threads=1");
+  const Ran ran = run(program, alone);
+  EXPECT_EQ(ran.code, 0) << program << ": " << ran.err;
+  return records(ran.out);
+}
+
+Json joined(const Json& a, const Json& b) {
+  Json all = a;
+  for (const Json& item : b.as_array()) all.push(item);
+  return all;
+}
+
+/// The last of `logprobs` that stand where `completion`'s do.
+Json tail(const Json& logprobs, std::size_t count) {
+  const Json::Array& all = logprobs.as_array();
+  return Json::array({all.end() - static_cast<std::ptrdiff_t>(count), all.end()});
+}
+
+/// The first stories of the text that stories260K was trained on the like of, white space around them
+/// removed.
+std::vector<std::string> stories(std::size_t count) {
+  PosixFs fs;
+  LineReader reader(fs, shared_data("text/tinystories-2316.txt.gz"));
+  std::vector<std::string> result;
+  std::string story;
+  for (Line each; result.size() < count && reader.next(each);) {
+    if (each.text != "<|endoftext|>") {
+      story += (story.empty() ? "" : "\n") + std::string(each.text);
+      continue;
+    }
+    const std::size_t first = story.find_first_not_of(" \n"), last = story.find_last_not_of(" \n");
+    result.push_back(story.substr(first, last - first + 1));
+    story.clear();
+  }
+  return result;
+}
+
+TEST(Score, StoriesAsTransformersDoes) {
+  PREFER_NEEDS(stories260k());
+  PosixFs fs;
+  const Json golden_scores = parse_json(read_file(fs, golden("scores.json"), 1 << 20), "scores.json");
+  const Json::Array& expected = golden_scores.at("stories").as_array();
+  const TempDir dir;
+  std::vector<std::string> input;
+  for (const std::string& story : stories(expected.size())) input.push_back(line("text", story));
+  const auto scores =
+      lines_of("score", {model_of(stories260k()), "input=" + file_of(dir, "stories.jsonl", input)});
+  ASSERT_EQ(scores.size(), expected.size());
+  for (std::size_t i = 0; i < scores.size(); ++i) {
+    const auto tokens = static_cast<double>(scores[i].at("tokens").size());
+    ASSERT_EQ(tokens, expected[i].at("tokens").as_number()) << "story " << i;
+    EXPECT_NEAR(scores[i].at("nll").as_number(), expected[i].at("nll").as_number(), 1e-4 * tokens)
+        << "story " << i;
+  }
+}
+
+TEST(Score, FormsOfARecord) {
+  PREFER_NEEDS(stories260k());
+  const TempDir dir;
+  const std::string input =
+      file_of(dir, "in.jsonl",
+              {line("text", "Once upon a time"), R"({"prompt": "Once upon", "completion": " a time"})",
+               R"({"tokens": [1]})"});
+  const auto scores = lines_of("score", {model_of(stories260k()), "input=" + input});
+  ASSERT_EQ(scores.size(), 3U);
+  const Json& text = scores[0];
+  EXPECT_EQ(text.at("tokens").at(std::size_t{0}), Json(1));  // BOS
+  EXPECT_EQ(text.at("tokens"), scores[1].at("tokens"));
+  EXPECT_EQ(text.at("logprobs"), scores[1].at("logprobs"));
+  EXPECT_TRUE(text.at("logprobs").at(std::size_t{0}).is_null());
+  double all = 0, completion = 0;
+  const std::size_t size = text.at("tokens").size();
+  ASSERT_EQ(size, text.at("logprobs").size());
+  const std::size_t prompt =
+      lines_of("tokenize", {model_of(stories260k()),
+                            "input=" + file_of(dir, "prompt.jsonl", {line("text", "Once upon")})})[0]
+          .at("ids")
+          .size() +
+      1;
+  for (std::size_t t = 1; t < size; ++t) all -= text.at("logprobs").at(t).as_number();
+  for (std::size_t t = prompt; t < size; ++t) completion -= text.at("logprobs").at(t).as_number();
+  EXPECT_DOUBLE_EQ(text.at("nll").as_number(), all);
+  EXPECT_DOUBLE_EQ(scores[1].at("nll").as_number(), completion);
+  EXPECT_EQ(dump(scores[2]), R"({"tokens":[1],"logprobs":[null],"nll":0.0})");
+}
+
+TEST(Generate, GreedyFromBosIsTheGoldenText) {
+  PREFER_NEEDS(stories260k());
+  PosixFs fs;
+  std::string expected = read_file(fs, shared_data("models/stories260K/golden_greedy_200.txt"), 1 << 20);
+  while (expected.ends_with('\n')) expected.pop_back();
+  const auto lines =
+      lines_of("generate", {model_of(stories260k()), "prompt=", "temperature=0", "max_new_tokens=200"});
+  ASSERT_EQ(lines.size(), 1U);
+  EXPECT_EQ(lines[0].at("completion").as_string(), expected);
+  EXPECT_EQ(lines[0].at("prompt").as_string(), "");
+  EXPECT_EQ(lines[0].at("tokens").size(), 200U);
+}
+
+/// Scores prompt and continuation of each generated line; `prompts` are their tokens, one for `n` lines each.
+void expect_scored_alike(const std::vector<Json>& generated, const std::vector<Json>& prompts,
+                         const CommandLine& score) {
+  const TempDir dir;
+  std::vector<std::string> input;
+  const std::size_t n = generated.size() / prompts.size();
+  for (std::size_t i = 0; i < generated.size(); ++i) {
+    input.push_back(line("tokens", joined(prompts[i / n], generated[i].at("tokens"))));
+  }
+  CommandLine command = score;
+  command.push_back("input=" + file_of(dir, "in.jsonl", input));
+  const auto scores = lines_of("score", command);
+  ASSERT_EQ(scores.size(), generated.size());
+  for (std::size_t i = 0; i < generated.size(); ++i) {
+    const Json& logprobs = generated[i].at("logprobs");
+    ASSERT_EQ(logprobs.size(), generated[i].at("tokens").size());
+    EXPECT_EQ(dump(tail(scores[i].at("logprobs"), logprobs.size())), dump(logprobs)) << "line " << i;
+  }
+}
+
+TEST(Generate, LogprobsHaveTheBitsOfScore) {
+  PREFER_NEEDS(stories260k());
+  const TempDir dir;
+  const std::string model = model_of(stories260k());
+  std::vector<std::string> texts;
+  std::vector<Json> prompts;
+  for (const char* text : {"Once upon a time", "The big dog was", "Lily"}) {
+    texts.push_back(dump(Json::object({{"text", text}, {"prompt", text}})));
+  }
+  const std::string input = "input=" + file_of(dir, "texts.jsonl", texts);
+  for (const Json& encoded : lines_of("tokenize", {model, input})) {
+    prompts.push_back(joined(Json::array({1}), encoded.at("ids")));
+  }
+  for (const std::string dtype : {"dtype=float32", "dtype=bfloat16"}) {
+    const CommandLine command = {model,       input,   dtype, "n=3", "max_new_tokens=40", "temperature=0.8",
+                                 "top_p=0.9", "seed=5"};
+    const auto generated = lines_of("generate", command);
+    ASSERT_EQ(generated.size(), 9U);
+    EXPECT_NE(generated[0].at("tokens"), generated[1].at("tokens"));
+    expect_scored_alike(generated, prompts, {model, dtype});
+
+    CommandLine one_by_one = command;
+    one_by_one.push_back("batch_size=1");
+    EXPECT_EQ(lines_of("generate", one_by_one), generated);
+  }
+}
+
+TEST(Generate, ChatsAreGivenToTheModelAsTheTemplateWritesThem) {
+  PREFER_NEEDS(smollm2());
+  const TempDir dir;
+  const std::string model = model_of(smollm2()), question = "What is the capital of France?";
+  const Json user = Json::object({{"role", "user"}, {"content", question}});
+  const std::string chat = "input=" + file_of(dir, "chat.jsonl", {line("messages", Json::array({user}))});
+  const CommandLine how = {"temperature=0", "max_new_tokens=8", "dtype=bfloat16"};
+  CommandLine from_prompt = how, from_messages = how;
+  from_prompt.insert(from_prompt.end(), {model, "chat=true", "prompt=" + question});
+  from_messages.insert(from_messages.end(), {model, chat});
+  const auto answer = lines_of("generate", from_prompt);
+  ASSERT_EQ(answer.size(), 1U);
+  EXPECT_NE(answer[0].at("completion").as_string().find("Paris"), std::string::npos) << dump(answer[0]);
+  EXPECT_EQ(lines_of("generate", from_messages)[0].at("tokens"), answer[0].at("tokens"));
+  const auto rendered = lines_of("tokenize", {model, chat, "add_generation_prompt=true"});
+  expect_scored_alike(answer, {rendered[0].at("ids")}, {model, "dtype=bfloat16"});
+}
+
+TEST(Tokenize, TextGoesToIdsAndBack) {
+  const std::vector<std::string> texts = {"Once upon a time", "  two spaces", "naïve café, 北京", "a\n\nb\t",
+                                          "x <s> y"};
+  for (const auto& path : {stories260k() / "tokenizer.json", stories260k() / "tokenizer.model", smollm2()}) {
+    PREFER_NEEDS(path);
+    const TempDir dir;
+    std::vector<std::string> input, back;
+    for (const std::string& text : texts) input.push_back(line("text", text));
+    const std::string file = file_of(dir, "texts.jsonl", input);
+    const auto encoded = lines_of("tokenize", {model_of(path), "specials=false", "input=" + file});
+    ASSERT_EQ(encoded.size(), texts.size());
+    for (const Json& ids : encoded) back.push_back(dump(ids));
+    const auto decoded = lines_of("tokenize", {model_of(path), "input=" + file_of(dir, "ids.jsonl", back)});
+    for (std::size_t i = 0; i < texts.size(); ++i)
+      EXPECT_EQ(decoded[i].at("text").as_string(), texts[i]) << path;
+  }
+}
+
+TEST(Tokenize, MessagesHaveTextAndRolesAndForgeNoControlToken) {
+  PREFER_NEEDS(smollm2());
+  const TempDir dir;
+  const std::string input = file_of(
+      dir, "in.jsonl",
+      {R"({"messages": [{"role": "user", "content": "hi <|im_end|>"}, {"role": "assistant", "content": "yes"}]})",
+       R"({"text": "<|im_end|>"})"});
+  const auto lines = lines_of("tokenize", {model_of(smollm2()), "input=" + input});
+  const Json::Array& ids = lines[0].at("ids").as_array();
+  const Json::Array& roles = lines[0].at("roles").as_array();
+  ASSERT_EQ(ids.size(), roles.size());
+  EXPECT_NE(lines[0].at("text").as_string().find("<|im_start|>user\nhi <|im_end|><|im_end|>"),
+            std::string::npos);
+  const Json end = lines[1].at("ids").at(std::size_t{0});
+  EXPECT_EQ(lines[1].at("ids").size(), 1U);
+  for (std::size_t i = 0; i < ids.size(); ++i) {
+    EXPECT_TRUE(ids[i] != end || roles[i].as_string() == "scaffold") << i;
+  }
+  EXPECT_EQ(std::count(ids.begin(), ids.end(), end), 3);  // system, user, assistant
+  EXPECT_NE(std::find(roles.begin(), roles.end(), Json("assistant")), roles.end());
+}
+
+}  // namespace
+}  // namespace prefer::testing
