@@ -233,7 +233,8 @@ void Generation::retire() {
 void GenerateOptions::describe(Fields& f) {
   f("max_new_tokens", max_new_tokens, "tokens to write at most", at_least(1));
   f("temperature", temperature, "0 takes the likeliest token, 1 samples from the model", non_negative());
-  f("top_p", top_p, "sample from the likeliest tokens whose probability adds up to this", within(0, 1));
+  f("top_p", top_p, "sample from the likeliest tokens whose probability adds up to this",
+    positive() & within(0, 1));
   f("top_k", top_k, "sample from this many of the likeliest tokens; 0: all", at_least(0));
   f("n", samples, "continuations of each prompt", at_least(1));
   f("batch_size", batch, "continuations decoded at once; changes speed and memory alone", at_least(1));

@@ -31,7 +31,12 @@ TensorToStore to_store(const std::string& name, const Tensor& weight) {
 
 void save_model(Fs& fs, const std::string& folder, const Transformer& model,
                 const std::map<std::string, std::string>& files) {
-  const std::string parent = parent_directory(folder), making = folder + ".tmp";
+  const std::string parent = parent_directory(folder), making = folder + ".tmp", before = folder + ".old";
+  if (fs.exists(folder) && !fs.exists(join_path(folder, "config.json"))) {
+    fail(folder,
+         ": a model was to be written here, and something that is not a model stands here; move it or name "
+         "another folder");
+  }
   make_directories(fs, parent);
   remove_all(fs, making);
   fs.make_directory(making);
@@ -45,9 +50,11 @@ void save_model(Fs& fs, const std::string& folder, const Transformer& model,
   write_safetensors(fs, join_path(making, "model.safetensors"), std::move(tensors));
   for (const auto& [name, bytes] : files) write_new_file(fs, join_path(making, name), bytes);
   fs.sync_directory(making);
-  remove_all(fs, folder);
+  remove_all(fs, before);
+  if (fs.exists(folder)) fs.rename(folder, before);
   fs.rename(making, folder);
   fs.sync_directory(parent);
+  remove_all(fs, before);
 }
 
 }  // namespace prefer

@@ -66,6 +66,19 @@ TEST_P(Generated, DrawsDoNotDependOnTheBatch) {
   EXPECT_NE(together[0][0].tokens, together[0][1].tokens);
 }
 
+TEST_P(Generated, SmolLm2sLogProbabilitiesAreTheBitsOfScoring) {
+  PREFER_NEEDS(testing::smollm2());
+  if (const InvarianceReport report = self_test_invariance(GetParam()); !report.holds())
+    GTEST_SKIP() << report.broken.front();
+  PosixFs fs;
+  const auto model = load_model(fs, testing::smollm2(), GetParam());
+  const std::vector<Prompt> prompts{{{504, 3575, 282, 4649, 314}, 0}, {{6403, 1980, 253, 655}, 1}};
+  const auto texts = generate(*model, prompts, {.max_new_tokens = 8, .samples = 2, .batch = 3, .stop = {-1}});
+  for (size_t p = 0; p < prompts.size(); ++p) {
+    for (const Completion& text : texts[p]) EXPECT_EQ(text.logprobs, scored(*model, prompts[p], text));
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(Types, Generated, ::testing::Values(at::kFloat, at::kBFloat16),
                          [](const auto& type) { return type.param == at::kFloat ? "float32" : "bfloat16"; });
 

@@ -64,6 +64,18 @@ TEST(SaveModel, LoadsBackWithTheSameBits) {
   }
 }
 
+TEST(SaveModel, ReplacesAModelAndNothingElse) {
+  PosixFs fs;
+  const testing::TempDir dir;
+  save_model(fs, dir.string() + "/model", *tiny_model(at::kFloat, tiny_config(), 1), {{"old.txt", "x"}});
+  save_model(fs, dir.string() + "/model", *tiny_model(at::kFloat, tiny_config(), 2), {});
+  EXPECT_EQ(fs.list(dir.string()), std::vector<std::string>{"model"});
+  EXPECT_FALSE(fs.exists(dir.string() + "/model/old.txt"));
+  fs.make_directory(dir.string() + "/thesis");
+  EXPECT_NE(error_of([&] { save_model(fs, dir.string() + "/thesis", *tiny_model(at::kFloat), {}); }), "");
+  EXPECT_TRUE(fs.exists(dir.string() + "/thesis"));
+}
+
 // Standard output of a shell command, or nothing where it fails.
 std::string output_of(const std::string& command) {
   std::string result;
