@@ -33,14 +33,14 @@ struct GenerateConfig {
 std::vector<int32_t> tokens_of(const prefer::Json& asked, const prefer::SpanBuilder& spans,
                                const GenerateConfig& config) {
   std::vector<int32_t> tokens;
-  if (asked.is_string() && !config.chat) {
+  if (asked.is_array()) {
+    tokens = prefer::open_chat_from_json(asked, spans).ids;
+  } else if (config.chat) {
+    const std::vector<prefer::Message> messages = {{"user", asked.as_string()}};
+    tokens = spans.chat(messages, {.add_generation_prompt = true}).ids;
+  } else {
     const auto specials = config.specials ? prefer::Specials::recognise : prefer::Specials::plain;
     tokens = spans.text(asked.as_string(), specials).ids;
-  } else {
-    std::vector<prefer::Message> messages = {{"user", asked.is_string() ? asked.as_string() : ""}};
-    if (!asked.is_string()) messages = prefer::messages_from_json(asked);
-    const bool begun = !messages.empty() && prefer::role_of(messages.back().role) == prefer::Role::assistant;
-    tokens = spans.chat(messages, {.add_generation_prompt = !begun, .continue_final = begun}).ids;
   }
   if (tokens.empty())
     asked.fail_here("there are no tokens to continue, and the tokenizer puts no BOS before a text");
@@ -64,7 +64,7 @@ int main(int argc, char** argv) {
     const auto tokenizer = prefer::load_tokenizer(config.model);
     const prefer::SpanBuilder spans(tokenizer);
     std::vector<prefer::Json> asked;
-    if (config.prompt) asked.emplace_back(*config.prompt);
+    if (config.prompt) asked.push_back(prefer::parse_json(dump(prefer::Json(*config.prompt)), "prompt"));
     if (config.input) {
       prefer::LineReader lines(process.fs(), *config.input);
       for (prefer::Line line; lines.next(line);) {

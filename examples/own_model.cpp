@@ -65,9 +65,10 @@ struct OwnModelConfig {
 };
 
 int main(int argc, char** argv) {
-  return prefer::run_program<OwnModelConfig>(argc, argv, [](const OwnModelConfig& config) {
+  return prefer::run_program<OwnModelConfig>(argc, argv, [](OwnModelConfig config) {
     prefer::Process process(config.process);
     prefer::RecordSource source(make_pairs(), config.order);
+    config.fit.resolve_steps(source.size(), config.order.batch_size);
     const auto policy = std::make_shared<Bigram>(true);
     const auto reference = std::make_shared<Bigram>(false);
     prefer::PreferenceObjective objective(policy, prefer::PreferenceLoss(), {.model = reference});

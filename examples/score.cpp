@@ -25,7 +25,7 @@ struct Text {
 
 Text read(const prefer::Json& record, const prefer::SpanBuilder& spans, prefer::Specials specials) {
   if (const prefer::Json* tokens = record.find("tokens"))
-    return {prefer::token_ids(*tokens, spans.tokenizer()), 0};
+    return {prefer::ids_from_json(*tokens, spans.tokenizer()), 0};
   if (!record.contains("prompt")) return {spans.text(record.at("text").as_string(), specials).ids, 0};
   const auto answer = spans.answer(record.at("prompt").as_string(), record.at("completion").as_string(),
                                    specials, /*ends=*/false);

@@ -28,11 +28,11 @@ prefer::Json convert(const prefer::Json& record, const prefer::SpanBuilder& span
   const prefer::Tokenizer& tokenizer = spans.tokenizer();
   const auto id_of = [](int32_t id) { return prefer::Json(id); };
   if (const prefer::Json* ids = record.find("ids")) {
-    return prefer::Json::object({{"text", tokenizer.decode(prefer::token_ids(*ids, tokenizer))}});
+    return prefer::Json::object({{"text", tokenizer.decode(prefer::ids_from_json(*ids, tokenizer))}});
   }
   if (const prefer::Json* messages = record.find("messages")) {
-    const auto chat = spans.chat(prefer::messages_from_json(*messages),
-                                 {.add_generation_prompt = config.add_generation_prompt});
+    const auto chat =
+        prefer::chat_from_json(*messages, spans, {.add_generation_prompt = config.add_generation_prompt});
     return prefer::Json::object(
         {{"ids", list(chat.ids, id_of)}, {"text", chat.text}, {"roles", list(chat.roles, [](prefer::Role r) {
                                                                  return prefer::Json(prefer::role_name(r));

@@ -36,7 +36,7 @@ std::string Rule::text() const {
   std::string text;
   const bool bounded_low = std::isfinite(low), bounded_high = std::isfinite(high);
   if (bounded_low && bounded_high)
-    text = number(low) + " .. " + number(high);
+    text = above_low ? "> " + number(low) + " and <= " + number(high) : number(low) + " .. " + number(high);
   else if (bounded_low)
     text = (above_low ? "> " : ">= ") + number(low);
   else if (bounded_high)

@@ -59,7 +59,7 @@ int run_guarded(const std::function<void()>& body) {
     return 0;
   } catch (const HelpAsked& help) {
     std::fputs(help.text.c_str(), stdout);
-    return 0;
+    return std::fflush(stdout) == 0 ? 0 : 1;
   } catch (const Error& error) {
     std::fprintf(stderr, "error: %s\n", error.what());
     return 1;

@@ -40,6 +40,8 @@ DpoTrainer::DpoTrainer(DpoConfig config, Process& process)
   config_.order.seed = static_cast<uint64_t>(config_.seed);
   const at::ScalarType dtype = dtype_from_name(config_.dtype);
   process_.say(process_.description());
+  train_ = source(config_.train, "train");
+  if (config_.eval) eval_ = source(*config_.eval, "eval");
   policy_ = load_model(process_.fs(), config_.model, dtype, process_.device());
   inputs_["model"] = weights_fingerprint(policy_->weights());
   if (config_.loss.needs_reference()) {
@@ -50,8 +52,6 @@ DpoTrainer::DpoTrainer(DpoConfig config, Process& process)
   policy_->checkpoint_activations(config_.activation_checkpointing);
   process_.say(config_.model + ": " + short_number(static_cast<double>(policy_->parameter_count()) / 1e6) +
                " million parameters, " + config_.dtype);
-  train_ = source(config_.train, "train");
-  if (config_.eval) eval_ = source(*config_.eval, "eval");
   const bool same_bits = process_.invariant(dtype);
   config_.fit.resolve_steps(train_->size(), config_.order.batch_size);
   config_.fit.save_every = config_.checkpoint.every;

@@ -1,0 +1,34 @@
+// Reads and checks lists of token ids, and renders lists of messages.
+#include "prefer/text/from_json.hpp"
+
+namespace prefer {
+
+std::vector<std::int32_t> ids_from_json(const Json& list, const Tokenizer& tokenizer) {
+  std::vector<std::int32_t> ids;
+  for (const Json& item : list.as_array()) {
+    const std::int64_t id = item.as_integer();
+    if (id < 0 || id >= tokenizer.vocab_size()) {
+      item.fail_here("a token id lies in 0..", tokenizer.vocab_size() - 1, ", not ", id);
+    }
+    ids.push_back(static_cast<std::int32_t>(id));
+  }
+  return ids;
+}
+
+TokenSpans chat_from_json(const Json& messages, const SpanBuilder& spans, const ChatOptions& options) {
+  const std::vector<Message> read = messages_from_json(messages);
+  if (read.empty()) messages.fail_here("there are no messages");
+  try {
+    return spans.chat(read, options);
+  } catch (const Error& error) {
+    messages.fail_here(error.what());
+  }
+}
+
+TokenSpans open_chat_from_json(const Json& messages, const SpanBuilder& spans) {
+  const std::vector<Message> read = messages_from_json(messages);
+  const bool begun = !read.empty() && role_of(read.back().role) == Role::assistant;
+  return chat_from_json(messages, spans, {.add_generation_prompt = !begun, .continue_final = begun});
+}
+
+}  // namespace prefer
