@@ -28,7 +28,7 @@ struct Ran {
 class Program {
  public:
   Program(const std::string& name, const CommandLine& arguments) {
-    CommandLine words = {std::string(PREFER_BIN_DIR) + "/" + name};
+    CommandLine words = {PREFER_BIN_DIR "/" + name};
     words.insert(words.end(), arguments.begin(), arguments.end());
     std::vector<char*> argv;
     for (std::string& word : words) argv.push_back(word.data());
