@@ -66,7 +66,7 @@ std::unique_ptr<RecordSource> DpoTrainer::source(const std::string& path, const 
   const PreferenceData data = load_preferences(process_.fs(), path, spans_, config_.length, on_bad);
   check_trainable(data, config_.length, path);
   inputs_[name] = fingerprint(data.pairs);
-  process_.say(path + ": " + std::to_string(data.pairs.size()) + " pairs; " + data.counts.text());
+  process_.say(path + ": " + data.counts.text());
   if (data.skipped.total() > 0) process_.say(path + ": " + data.skipped.text());
   skipped_.add(data.skipped);
   auto records = std::make_shared<std::vector<Record>>();

@@ -64,7 +64,8 @@ MemoryEstimate estimate_memory(const ModelConfig& model, int64_t width, int64_t 
 
 std::string bytes_text(int64_t bytes) {
   char text[32];
-  std::snprintf(text, sizeof text, "%.1f GB", static_cast<double>(bytes) / 1e9);
+  const bool small = bytes < 100'000'000;
+  std::snprintf(text, sizeof text, small ? "%.1f MB" : "%.1f GB", static_cast<double>(bytes) / (small ? 1e6 : 1e9));
   return text;
 }
 

@@ -29,7 +29,7 @@ struct ModelConfig;
 /// `width` is the bytes of a stored number; `models` counts copies of the weights.
 MemoryEstimate estimate_memory(const ModelConfig& model, int64_t width, int64_t models, int64_t tokens, bool checkpointing);
 
-/// "1.5 GB".
+/// "1.5 GB"; "1.5 MB" below 100 MB.
 std::string bytes_text(int64_t bytes);
 
 }  // namespace prefer
