@@ -180,7 +180,7 @@ TEST(Config, Rules) {
   EXPECT_EQ(complaint("", {}), "dpo.json: model: is required (folder or GGUF)");
   EXPECT_EQ(complaint("", with("loss.name", "hinge")), "loss.name=hinge wants clip=null");
   const Rule both = positive() & within(-1, 3) & required();
-  EXPECT_EQ(both.text(), "0 .. 3, required");
+  EXPECT_EQ(both.text(), "> 0 and <= 3, required");
   EXPECT_TRUE(both.above_low);
 }
 
