@@ -1,4 +1,5 @@
-// quickstart: a model continues openings, a lexicon ranks what it says, and DPO makes it kinder; before and after in a page.
+// quickstart: a model continues openings, a lexicon ranks what it says, and DPO makes it kinder; before and
+// after in a page.
 #include "prefer/prefer.hpp"
 
 using namespace prefer;
@@ -18,7 +19,7 @@ struct QuickstartConfig {
     config.dtype = "bfloat16";
     config.length.append_eos = false;  // the answers were cut off, not ended
     config.fit.epochs = 2;
-    config.fit.optimizer.learning_rate = 2e-5;
+    config.fit.optimizer.learning_rate = 4e-5;
     config.fit.schedule.warmup_ratio = 0.1;
     config.checkpoint.every = 20;
     config.checkpoint.keep = 1;
@@ -30,9 +31,11 @@ struct QuickstartConfig {
     f("lexicon", lexicon, "VADER's vader_lexicon.txt");
     f("openings", openings, "texts to go on from, one a line");
     f("output", output, "folder for pairs, checkpoints, report and model");
-    f("held_out", held_out, "openings at the end of the file that are measured on, not trained on", at_least(2));
+    f("held_out", held_out, "openings at the end of the file that are measured on, not trained on",
+      at_least(2));
     f("held_out_samples", held_out_samples, "answers to each of them", at_least(1));
-    f("pairs_per_opening", pairs_per_opening, "pairs that the answers to an opening are ranked into, at most", at_least(1));
+    f("pairs_per_opening", pairs_per_opening, "pairs that the answers to an opening are ranked into, at most",
+      at_least(1));
     f("least_gap", least_gap, "difference of rewards that makes a pair", non_negative());
     f.group("generate", generate);
     dpo.process.describe(f);
@@ -51,7 +54,8 @@ std::vector<std::string> read_lines(Process& process, const std::string& path) {
   return result;
 }
 
-/// Makes the output folder this run's; a run that was cut off goes on, one with other settings is not touched.
+/// Makes the output folder this run's; a run that was cut off goes on, one with other settings is not
+/// touched.
 void claim(Process& process, const QuickstartConfig& config) {
   const std::string path = join_path(config.output, "quickstart.json");
   const std::string settings = dump(config_json(config), 2) + "\n";
@@ -69,14 +73,17 @@ void run(QuickstartConfig config) {
   const Reward reward = [&](const std::string&, const std::string& answer) { return lexicon.score(answer); };
   const std::vector<std::string> all = read_lines(process, config.openings);
   if (static_cast<int64_t>(all.size()) <= config.held_out) {
-    fail(config.openings, ": there are ", all.size(), " openings, and held_out=", config.held_out, " leaves none to train on");
+    fail(config.openings, ": there are ", all.size(), " openings, and held_out=", config.held_out,
+         " leaves none to train on");
   }
-  const std::span<const std::string> held_out = std::span(all).last(static_cast<std::size_t>(config.held_out));
+  const std::span<const std::string> held_out =
+      std::span(all).last(static_cast<std::size_t>(config.held_out));
   const std::span<const std::string> openings = std::span(all).first(all.size() - held_out.size());
   claim(process, config);
 
   const SpanBuilder spans(load_tokenizer(config.model));
-  const auto before_model = load_model(process.fs(), config.model, dtype_from_name(config.dpo.dtype), process.device());
+  const auto before_model =
+      load_model(process.fs(), config.model, dtype_from_name(config.dpo.dtype), process.device());
   const auto sample = [&](const Transformer& model, std::span<const std::string> prompts, int64_t samples) {
     GenerateOptions options = config.generate;
     options.samples = samples;
@@ -104,15 +111,18 @@ void run(QuickstartConfig config) {
   if (!trainer.train()) return;
 
   const auto after = sample(trainer.policy(), held_out, config.held_out_samples);
-  const Comparison comparison = compare_answers(*before_model, before, after, static_cast<uint64_t>(config.dpo.seed));
+  const Comparison comparison =
+      compare_answers(*before_model, before, after, static_cast<uint64_t>(config.dpo.seed));
   Report& report = trainer.report();
   report.title = "Quick start: DPO makes a model kinder";
-  report.figures = comparison.figures(std::to_string(held_out.size()) + " openings that were not trained on, " +
-                                      std::to_string(config.held_out_samples) + " answers each");
+  report.figures =
+      comparison.figures(std::to_string(held_out.size()) + " openings that were not trained on, " +
+                         std::to_string(config.held_out_samples) + " answers each");
   report.samples = side_by_side(held_out, before, after, 12);
   trainer.write_report();
   process.say("mean reward on held-out openings: " + comparison.reward_before.text() + " before, " +
-              comparison.reward_after.text() + " after, at a KL of " + comparison.kl.text() + " nats an answer");
+              comparison.reward_after.text() + " after, at a KL of " + comparison.kl.text() +
+              " nats an answer");
 }
 
 int main(int argc, char** argv) { return run_program<QuickstartConfig>(argc, argv, run); }
