@@ -3,16 +3,18 @@
 
 #include <iostream>
 
+using namespace prefer;
+
 struct ScoreConfig {
   std::string model, input, dtype = "float32";
   bool specials = true;
-  prefer::ProcessConfig process;
+  ProcessConfig process;
 
-  void describe(prefer::Fields& f) {
-    f("model", model, "Hugging Face folder or .gguf", prefer::required());
-    f("input", input, "JSONL of {text}, {tokens} or {prompt, completion}", prefer::required());
+  void describe(Fields& f) {
+    f("model", model, "Hugging Face folder or .gguf", required());
+    f("input", input, "JSONL of {text}, {tokens} or {prompt, completion}", required());
     f("specials", specials, "special tokens spelled in a text become their ids");
-    f("dtype", dtype, "number type to compute in", prefer::dtype_rule());
+    f("dtype", dtype, "number type to compute in", dtype_rule());
     process.describe(f);
   }
 };
@@ -23,9 +25,8 @@ struct Text {
   size_t counted = 0;
 };
 
-Text read(const prefer::Json& record, const prefer::SpanBuilder& spans, prefer::Specials specials) {
-  if (const prefer::Json* tokens = record.find("tokens"))
-    return {prefer::ids_from_json(*tokens, spans.tokenizer()), 0};
+Text read(const Json& record, const SpanBuilder& spans, Specials specials) {
+  if (const Json* tokens = record.find("tokens")) return {ids_from_json(*tokens, spans.tokenizer()), 0};
   if (!record.contains("prompt")) return {spans.text(record.at("text").as_string(), specials).ids, 0};
   const auto answer = spans.answer(record.at("prompt").as_string(), record.at("completion").as_string(),
                                    specials, /*ends=*/false);
@@ -35,34 +36,33 @@ Text read(const prefer::Json& record, const prefer::SpanBuilder& spans, prefer::
 }
 
 int main(int argc, char** argv) {
-  return prefer::run_program<ScoreConfig>(argc, argv, [](const ScoreConfig& config) {
-    prefer::Process process(config.process);
-    const prefer::SpanBuilder spans(prefer::load_tokenizer(config.model));
-    const auto specials = config.specials ? prefer::Specials::recognise : prefer::Specials::plain;
+  return run_program<ScoreConfig>(argc, argv, [](const ScoreConfig& config) {
+    Process process(config.process);
+    const SpanBuilder spans(load_tokenizer(config.model));
+    const auto specials = config.specials ? Specials::recognise : Specials::plain;
     std::vector<Text> texts;
-    std::vector<prefer::Sequence> sequences;
-    prefer::LineReader lines(process.fs(), config.input);
-    for (prefer::Line line; lines.next(line);) {
-      const prefer::Json record = lines.record(line);
+    std::vector<Sequence> sequences;
+    LineReader lines(process.fs(), config.input);
+    for (Line line; lines.next(line);) {
+      const Json record = lines.record(line);
       texts.push_back(read(record, spans, specials));
       const auto size = static_cast<int64_t>(texts.back().tokens.size());
       if (size == 0) record.fail_here("there are no tokens to score");
       sequences.push_back({.tokens = texts.back().tokens, .scored = {{1, size}}});
     }
 
-    const auto model = prefer::load_model(process.fs(), config.model, prefer::dtype_from_name(config.dtype),
-                                          process.device());
-    const auto scores = prefer::score_sequences(*model, sequences, 4096, process.device());
+    const auto model =
+        load_model(process.fs(), config.model, dtype_from_name(config.dtype), process.device());
+    const auto scores = score_sequences(*model, sequences, 4096, process.device());
     for (size_t i = 0; i < texts.size(); ++i) {
-      prefer::Json tokens = prefer::Json::array(), logprobs = prefer::Json::array();
+      Json logprobs = Json::array();
       double nll = 0;
       for (size_t t = 0; t < texts[i].tokens.size(); ++t) {
-        tokens.push(texts[i].tokens[t]);
-        logprobs.push(t == 0 ? prefer::Json()
-                             : prefer::Json(static_cast<double>(scores[i][t - 1])));  // nothing before it
+        logprobs.push(t == 0 ? Json() : Json(static_cast<double>(scores[i][t - 1])));  // nothing before it
         if (t > 0 && t >= texts[i].counted) nll -= scores[i][t - 1];
       }
-      std::cout << dump(prefer::Json::object({{"tokens", tokens}, {"logprobs", logprobs}, {"nll", nll}}))
+      std::cout << dump(Json::object(
+                       {{"tokens", list_to_json(texts[i].tokens)}, {"logprobs", logprobs}, {"nll", nll}}))
                 << '\n';
     }
   });

@@ -13,7 +13,7 @@
 #include "prefer/objectives/measure.hpp"
 #include "prefer/objectives/score.hpp"
 #include "prefer/rollout/lexicon.hpp"
-#include "prefer/text/from_json.hpp"
+#include "prefer/text/json.hpp"
 #include "prefer/text/spans.hpp"
 #include "prefer/trainers/dpo.hpp"
 #include "prefer/trainers/process.hpp"

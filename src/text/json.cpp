@@ -1,5 +1,5 @@
-// Reads and checks lists of token ids, and renders lists of messages.
-#include "prefer/text/from_json.hpp"
+// Reads and checks lists of token ids, and renders lists of messages; decodes continuations.
+#include "prefer/text/json.hpp"
 
 namespace prefer {
 
@@ -29,6 +29,15 @@ TokenSpans open_chat_from_json(const Json& messages, const SpanBuilder& spans) {
   const std::vector<Message> read = messages_from_json(messages);
   const bool begun = !read.empty() && role_of(read.back().role) == Role::assistant;
   return chat_from_json(messages, spans, {.add_generation_prompt = !begun, .continue_final = begun});
+}
+
+std::string decode_after(std::shared_ptr<const Tokenizer> tokenizer, const std::vector<std::int32_t>& before,
+                         const std::vector<std::int32_t>& ids) {
+  StreamDecoder decoder(std::move(tokenizer), /*skip_special=*/true);
+  for (const std::int32_t id : before) decoder.feed(id);
+  std::string text;
+  for (const std::int32_t id : ids) text += decoder.feed(id);
+  return text + decoder.flush();
 }
 
 }  // namespace prefer

@@ -1,4 +1,5 @@
-// Tokens out of JSON records; whatever is wrong is said with its place in the file.
+// Tokens and chats out of JSON records, where whatever is wrong is said with its place; and texts and lists
+// into them.
 #pragma once
 
 #include "prefer/core/json.hpp"
@@ -18,5 +19,16 @@ TokenSpans chat_from_json(const Json& messages, const SpanBuilder& spans, const 
 /// The same, for the assistant to go on: with the generation prompt, or, where the last message is the
 /// assistant's, up to that message's end.
 TokenSpans open_chat_from_json(const Json& messages, const SpanBuilder& spans);
+
+/// The text that `ids` add to that of `before`, without special tokens: with the space, or the rest of a
+/// character, that they begin with.
+std::string decode_after(std::shared_ptr<const Tokenizer> tokenizer, const std::vector<std::int32_t>& before,
+                         const std::vector<std::int32_t>& ids);
+
+/// Numbers or texts as a list.
+template <class T>
+Json list_to_json(const std::vector<T>& items) {
+  return Json::array({items.begin(), items.end()});
+}
 
 }  // namespace prefer
