@@ -42,6 +42,18 @@ TEST(DpoProgram, BeginsAtLogTwoExactlyAndLearns) {
   EXPECT_LT(steps.back().at("loss").as_number(), 0.5);
 }
 
+TEST(DpoProgram, TheConfigThatIsShippedRuns) {
+  PREFER_NEEDS(stories260k());
+  const TempDir dir;
+  const Ran ran = run("dpo", {PREFER_SOURCE_DIR "/configs/dpo.json", "model=" + stories260k().string(),
+                              "train=" + pairs_file(dir), "output=" + (dir / "out"), "steps=1", "threads=1"});
+  ASSERT_EQ(ran.code, 0) << ran.err;
+  PosixFs fs;
+  const std::string report = read_file(fs, dir / "out/report.html", 1 << 24);
+  EXPECT_NE(report.find("rewards"), std::string::npos);
+  EXPECT_EQ(report.find("http://"), std::string::npos);
+}
+
 TEST(DpoProgram, HowTheWorkIsDoneChangesNoBit) {
   PREFER_NEEDS(stories260k());
   const TempDir dir;
