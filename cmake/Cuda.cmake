@@ -1,8 +1,17 @@
-# prefer_cuda, alias prefer::cuda: the CUDA twins of the kernels; without PREFER_CUDA, bodies that throw (kernels/no_cuda.cpp).
+# The CUDA twins of the kernels. PREFER_CUDA is OFF: none, callers meet bodies that throw (kernels/no_cuda.cpp); ON: in
+# every program; BESIDE: the programs are those of OFF, and beside them stand test_cuda and dpo_cuda, so that a machine
+# without a GPU compiles and links all of CUDA in one build.
+set_property(CACHE PREFER_CUDA PROPERTY STRINGS OFF ON BESIDE)
+set(prefer_torch_device "")  # what the layers on LibTorch need for tensors on a GPU
+
+if(NOT PREFER_CUDA OR PREFER_CUDA STREQUAL "BESIDE")
+  prefer_layer(cuda SOURCES ${PROJECT_SOURCE_DIR}/kernels/no_cuda.cpp LINK prefer_kernels)
+endif()
 if(NOT PREFER_CUDA)
-  file(GLOB no_cuda_source CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/kernels/no_cuda.cpp)
-  prefer_layer(cuda SOURCES ${no_cuda_source} LINK prefer_kernels)
   return()
+endif()
+if(NOT TARGET torch::cuda)
+  message(FATAL_ERROR "PREFER_CUDA=${PREFER_CUDA} wants a LibTorch with CUDA, and ${PREFER_TORCH_ROOT} has no libtorch_cuda.so")
 endif()
 
 # nvcc 13 of the wheels, which `scripts/setup.sh --nvcc` installs only where there is no toolkit 13, or of a toolkit.
@@ -26,9 +35,21 @@ endif()
 # No find_package(CUDAToolkit): that of CMake 3.25 fails where a wheel is the toolkit, and the language knows the run time.
 file(GLOB cuda_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/kernels/*/*.cu)
 list(FILTER cuda_sources EXCLUDE REGEX "/_template/")
-prefer_layer(cuda SOURCES ${cuda_sources} LINK prefer_kernels)
-if(cuda_sources)
-  target_compile_options(prefer_cuda PRIVATE $<$<COMPILE_LANGUAGE:CUDA>:--expt-relaxed-constexpr>)
-  # The run time inside the binary: it runs where there is a driver and nothing else, beside LibTorch's own run time.
-  set_target_properties(prefer_cuda PROPERTIES CUDA_STANDARD 20 CUDA_RUNTIME_LIBRARY Static)
+prefer_layer(cuda_kernels SOURCES ${cuda_sources} LINK prefer_kernels)
+target_compile_options(prefer_cuda_kernels PRIVATE $<$<COMPILE_LANGUAGE:CUDA>:--expt-relaxed-constexpr>)
+# The run time inside the binary: it runs where there is a driver and nothing else, beside LibTorch's own run time.
+set_target_properties(prefer_cuda_kernels PROPERTIES CUDA_STANDARD 20 CUDA_RUNTIME_LIBRARY Static)
+
+if(NOT PREFER_CUDA STREQUAL "BESIDE")
+  prefer_layer(cuda LINK prefer_cuda_kernels)
+  set(prefer_torch_device torch::cuda)
 endif()
+
+# A program that is linked with CUDA beside the one that is not: all twins come first, so that no body of no_cuda.cpp
+# is taken, and a twin that is missing is an error.
+function(prefer_program_with_cuda name)
+  add_executable(${name}_cuda $<TARGET_OBJECTS:${name}>)
+  set_target_properties(${name}_cuda PROPERTIES LINKER_LANGUAGE CXX)
+  target_link_libraries(${name}_cuda PRIVATE
+    "$<LINK_LIBRARY:WHOLE_ARCHIVE,prefer_cuda_kernels>" torch::cuda prefer::prefer prefer_flags)
+endfunction()

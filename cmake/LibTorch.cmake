@@ -55,7 +55,7 @@ endfunction()
 prefer_find_torch(PREFER_TORCH_ROOT)
 message(STATUS "LibTorch ${PREFER_TORCH_VERSION}: ${PREFER_TORCH_ROOT}")
 
-foreach(library c10 torch_cpu c10_cuda torch_cuda)
+foreach(library c10 torch_cpu)
   if(EXISTS ${PREFER_TORCH_ROOT}/lib/lib${library}.so)
     add_library(prefer_${library} SHARED IMPORTED)
     set_target_properties(prefer_${library} PROPERTIES
@@ -68,7 +68,11 @@ add_library(torch::cpu INTERFACE IMPORTED)
 # The CUDA runtime that libtorch_cpu names sits beside it and is found by its own run path, not by the linker.
 target_link_libraries(torch::cpu INTERFACE prefer_torch_cpu prefer_c10)
 target_link_options(torch::cpu INTERFACE -Wl,--allow-shlib-undefined)
-if(TARGET prefer_torch_cuda)
+if(EXISTS ${PREFER_TORCH_ROOT}/lib/libtorch_cuda.so)
   add_library(torch::cuda INTERFACE IMPORTED)
-  target_link_libraries(torch::cuda INTERFACE torch::cpu prefer_torch_cuda prefer_c10_cuda)
+  # No program calls them by name: they make themselves known to libtorch_cpu when they are loaded. What they need of
+  # CUDA is found by their own run paths where the program runs.
+  set(libraries ${PREFER_TORCH_ROOT}/lib)
+  target_link_libraries(torch::cuda INTERFACE torch::cpu
+    "-Wl,--push-state,--no-as-needed,${libraries}/libtorch_cuda.so,${libraries}/libc10_cuda.so,--pop-state")
 endif()

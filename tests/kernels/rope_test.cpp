@@ -1,70 +1,13 @@
 // rope: CPU and element twins against the reference over one list of cases, frequencies, properties.
-#include "kernels/rope/rope.hpp"
-
 #include "golden/kernels.hpp"
 #include "kernels/rope/body.hpp"
-#include "support/kernels.hpp"
-#include "support/tolerance.hpp"
+#include "tests/kernels/rope_cases.hpp"
 
 #include <gtest/gtest.h>
 
 namespace prefer::kernels::rope {
 namespace {
 
-using namespace prefer::testing;
-
-struct Case {
-  std::int64_t rows, heads, dim, stride;
-  int sign = 1;
-};
-
-const Case kCases[] = {{0, 2, 4, 8},     {1, 1, 2, 2},      {3, 1, 6, 9},    {2, 3, 30, 90, -1},
-                       {2, 2, 32, 64},   {2, 5, 34, 200},   {3, 9, 64, 960}, {2, 2, 126, 252, -1},
-                       {2, 1, 130, 130}, {33, 2, 128, 256}, {2, 0, 64, 64}};
-
-template <class T>
-struct Data {
-  explicit Data(const Case& c) : shape(c) {
-    x = normals<T>(c.rows * c.stride, 1);
-    y = x;
-    for (std::int64_t i = 0; i < c.rows; ++i) position.push_back(i * 37 % 101);
-    tables = make_tables<Wide<T>>(inverse_frequencies({.dim = c.dim}), 101);
-  }
-  Forward<T> args(Isa isa = best_isa()) {
-    Forward<T> a;
-    a.x = x.data(), a.y = y.data();
-    a.rows = shape.rows, a.heads = shape.heads, a.dim = shape.dim;
-    a.x_stride = a.y_stride = shape.stride;
-    a.position = position.data(), a.positions = 101;
-    a.cos = tables.cos.data(), a.sin = tables.sin.data();
-    a.sign = shape.sign;
-    a.isa = isa;
-    return a;
-  }
-  Case shape;
-  std::vector<T> x, y;
-  std::vector<std::int64_t> position;
-  Tables<Wide<T>> tables;
-};
-
-template <class T>
-class Rope : public ::testing::Test {
- protected:
-  template <class Twin>
-  void compare(Twin twin) {
-    for (const Case& c : kCases) {
-      SCOPED_TRACE(::testing::Message()
-                   << type_name<T>() << " [" << c.rows << ", " << c.heads << ", " << c.dim << "]");
-      Data<T> data(c), expected(c);
-      reference::forward(expected.args());
-      twin(data);
-      for (std::size_t i = 0; i < expected.y.size(); ++i) {
-        const double allowed = tolerance<float>(2) * 6 + tolerance<T>(1) * std::abs(widen(expected.y[i]));
-        ASSERT_TRUE(near(widen(data.y[i]), widen(expected.y[i]), allowed)) << i;
-      }
-    }
-  }
-};
 using Types = ::testing::Types<float, bf16>;
 TYPED_TEST_SUITE(Rope, Types);
 
