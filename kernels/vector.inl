@@ -8,6 +8,7 @@
 constexpr std::int64_t kLanes = PREFER_LANES;
 typedef float Vec __attribute__((vector_size(4 * PREFER_LANES)));
 typedef std::int32_t IntVec __attribute__((vector_size(4 * PREFER_LANES)));
+typedef std::uint32_t WordVec __attribute__((vector_size(4 * PREFER_LANES)));
 typedef std::uint16_t HalfVec __attribute__((vector_size(2 * PREFER_LANES)));
 #define PREFER_INLINE inline __attribute__((always_inline))
 
@@ -54,9 +55,9 @@ PREFER_INLINE void store(float* p, Vec v) { memcpy(p, &v, sizeof v); }
 /// v as T holds it, T named by a pointer: unchanged for float; for bf16 rounded to nearest even, a NaN kept quiet.
 PREFER_INLINE Vec round_as(const float*, Vec v) { return v; }
 PREFER_INLINE Vec round_as(const bf16*, Vec v) {
-  const IntVec bits = (IntVec)v;
-  const IntVec rounded = bits + 0x7fff + ((bits >> 16) & 1);
-  return (Vec)(((v == v) ? rounded : (bits | 0x400000)) & -0x10000);
+  const WordVec bits = (WordVec)v;  // unsigned: those of a NaN may wrap
+  const WordVec rounded = bits + 0x7fffu + ((bits >> 16) & 1u);
+  return (Vec)(((v == v) ? rounded : (bits | 0x400000u)) & 0xffff0000u);
 }
 PREFER_INLINE void store(bf16* p, Vec v) {
   const IntVec bits = (IntVec)round_as(p, v);

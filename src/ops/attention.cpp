@@ -63,7 +63,7 @@ std::vector<Tensor> backward(const Saved& saved, const Tensor& dout) {
   const Tensor dq = at::empty(saved.q.sizes(), dout.options());
   const Tensor dk = at::empty(saved.k.sizes(), dout.options());
   const Tensor dv = at::empty(saved.v.sizes(), dout.options());
-  ops::with_target("attention", saved.q, [&](auto target) {
+  ops::with_target("attention", {saved.q, saved.k, saved.v, dout}, [&](auto target) {
     using Target = decltype(target);
     kernel::Backward<typename Target::Element> args{
         shape_of(saved.q, saved.k, saved.runs, saved.options), {}, {}, {}, {}, {}, {}, {}, {}, {}};
@@ -95,7 +95,7 @@ Tensor attention(const Tensor& q, const Tensor& k, const Tensor& v, const Attent
   Saved saved{by_rows(q), by_rows(k), by_rows(v), {}, {}, {}, options};
   const Tensor out = at::zeros(q.sizes(), q.options());
   saved.lse = at::zeros({q.size(0), q.size(1)}, q.options().dtype(ops::wide_type(q.scalar_type())));
-  ops::with_target("attention", q, [&](auto target) {
+  ops::with_target("attention", {q, k, v}, [&](auto target) {
     using Target = decltype(target);
     kernel::Forward<typename Target::Element> args{
         shape_of(saved.q, saved.k, runs, options), {}, {}, {}, {}, {}};

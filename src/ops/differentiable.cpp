@@ -24,7 +24,8 @@ class OpNode final : public torch::autograd::Node {
     if (!backward_) fail(op_, " was run backward twice; its intermediate results were freed the first time");
     std::vector<bool> wanted(num_outputs());
     for (size_t i = 0; i < wanted.size(); ++i) wanted[i] = task_should_compute_output(i);
-    return std::exchange(backward_, nullptr)(gradients, wanted);  // some form their gradient over what they kept
+    return std::exchange(backward_, nullptr)(gradients,
+                                             wanted);  // some form their gradient over what they kept
   }
 
   const char* op_;

@@ -3,10 +3,10 @@
 
 #include "kernels/number.hpp"
 #include "prefer/core/error.hpp"
+#include "prefer/ops/device.hpp"
 #include "prefer/tensor.hpp"
 
-#include <c10/core/impl/VirtualGuardImpl.h>
-
+#include <initializer_list>
 #include <type_traits>
 
 namespace prefer::ops {
@@ -30,7 +30,11 @@ struct Target {
   static Wide* write_wide(const Tensor& t) {
     return t.defined() ? static_cast<Wide*>(t.mutable_data_ptr()) : nullptr;
   }
-  static const int64_t* indices(const Tensor& t) { return static_cast<const int64_t*>(t.const_data_ptr()); }
+  static const int64_t* indices(const Tensor& t) {
+    if (!t.is_contiguous())
+      fail("a kernel wants indices without gaps, not ", t.sizes(), " with strides ", t.strides());
+    return static_cast<const int64_t*>(t.const_data_ptr());
+  }
 };
 
 /// The type in which a kernel sums: float for float and bf16, double for double.
@@ -38,16 +42,17 @@ inline at::ScalarType wide_type(at::ScalarType type) {
   return type == at::kDouble ? at::kDouble : at::kFloat;
 }
 
-/// The current stream of a CUDA device, null on the CPU.
-inline void* stream_of(at::Device device) {
-  if (!device.is_cuda()) return nullptr;
-  return c10::impl::VirtualGuardImpl(device.type()).getStream(device).native_handle();
-}
-
-/// Calls `body` with the Target of `t`; what kernels throw becomes Error with the op's name
-/// before it.
+/// Calls `body` with the Target of the first of `tensors`, its device the current one; what kernels throw
+/// becomes Error with the op's name before it. A kernel reads raw addresses: all tensors that are defined
+/// must lie on one device.
 template <class Body>
-void with_target(const char* op, const Tensor& t, Body&& body) {
+void with_target(const char* op, std::initializer_list<Tensor> tensors, Body&& body) {
+  const Tensor& t = *tensors.begin();
+  for (const Tensor& other : tensors) {
+    if (other.defined() && other.device() != t.device())
+      fail(op, " wants tensors on one device, not ", t.device(), " and ", other.device());
+  }
+  const DeviceScope scope(t.device());
   try {
     switch (t.scalar_type()) {
       case at::kFloat:

@@ -22,7 +22,7 @@ struct Rows {
 };
 
 void read_rows(const Tensor& logits, const Rows& rows, double temperature) {
-  ops::with_target("linear_logprob", logits, [&](auto target) {
+  ops::with_target("linear_logprob", {logits, rows.label}, [&](auto target) {
     using Target = decltype(target);
     kernels::token_logprob::Forward<typename Target::Element> args;
     args.logits = Target::read(logits);
@@ -42,7 +42,7 @@ void read_rows(const Tensor& logits, const Rows& rows, double temperature) {
 // Turns logits into the gradient of sum(dlogp logp + dentropy entropy), in place.
 void into_gradient(const Tensor& logits, const Rows& rows, const Tensor& dlogp, const Tensor& dentropy,
                    double temperature) {
-  ops::with_target("linear_logprob", logits, [&](auto target) {
+  ops::with_target("linear_logprob", {logits, rows.label, dlogp, dentropy}, [&](auto target) {
     using Target = decltype(target);
     kernels::token_logprob::Backward<typename Target::Element> args;
     args.logits = Target::read(logits);

@@ -32,7 +32,7 @@ Normed forward(const Tensor& x, const Tensor& residual, const Tensor& weight, do
   result.y = at::empty(x.sizes(), x.options());
   result.rstd = at::empty({x.size(0)}, x.options().dtype(ops::wide_type(x.scalar_type())));
   if (residual.defined()) result.sum = at::empty(x.sizes(), x.options());
-  ops::with_target("rms_norm", x, [&](auto target) {
+  ops::with_target("rms_norm", {x, residual, gain}, [&](auto target) {
     using Target = decltype(target);
     kernels::norm::Forward<typename Target::Element> args;
     args.x = Target::read(x);
@@ -58,7 +58,7 @@ std::pair<Tensor, Tensor> backward(const Tensor& x, const Tensor& weight, const 
   Tensor dx = at::empty(x.sizes(), x.options());
   Tensor dweight;
   if (weight_wanted) dweight = at::empty({x.size(1)}, rstd.options());
-  ops::with_target("rms_norm", x, [&](auto target) {
+  ops::with_target("rms_norm", {x, gain, dy, dsum}, [&](auto target) {
     using Target = decltype(target);
     kernels::norm::Backward<typename Target::Element> args;
     args.x = Target::read(x);

@@ -9,7 +9,7 @@ namespace {
 
 // y = rotate(x) for [M, heads, dim] views whose rows may lie apart.
 void rotate(const Tensor& x, const Tensor& y, const Tensor& position, const RopeTable& table, int sign) {
-  ops::with_target("rope", x, [&](auto target) {
+  ops::with_target("rope", {x, position, table.cos, table.sin}, [&](auto target) {
     using Target = decltype(target);
     kernels::rope::Forward<typename Target::Element> args;
     args.x = Target::read(x);

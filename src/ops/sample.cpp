@@ -16,7 +16,7 @@ Tensor sample_tokens(const Tensor& logits, const Tensor& uniform, const SampleOp
   const Tensor rows = logits.contiguous();
   const Tensor token = at::empty({rows.size(0)}, rows.options().dtype(at::kLong));
   const Tensor logp = at::empty({rows.size(0)}, rows.options().dtype(ops::wide_type(rows.scalar_type())));
-  ops::with_target("sample_tokens", rows, [&](auto target) {
+  ops::with_target("sample_tokens", {rows, uniform}, [&](auto target) {
     using Target = decltype(target);
     kernels::sample::Forward<typename Target::Element> args;
     args.logits = Target::read(rows);
@@ -43,7 +43,7 @@ Tensor token_logprob(const Tensor& logits, const Tensor& label) {
   const Tensor rows = logits.contiguous();
   const Tensor logp = at::empty({rows.size(0)}, rows.options().dtype(ops::wide_type(rows.scalar_type())));
   const Tensor lse = at::empty_like(logp);
-  ops::with_target("token_logprob", rows, [&](auto target) {
+  ops::with_target("token_logprob", {rows, label}, [&](auto target) {
     using Target = decltype(target);
     kernels::token_logprob::Forward<typename Target::Element> args;
     args.logits = Target::read(rows);

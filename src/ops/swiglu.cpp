@@ -11,7 +11,7 @@ namespace {
 Tensor forward(const Tensor& gate_up) {
   const int64_t width = gate_up.size(1) / 2;
   Tensor h = at::empty({gate_up.size(0), width}, gate_up.options());
-  ops::with_target("swiglu", gate_up, [&](auto target) {
+  ops::with_target("swiglu", {gate_up}, [&](auto target) {
     using Target = decltype(target);
     kernels::swiglu::Forward<typename Target::Element> args;
     args.gate = Target::read(gate_up);
@@ -29,7 +29,7 @@ Tensor forward(const Tensor& gate_up) {
 Tensor backward(const Tensor& gate_up, const Tensor& dh) {
   const int64_t width = gate_up.size(1) / 2;
   Tensor gradient = at::empty_like(gate_up);
-  ops::with_target("swiglu", gate_up, [&](auto target) {
+  ops::with_target("swiglu", {gate_up, dh}, [&](auto target) {
     using Target = decltype(target);
     kernels::swiglu::Backward<typename Target::Element> args;
     args.gate = Target::read(gate_up);

@@ -3,6 +3,7 @@
 
 #include "kernels/adamw/adamw.hpp"
 #include "prefer/core/error.hpp"
+#include "prefer/ops/device.hpp"
 
 #include <algorithm>
 
@@ -40,6 +41,7 @@ void AdamW::update(const std::vector<Tensor>& gradients, double learning_rate, d
   for (std::size_t i = 0; i < parameters_.size(); ++i) {
     const Tensor& value = parameters_[i].value;
     const Moments& own = moments_[i];
+    const ops::DeviceScope scope(value.device());
     const auto step = [&]<class T>(T) {
       const Tensor& written = own.master.defined() ? own.master : value;
       return adamw::Step<T>{
@@ -55,7 +57,8 @@ void AdamW::update(const std::vector<Tensor>& gradients, double learning_rate, d
           .eps = config_.adam_epsilon,
           .weight_decay = value.dim() > 1 ? config_.weight_decay : 0,
           .grad_scale = scale,
-          .step = updates_};
+          .step = updates_,
+          .stream = ops::stream_of(value.device())};
     };
     if (value.scalar_type() == at::kDouble) {
       adamw::reference::forward<double>(step(double{}));
