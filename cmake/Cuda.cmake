@@ -45,6 +45,15 @@ if(NOT PREFER_CUDA STREQUAL "BESIDE")
   set(prefer_torch_device torch::cuda)
 endif()
 
+# Makes an executable of the kernels alone one stripped file that needs a driver and libc, to be carried to a GPU.
+function(prefer_carried_cuda target)
+  execute_process(COMMAND ${CMAKE_CXX_COMPILER} -print-file-name=libgomp.a OUTPUT_VARIABLE gomp OUTPUT_STRIP_TRAILING_WHITESPACE)
+  target_include_directories(${target} PRIVATE ${PROJECT_SOURCE_DIR} ${CMAKE_CUDA_TOOLKIT_INCLUDE_DIRECTORIES})
+  target_link_libraries(${target} PRIVATE prefer_flags prefer_cuda_kernels ${gomp})
+  target_link_options(${target} PRIVATE -static-libstdc++ -static-libgcc -Wl,--as-needed,--strip-all)
+  set_target_properties(${target} PROPERTIES LINKER_LANGUAGE CXX CUDA_RUNTIME_LIBRARY Static)
+endfunction()
+
 # A program that is linked with CUDA beside the one that is not: all twins come first, so that no body of no_cuda.cpp
 # is taken, and a twin that is missing is an error.
 function(prefer_program_with_cuda name)
