@@ -4,13 +4,10 @@
 #include "kernels/attention/attention.hpp"
 
 #include "kernels/vector.hpp"
+#include "support.hpp"
 #include "tests/kernels/attention_cases.hpp"
 
 #include <omp.h>
-
-#include <chrono>
-#include <cstdio>
-#include <cstdlib>
 
 namespace prefer::kernels {
 #define PREFER_KERNEL_BODY "benchmarks/limits.inl"
@@ -21,18 +18,11 @@ namespace {
 
 constexpr Sizes kSmolLm2{9, 3, 64, 0};
 
-/// The shortest of a few repeats, in seconds.
+/// The shortest of a few repeats, in seconds: as many as take 0.4 s.
 template <class Work>
 double best_time(Work work) {
-  double best = 1e9, spent = 0;
-  for (int n = 0; n < 3 || (spent < 0.4 && n < 200); ++n) {
-    const auto start = std::chrono::steady_clock::now();
-    work();
-    const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-    best = std::min(best, seconds);
-    spent += seconds;
-  }
-  return best;
+  const double once = benchmark::best_seconds(1, work);
+  return benchmark::best_seconds(std::clamp(static_cast<int>(0.4 / once), 3, 200), work);
 }
 
 /// Products that the visible half of the score matrix asks for: q k and p v.
@@ -86,25 +76,18 @@ void decoding(const char* type, std::int64_t sequences, std::int64_t keys, Isa i
               1e-9 * flops(plan, kSmolLm2) / t, 1e-9 * bytes / t);
 }
 
-void limits(Isa isa) {
+void limits(Isa isa, double read) {
   const auto products = choose(isa, portable::products, avx2::products, avx512::products);
-  const auto read = choose(isa, portable::read, avx2::read, avx512::read);
   const double lanes = isa == Isa::avx512 ? 16 : isa == Isa::avx2 ? 8 : 4;
-  constexpr std::int64_t kRounds = 2000000, kFloats = 1 << 24;
+  constexpr std::int64_t kRounds = 2000000;
   const int threads = omp_get_max_threads();
   volatile float sink = 0;
   const double t = best_time([&] {
 #pragma omp parallel
     sink = products(kRounds);
   });
-  std::vector<float> data(static_cast<std::size_t>(kFloats * threads), 1.0f);
-  const double r = best_time([&] {
-#pragma omp parallel
-    sink = read(data.data() + omp_get_thread_num() * kFloats, kFloats);
-  });
   std::printf("limit                        %-9s %6.1f GFLOP/s from registers, %.1f GB/s read, %d threads\n",
-              name(isa), 1e-9 * threads * 24 * lanes * kRounds / t,
-              4e-9 * static_cast<double>(data.size()) / r, threads);
+              name(isa), 1e-9 * threads * 24 * lanes * kRounds / t, 1e-9 * read, threads);
 }
 
 /// Four pairs: prompts of 180 tokens, answers of 100 and 130.
@@ -114,8 +97,8 @@ std::vector<Segment> pairs() {
   return forest;
 }
 
-void run(Isa isa) {
-  limits(isa);
+void run(Isa isa, double read) {
+  limits(isa, read);
   training<float>("one sequence of 512", "fp32", {{512, -1}}, isa);
   training<float>("one sequence of 2000", "fp32", {{2000, -1}}, isa);
   training<float>("4 pairs of 180 + 100, 130", "fp32", pairs(), isa);
@@ -135,8 +118,9 @@ void run(Isa isa) {
 
 int main(int argc, char** argv) {
   if (argc > 1) omp_set_num_threads(std::atoi(argv[1]));
+  const double read = prefer::benchmark::read_bandwidth();
   for (const auto isa :
        {prefer::kernels::Isa::avx512, prefer::kernels::Isa::avx2, prefer::kernels::Isa::portable}) {
-    if (prefer::kernels::supported(isa)) prefer::kernels::attention::run(isa);
+    if (prefer::kernels::supported(isa)) prefer::kernels::attention::run(isa, read);
   }
 }

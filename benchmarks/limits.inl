@@ -1,4 +1,4 @@
-// What this machine can do at most, for benchmarks to print beside their figures: products from registers, reads.
+// The most that an instruction set multiplies and adds: from registers, without a memory access. The limit of attention.
 
 /// 2 * 12 * kLanes FLOP a round, in twelve chains that do not wait for one another.
 inline float products(std::int64_t rounds) {
@@ -12,14 +12,4 @@ inline float products(std::int64_t rounds) {
   Vec all = Vec{};
   for (int i = 0; i < 12; ++i) all = all + sum[i];
   return sum_of_lanes(all);
-}
-
-/// The sum of count floats, count a multiple of 4 * kLanes.
-inline float read(const float* p, std::int64_t count) {
-  Vec sum[4] = {};
-  for (std::int64_t i = 0; i < count; i += 4 * kLanes) {
-#pragma GCC unroll 4
-    for (int j = 0; j < 4; ++j) sum[j] = sum[j] + load(p + i + j * kLanes);
-  }
-  return sum_of_lanes((sum[0] + sum[1]) + (sum[2] + sum[3]));
 }

@@ -1,0 +1,189 @@
+// Speed of the CUDA twins beside a copy on the same device in the same run: one program without LibTorch, to
+// be carried to a machine with a GPU. It says so and ends where there is none.
+#include "kernels/adamw/adamw.hpp"
+#include "kernels/norm/norm.hpp"
+#include "kernels/rope/rope.hpp"
+#include "kernels/sample/sample.hpp"
+#include "kernels/swiglu/swiglu.hpp"
+#include "kernels/token_logprob/token_logprob.hpp"
+#include "tests/kernels/attention_cases.hpp"
+
+#include <cuda_runtime_api.h>
+
+#include <cstdio>
+#include <string>
+
+namespace {
+
+using namespace prefer::kernels;
+
+void check(cudaError_t status) {
+  if (status != cudaSuccess) throw std::runtime_error(cudaGetErrorString(status));
+}
+
+/// `count` elements on the device that hold the same values again and again.
+template <class T>
+class Memory {
+ public:
+  explicit Memory(std::int64_t count, double scale = 1) {
+    const auto size = static_cast<std::size_t>(count);
+    std::vector<T> values;
+    for (std::int64_t i = 0; i < count; ++i) {
+      const double x = scale * (static_cast<double>(i * 7919 % 2003) / 1001.5 - 1);
+      if constexpr (std::is_same_v<T, std::int64_t>) {
+        values.push_back(i % 101);
+      } else {
+        values.push_back(narrow<T>(x));
+      }
+    }
+    check(cudaMalloc(&data_, size * sizeof(T)));
+    check(cudaMemcpy(data_, values.data(), size * sizeof(T), cudaMemcpyHostToDevice));
+  }
+  ~Memory() { cudaFree(data_); }
+  Memory(const Memory&) = delete;
+  Memory& operator=(const Memory&) = delete;
+  T* data() const { return static_cast<T*>(data_); }
+
+ private:
+  void* data_ = nullptr;
+};
+
+/// The shortest of several launches, in seconds.
+template <class Launch>
+double best_seconds(Launch launch) {
+  cudaEvent_t begin, end;
+  check(cudaEventCreate(&begin));
+  check(cudaEventCreate(&end));
+  float best = 1e30f;
+  for (int i = 0; i < 20; ++i) {
+    check(cudaEventRecord(begin));
+    launch();
+    check(cudaEventRecord(end));
+    check(cudaEventSynchronize(end));
+    float milliseconds = 0;
+    check(cudaEventElapsedTime(&milliseconds, begin, end));
+    best = std::min(best, milliseconds);
+  }
+  check(cudaEventDestroy(begin));
+  check(cudaEventDestroy(end));
+  return 1e-3 * best;
+}
+
+double copy_limit = 1;  // bytes read and written a second
+
+template <class T, class Launch>
+void report(const char* what, double elements, Launch launch) {
+  const double seconds = best_seconds(launch), rate = elements * sizeof(T) / seconds;
+  std::printf("%-28s %-5s %9.4f ms %8.1f GB/s %4.0f %% of the limit\n", what,
+              sizeof(T) == 2 ? "bf16" : "fp32", 1e3 * seconds, 1e-9 * rate, 100 * rate / copy_limit);
+}
+
+template <class T>
+void logits(std::int64_t rows, std::int64_t vocab) {
+  const Memory<T> x(rows * vocab, 5), grad(rows * vocab);
+  const Memory<float> logp(rows), lse(rows), upstream(rows);
+  const Memory<std::int64_t> label(rows), token(rows);
+  const Memory<double> uniform(rows);
+  token_logprob::Forward<T> forward{.logits = x.data(), .label = label.data(), .rows = rows, .vocab = vocab};
+  forward.stride = vocab, forward.logp = logp.data(), forward.lse = lse.data();
+  token_logprob::Backward<T> backward{
+      .logits = x.data(), .label = label.data(), .rows = rows, .vocab = vocab};
+  backward.stride = backward.grad_stride = vocab, backward.lse = lse.data();
+  backward.grad_logp = upstream.data(), backward.grad = grad.data();
+  sample::Forward<T> draw{.logits = x.data(), .rows = rows, .vocab = vocab, .stride = vocab};
+  draw.uniform = uniform.data(), draw.token = token.data(), draw.logp = logp.data();
+  const double size = static_cast<double>(rows * vocab);
+  report<T>("token_logprob", size, [&] { token_logprob::cuda::forward(forward); });
+  report<T>("token_logprob backward", 2 * size, [&] { token_logprob::cuda::backward(backward); });
+  report<T>("sample", size, [&] { sample::cuda::forward(draw); });
+  draw.top_k = 50, draw.top_p = 0.9;
+  report<T>("sample top_k top_p", size, [&] { sample::cuda::forward(draw); });
+}
+
+template <class T>
+void rows_of(std::int64_t rows, std::int64_t width) {
+  const std::int64_t count = rows * width;
+  const double size = static_cast<double>(count);
+  const Memory<T> a(count), b(count), c(count), d(count), weight(width);
+  const Memory<float> rstd(rows), dweight(width), cosines(101 * 32), sines(101 * 32);
+  const Memory<std::int64_t> position(rows);
+  norm::Forward<T> normed{.x = a.data(), .residual = b.data(), .weight = weight.data(), .rows = rows};
+  normed.width = normed.x_stride = width, normed.sum = c.data(), normed.y = d.data(),
+  normed.rstd = rstd.data();
+  report<T>("norm with residual", 4 * size, [&] { norm::cuda::forward(normed); });
+  norm::Backward<T> back{.x = a.data(), .weight = weight.data(), .rstd = rstd.data(), .dy = b.data()};
+  back.rows = rows, back.width = back.x_stride = width, back.dx = c.data(), back.dweight = dweight.data();
+  report<T>("norm backward", 3 * size, [&] { norm::cuda::backward(back); });
+  swiglu::Forward<T> act{.gate = a.data(), .up = b.data(), .rows = rows, .width = width};
+  act.gate_stride = act.up_stride = width, act.h = c.data();
+  report<T>("swiglu", 3 * size, [&] { swiglu::cuda::forward(act); });
+  rope::Forward<T> turn{.x = a.data(), .rows = rows, .heads = width / 64, .dim = 64, .x_stride = width};
+  turn.position = position.data(), turn.cos = cosines.data(), turn.sin = sines.data(), turn.positions = 101;
+  turn.y = c.data(), turn.y_stride = width;
+  report<T>("rope", 2 * size, [&] { rope::cuda::forward(turn); });
+}
+
+void optimizer(std::int64_t size) {
+  const Memory<float> param(size), grad(size), m(size), v(size);
+  const Memory<bf16> copy(size);
+  adamw::Step<float> step{.param = param.data(), .grad = grad.data(), .m = m.data(), .v = v.data()};
+  step.copy = copy.data(), step.size = size, step.learning_rate = 1e-4;
+  report<float>("adamw with bf16 copy", 7.5 * static_cast<double>(size), [&] { adamw::cuda::forward(step); });
+}
+
+template <class T>
+void attend(std::int64_t length) {
+  const auto plan = attention::plan_of({{length, -1}, {length, -1}, {length, -1}, {length, -1}});
+  const attention::Sizes sizes{9, 3, 64, 0};
+  attention::Problem<T> host(1, sizes, 1);
+  host.rows = plan.tokens;
+  const Memory<T> fused(plan.tokens * host.width), gradient(plan.tokens * host.width);
+  const Memory<T> out(plan.tokens * 9 * 64), dout(plan.tokens * 9 * 64);
+  const Memory<float> lse(plan.tokens * 9);
+  auto forward = host.forward(plan);
+  forward.q.data = fused.data(), forward.k.data = fused.data() + 9 * 64,
+  forward.v.data = fused.data() + 12 * 64;
+  forward.out.data = out.data(), forward.lse = lse.data();
+  auto backward = host.backward(plan);
+  backward.q = forward.q, backward.k = forward.k, backward.v = forward.v;
+  backward.out.data = out.data(), backward.lse = lse.data(), backward.dout.data = dout.data();
+  backward.dq.data = gradient.data(), backward.dk.data = gradient.data() + 9 * 64;
+  backward.dv.data = gradient.data() + 12 * 64;
+  const double products = 4.0 * 9 * 64 * 4 * static_cast<double>(length * (length + 1) / 2);
+  const auto tell = [&](const char* what, double work, double seconds) {
+    std::printf("%-28s %-5s %9.4f ms %8.1f TFLOP/s, 4 sequences of %lld\n", what,
+                sizeof(T) == 2 ? "bf16" : "fp32", 1e3 * seconds, 1e-12 * work / seconds,
+                static_cast<long long>(length));
+  };
+  tell("attention", products, best_seconds([&] { attention::cuda::forward(forward); }));
+  tell("attention backward", 2.5 * products, best_seconds([&] { attention::cuda::backward(backward); }));
+}
+
+template <class T>
+void run() {
+  logits<T>(1024, 49152);
+  rows_of<T>(16384, 576);
+  attend<T>(1024);
+}
+
+}  // namespace
+
+int main() {
+  cudaDeviceProp device;
+  const cudaError_t status = cudaGetDeviceProperties(&device, 0);
+  if (status != cudaSuccess) {
+    std::printf("bench_cuda: no GPU here (%s)\n", cudaGetErrorString(status));
+    return 1;
+  }
+  const std::int64_t size = std::int64_t{64} << 20;
+  const Memory<float> from(size), to(size);
+  const auto copy = [&] {
+    check(cudaMemcpyAsync(to.data(), from.data(), static_cast<std::size_t>(size) * 4,
+                          cudaMemcpyDeviceToDevice));
+  };
+  copy_limit = 8 * static_cast<double>(size) / best_seconds(copy);
+  std::printf("%s; limit: copy %.1f GB/s\n", device.name, 1e-9 * copy_limit);
+  run<float>();
+  run<bf16>();
+  optimizer(std::int64_t{64} << 20);
+}
