@@ -5,4 +5,6 @@ cd "$(dirname "$0")/.."
 scripts/setup.sh
 cmake --preset release --log-level=NOTICE
 cmake --build --preset release --target quickstart dpo generate
+# Threads that wait for each other sleep soon: on a machine with other work, spinning takes the core from the one awaited.
+export GOMP_SPINCOUNT=${GOMP_SPINCOUNT-100}
 exec build/release/bin/quickstart "$@"

@@ -1,17 +1,18 @@
 // Percentile bootstrap of a mean with keyed draws.
 #include "prefer/eval/bootstrap.hpp"
 
+#include "prefer/core/error.hpp"
+#include "prefer/core/random.hpp"
+
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <numeric>
 
-#include "prefer/core/error.hpp"
-#include "prefer/core/random.hpp"
-
 namespace prefer {
 
-Interval bootstrap_mean(const std::vector<double>& values, uint64_t seed, double confidence, int64_t resamples) {
+Interval bootstrap_mean(const std::vector<double>& values, uint64_t seed, double confidence,
+                        int64_t resamples) {
   if (values.empty()) fail("a bootstrap interval wants at least one value, and there is none");
   if (!(confidence > 0 && confidence < 1)) fail("a confidence lies in (0, 1); ", confidence, " does not");
   const auto n = values.size();
@@ -29,7 +30,8 @@ Interval bootstrap_mean(const std::vector<double>& values, uint64_t seed, double
     return means[static_cast<std::size_t>(std::llround(quantile * static_cast<double>(means.size() - 1)))];
   };
   const double tail = (1 - confidence) / 2;
-  return {std::accumulate(values.begin(), values.end(), 0.0) / static_cast<double>(n), at(tail), at(1 - tail)};
+  return {std::accumulate(values.begin(), values.end(), 0.0) / static_cast<double>(n), at(tail),
+          at(1 - tail)};
 }
 
 std::string Interval::text() const {

@@ -1,11 +1,11 @@
 // Rewards, KL and perplexity of answers before and after, with intervals over prompts.
 #include "prefer/eval/compare.hpp"
 
-#include <cmath>
-#include <numeric>
-
 #include "prefer/core/error.hpp"
 #include "prefer/objectives/score.hpp"
+
+#include <cmath>
+#include <numeric>
 
 namespace prefer {
 namespace {
@@ -32,7 +32,8 @@ std::vector<std::vector<float>> score_answers(const Transformer& model, std::spa
       Sequence s;
       s.tokens = answer.prompt;
       s.tokens.insert(s.tokens.end(), answer.tokens.begin(), answer.tokens.end());
-      s.scored = {{static_cast<int64_t>(answer.prompt.size()), static_cast<int64_t>(s.tokens.size()), Term::completion}};
+      s.scored = {{static_cast<int64_t>(answer.prompt.size()), static_cast<int64_t>(s.tokens.size()),
+                   Term::completion}};
       sequences.push_back(std::move(s));
     }
   }
@@ -46,29 +47,35 @@ Interval perplexity(const std::vector<double>& nll, uint64_t seed) {
 
 }  // namespace
 
-Comparison compare_answers(const Transformer& model_before, std::span<const Answers> before, std::span<const Answers> after,
-                           uint64_t seed) {
+Comparison compare_answers(const Transformer& model_before, std::span<const Answers> before,
+                           std::span<const Answers> after, uint64_t seed) {
   if (before.size() != after.size() || before.empty()) {
     fail("a comparison wants answers to the same prompts, not ", before.size(), " and ", after.size());
   }
   const auto reward = [](const Answer& answer) { return answer.reward; };
-  const auto tokens = [](const Answer& answer) { return static_cast<double>(std::max<std::size_t>(1, answer.tokens.size())); };
+  const auto tokens = [](const Answer& answer) {
+    return static_cast<double>(std::max<std::size_t>(1, answer.tokens.size()));
+  };
   const auto scores = score_answers(model_before, after);
   Comparison c;
   c.reward_before = bootstrap_mean(by_prompt(before, reward), seed);
   c.reward_after = bootstrap_mean(by_prompt(after, reward), seed);
   std::size_t i = 0;
-  c.kl = bootstrap_mean(by_prompt(after, [&](const Answer& a) { return sum(a.logprobs) - sum(scores[i++]); }), seed);
-  c.perplexity_before = perplexity(by_prompt(before, [&](const Answer& a) { return -sum(a.logprobs) / tokens(a); }), seed);
+  c.kl = bootstrap_mean(by_prompt(after, [&](const Answer& a) { return sum(a.logprobs) - sum(scores[i++]); }),
+                        seed);
+  c.perplexity_before =
+      perplexity(by_prompt(before, [&](const Answer& a) { return -sum(a.logprobs) / tokens(a); }), seed);
   i = 0;
-  c.perplexity_after = perplexity(by_prompt(after, [&](const Answer& a) { return -sum(scores[i++]) / tokens(a); }), seed);
+  c.perplexity_after =
+      perplexity(by_prompt(after, [&](const Answer& a) { return -sum(scores[i++]) / tokens(a); }), seed);
   return c;
 }
 
 std::vector<Figure> Comparison::figures(const std::string& note) const {
   return {{"mean reward", reward_before, reward_after, note},
           {"KL from the model before, nats an answer", {}, kl, "log-ratio of its own answers"},
-          {"perplexity under the model before", perplexity_before, perplexity_after, "of the same answers, a token"}};
+          {"perplexity under the model before", perplexity_before, perplexity_after,
+           "of the same answers, a token"}};
 }
 
 std::vector<SideBySide> side_by_side(std::span<const std::string> prompts, std::span<const Answers> before,

@@ -23,10 +23,12 @@ svg text.title{font-size:12.5px;font-weight:600;fill:var(--ink)}svg line.grid{st
 )css";
 
 std::string figure_cell(const Interval& value) {
+  if (std::isnan(value.mean)) return "<td>not measured</td>";
   std::ostringstream out;
   out << "<td class=\"number\">" << short_number(value.mean);
   if (value.low != value.high) {
-    out << " <span class=\"interval\">[" << short_number(value.low) << ", " << short_number(value.high) << "]</span>";
+    out << " <span class=\"interval\">[" << short_number(value.low) << ", " << short_number(value.high)
+        << "]</span>";
   }
   out << "</td>";
   return out.str();
@@ -34,7 +36,8 @@ std::string figure_cell(const Interval& value) {
 
 void write_figures(std::ostringstream& page, const Report& report) {
   if (report.figures.empty()) return;
-  page << "<h2>Before and after</h2><table><tr><th>figure</th><th>before</th><th>after</th><th>measured on</th></tr>";
+  page << "<h2>Before and after</h2><table><tr><th>figure</th><th>before</th><th>after</th><th>measured "
+          "on</th></tr>";
   for (const Figure& f : report.figures) {
     page << "<tr><td>" << escape_html(f.name) << "</td>" << figure_cell(f.before) << figure_cell(f.after)
          << "<td class=\"note\">" << escape_html(f.note) << "</td></tr>";
@@ -63,8 +66,8 @@ void write_samples(std::ostringstream& page, const Report& report) {
   page << "<h2>Samples</h2><table><tr><th>prompt</th><th>before</th><th>after</th></tr>";
   for (const SideBySide& s : report.samples) {
     const bool better = s.reward_before && s.reward_after && *s.reward_after > *s.reward_before;
-    page << "<tr><td class=\"said\">" << escape_html(s.prompt) << "</td>" << said(s.before, s.reward_before, false)
-         << said(s.after, s.reward_after, better) << "</tr>";
+    page << "<tr><td class=\"said\">" << escape_html(s.prompt) << "</td>"
+         << said(s.before, s.reward_before, false) << said(s.after, s.reward_after, better) << "</tr>";
   }
   page << "</table>";
 }
@@ -110,11 +113,20 @@ std::string escape_html(std::string_view text) {
   safe.reserve(text.size());
   for (const char c : text) {
     switch (c) {
-      case '&': safe += "&amp;"; break;
-      case '<': safe += "&lt;"; break;
-      case '>': safe += "&gt;"; break;
-      case '"': safe += "&quot;"; break;
-      default: safe += c;
+      case '&':
+        safe += "&amp;";
+        break;
+      case '<':
+        safe += "&lt;";
+        break;
+      case '>':
+        safe += "&gt;";
+        break;
+      case '"':
+        safe += "&quot;";
+        break;
+      default:
+        safe += c;
     }
   }
   return safe;

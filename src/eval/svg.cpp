@@ -1,12 +1,12 @@
 // Line plots as SVG: round ticks, a grid, a legend, and colours that hold on light and dark pages.
+#include "prefer/eval/report.hpp"
+
 #include <algorithm>
 #include <array>
 #include <cmath>
 #include <iomanip>
 #include <limits>
 #include <sstream>
-
-#include "prefer/eval/report.hpp"
 
 namespace prefer {
 namespace {
@@ -55,9 +55,10 @@ void draw_axes(std::ostringstream& svg, const Scale& x, const Scale& y) {
   const double height = kHeight - kTop - kBottom;
   for (double value = y.low; value <= y.high + y.tick / 2; value += y.tick) {
     const std::string at = coordinate(kTop + height * (1 - y.share(value)));
-    svg << "<line class=\"grid\" x1=\"" << kLeft << "\" x2=\"" << kWidth - kRight << "\" y1=\"" << at << "\" y2=\"" << at
-        << "\"/><text x=\"" << kLeft - 6 << "\" y=\"" << at << "\" text-anchor=\"end\" dy=\"0.35em\">"
-        << short_number(std::abs(value) < y.tick / 1e6 ? 0 : value) << "</text>";
+    svg << "<line class=\"grid\" x1=\"" << kLeft << "\" x2=\"" << kWidth - kRight << "\" y1=\"" << at
+        << "\" y2=\"" << at << "\"/><text x=\"" << kLeft - 6 << "\" y=\"" << at
+        << "\" text-anchor=\"end\" dy=\"0.35em\">" << short_number(std::abs(value) < y.tick / 1e6 ? 0 : value)
+        << "</text>";
   }
   for (double value = x.low; value <= x.high + x.tick / 2; value += x.tick) {
     svg << "<text x=\"" << coordinate(kLeft + width * x.share(value)) << "\" y=\"" << kHeight - kBottom + 16
@@ -65,11 +66,39 @@ void draw_axes(std::ostringstream& svg, const Scale& x, const Scale& y) {
   }
 }
 
-void draw_curve(std::ostringstream& svg, const Curve& curve, const Scale& x, const Scale& y, const char* colour) {
+/// Curves of one name share a colour.
+const char* colour_of(const Plot& plot, const Curve& curve) {
+  std::vector<std::string> names;
+  for (const Curve& c : plot.curves) {
+    if (std::ranges::find(names, c.name) == names.end()) names.push_back(c.name);
+  }
+  return kColours[static_cast<std::size_t>(std::ranges::find(names, curve.name) - names.begin()) %
+                  kColours.size()];
+}
+
+/// Names at the top right, each in its colour; one note for all dashed curves.
+void draw_legend(std::ostringstream& svg, const Plot& plot) {
+  double right = kWidth - kRight;
+  const auto write = [&](const std::string& text, const std::string& style) {
+    svg << "<text x=\"" << right << "\" y=\"18\" text-anchor=\"end\"" << style << ">" << escape_html(text)
+        << "</text>";
+    right -= 14 + 6.3 * static_cast<double>(text.size());
+  };
+  if (std::ranges::any_of(plot.curves, &Curve::held_out)) write("dashed: held out", "");
+  if (std::ranges::count(plot.curves, false, &Curve::held_out) < 2) return;
+  for (std::size_t c = plot.curves.size(); c-- > 0;) {
+    const Curve& curve = plot.curves[c];
+    if (!curve.held_out) write(curve.name, std::string(" style=\"fill:") + colour_of(plot, curve) + "\"");
+  }
+}
+
+void draw_curve(std::ostringstream& svg, const Curve& curve, const Scale& x, const Scale& y,
+                const char* colour) {
   const double width = kWidth - kLeft - kRight;
   const double height = kHeight - kTop - kBottom;
   bool open = false;
-  svg << "<path fill=\"none\" stroke=\"" << colour << "\" stroke-width=\"1.8\" stroke-linejoin=\"round\" d=\"";
+  svg << "<path fill=\"none\" stroke=\"" << colour << "\" stroke-width=\"1.8\" stroke-linejoin=\"round\""
+      << (curve.held_out ? " stroke-dasharray=\"5 4\"" : "") << " d=\"";
   for (const auto& [step, value] : curve.points) {
     if (!std::isfinite(value)) {
       open = false;
@@ -81,8 +110,9 @@ void draw_curve(std::ostringstream& svg, const Curve& curve, const Scale& x, con
   }
   svg << "\"/>";
   if (curve.points.size() == 1 && open) {
-    svg << "<circle r=\"3\" fill=\"" << colour << "\" cx=\"" << coordinate(kLeft + width * x.share(curve.points[0].first))
-        << "\" cy=\"" << coordinate(kTop + height * (1 - y.share(curve.points[0].second))) << "\"/>";
+    svg << "<circle r=\"3\" fill=\"" << colour << "\" cx=\""
+        << coordinate(kLeft + width * x.share(curve.points[0].first)) << "\" cy=\""
+        << coordinate(kTop + height * (1 - y.share(curve.points[0].second))) << "\"/>";
   }
 }
 
@@ -99,19 +129,13 @@ std::string render_svg(const Plot& plot) {
   const Scale ticks(x.low, x.high, 6);
   const Scale y(up.low, up.high, 4);
   std::ostringstream svg;
-  svg << "<svg viewBox=\"0 0 " << kWidth << ' ' << kHeight << "\" role=\"img\" aria-label=\"" << escape_html(plot.title)
-      << "\"><text class=\"title\" x=\"" << kLeft << "\" y=\"18\">" << escape_html(plot.title)
-      << (plot.unit.empty() ? "" : " (" + escape_html(plot.unit) + ")") << "</text>";
+  svg << "<svg viewBox=\"0 0 " << kWidth << ' ' << kHeight << "\" role=\"img\" aria-label=\""
+      << escape_html(plot.title) << "\"><text class=\"title\" x=\"" << kLeft << "\" y=\"18\">"
+      << escape_html(plot.title) << (plot.unit.empty() ? "" : " (" + escape_html(plot.unit) + ")")
+      << "</text>";
   draw_axes(svg, ticks, y);
-  double legend = kWidth - kRight;
-  for (std::size_t c = 0; c < plot.curves.size(); ++c) {
-    draw_curve(svg, plot.curves[c], ticks, y, kColours[c % kColours.size()]);
-  }
-  for (std::size_t c = plot.curves.size(); plot.curves.size() > 1 && c-- > 0;) {
-    svg << "<text x=\"" << legend << "\" y=\"18\" text-anchor=\"end\" style=\"fill:" << kColours[c % kColours.size()]
-        << "\">" << escape_html(plot.curves[c].name) << "</text>";
-    legend -= 14 + 6.3 * static_cast<double>(plot.curves[c].name.size());
-  }
+  for (const Curve& curve : plot.curves) draw_curve(svg, curve, ticks, y, colour_of(plot, curve));
+  draw_legend(svg, plot);
   svg << "</svg>";
   return svg.str();
 }

@@ -1,6 +1,8 @@
 // Samples, decodes and scores answers; ranks them into pairs.
 #include "prefer/rollout/answers.hpp"
 
+#include "prefer/text/json.hpp"
+
 #include <algorithm>
 
 namespace prefer {
@@ -17,7 +19,7 @@ std::vector<Answers> sample_answers(const Transformer& model, const SpanBuilder&
   std::vector<Answers> answers(prompts.size());
   for (std::size_t i = 0; i < prompts.size(); ++i) {
     for (const Completion& completion : said[i]) {
-      const std::string text = spans.tokenizer().decode(completion.tokens, /*skip_special=*/true);
+      const std::string text = decode_after(spans.shared_tokenizer(), asked[i].tokens, completion.tokens);
       answers[i].push_back(
           {asked[i].tokens, completion.tokens, completion.logprobs, text, reward(prompts[i], text)});
     }
@@ -25,8 +27,8 @@ std::vector<Answers> sample_answers(const Transformer& model, const SpanBuilder&
   return answers;
 }
 
-std::vector<Json> rank_into_pairs(std::span<const std::string> prompts, std::span<const Answers> answers, int64_t pairs,
-                                  double least_gap) {
+std::vector<Json> rank_into_pairs(std::span<const std::string> prompts, std::span<const Answers> answers,
+                                  int64_t pairs, double least_gap) {
   std::vector<Json> records;
   for (std::size_t i = 0; i < prompts.size(); ++i) {
     Answers ranked = answers[i];

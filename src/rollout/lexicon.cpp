@@ -1,12 +1,12 @@
 // Reads the lexicon and sums the valences of a text's words.
 #include "prefer/rollout/lexicon.hpp"
 
+#include "prefer/core/error.hpp"
+
 #include <array>
 #include <charconv>
 #include <cmath>
 #include <vector>
-
-#include "prefer/core/error.hpp"
 
 namespace prefer {
 namespace {
@@ -33,8 +33,8 @@ std::vector<std::string> words(std::string_view text) {
 }
 
 bool negates(const std::string& word) {
-  static constexpr std::array kNegations = {"not",     "no",     "never",   "none",  "nobody", "nothing",
-                                            "neither", "nor",    "nowhere", "cannot", "without", "hardly"};
+  static constexpr std::array kNegations = {"not",     "no",  "never",   "none",   "nobody",  "nothing",
+                                            "neither", "nor", "nowhere", "cannot", "without", "hardly"};
   for (const char* negation : kNegations) {
     if (word == negation) return true;
   }

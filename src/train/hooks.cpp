@@ -19,7 +19,7 @@ extern "C" void see_signal(int signal) {
 
 Hook every(int64_t n, Hook hook) {
   return [n, hook = std::move(hook)](StepEvent& event) {
-    if (n > 0 && (event.step % n == 0 || event.last())) hook(event);
+    if (n > 0 && (event.step % n == 0 || event.step >= event.steps)) hook(event);
   };
 }
 

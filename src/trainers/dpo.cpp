@@ -10,6 +10,8 @@
 #include "prefer/trainers/progress.hpp"
 #include "prefer/trainers/run_files.hpp"
 
+#include <cmath>
+
 namespace prefer {
 
 void DpoConfig::describe(Fields& f) {
@@ -20,11 +22,13 @@ void DpoConfig::describe(Fields& f) {
   f("output", output, "folder for checkpoints, metrics, report and model", required());
   f("seed", seed, "of the record order", non_negative());
   f("dtype", dtype, "number type of the weights; gradients and the optimizer stay float32", dtype_rule());
-  f("reference_logprobs", reference_logprobs, "run the reference in every step, or once and keep its log-probs on disk",
-    one_of({"live", "cached"}));
-  f("activation_checkpointing", activation_checkpointing, "compute layers again in backward: less memory, more time");
+  f("reference_logprobs", reference_logprobs,
+    "run the reference in every step, or once and keep its log-probs on disk", one_of({"live", "cached"}));
+  f("activation_checkpointing", activation_checkpointing,
+    "compute layers again in backward: less memory, more time");
   f("resume", resume, "go on from the newest checkpoint in `output`, or start; false refuses a used folder");
-  f("on_bad", on_bad, "a record that cannot be used stops the run or is skipped and counted", one_of({"stop", "skip"}));
+  f("on_bad", on_bad, "a record that cannot be used stops the run or is skipped and counted",
+    one_of({"stop", "skip"}));
   f.group("loss", loss);
   length.describe(f);
   order.describe(f);
@@ -32,6 +36,7 @@ void DpoConfig::describe(Fields& f) {
   f.group("checkpoint", checkpoint);
   f("log_every", log_every, "steps between plain lines on a log", at_least(1));
   f("eval_every", eval_every, "steps between evaluations on `eval`; 0: at the end only", at_least(0));
+  f.group("samples", samples);
   process.describe(f);
 }
 
@@ -45,7 +50,8 @@ DpoTrainer::DpoTrainer(DpoConfig config, Process& process)
   policy_ = load_model(process_.fs(), config_.model, dtype, process_.device());
   inputs_["model"] = weights_fingerprint(policy_->weights());
   if (config_.loss.needs_reference()) {
-    reference_ = load_model(process_.fs(), config_.reference.value_or(config_.model), dtype, process_.device());
+    reference_ =
+        load_model(process_.fs(), config_.reference.value_or(config_.model), dtype, process_.device());
     inputs_["reference"] = weights_fingerprint(reference_->weights());
   }
   policy_->train();
@@ -58,7 +64,8 @@ DpoTrainer::DpoTrainer(DpoConfig config, Process& process)
   // Two right forwards in bf16 differ by 0.04 nats a token, in fp32 by 2e-5; here they are the same code.
   const double bound = same_bits ? 0.0 : (dtype == at::kBFloat16 ? 2.0 : 1e-2);
   objective_ = std::make_unique<PreferenceObjective>(
-      policy_, config_.loss, ReferenceSource{keeps_reference() ? nullptr : reference_, !config_.reference, bound});
+      policy_, config_.loss,
+      ReferenceSource{keeps_reference() ? nullptr : reference_, !config_.reference, bound});
 }
 
 std::unique_ptr<RecordSource> DpoTrainer::source(const std::string& path, const std::string& name) {
@@ -71,8 +78,10 @@ std::unique_ptr<RecordSource> DpoTrainer::source(const std::string& path, const 
   skipped_.add(data.skipped);
   auto records = std::make_shared<std::vector<Record>>();
   for (const TokenisedPair& pair : data.pairs) records->push_back(as_group(pair));
-  if (data.counts.truncated > 0) report_.skipped.emplace_back(name + ": answers truncated", data.counts.truncated);
-  if (data.counts.unshared > 0) report_.skipped.emplace_back(name + ": pairs without a shared prompt", data.counts.unshared);
+  if (data.counts.truncated > 0)
+    report_.skipped.emplace_back(name + ": answers truncated", data.counts.truncated);
+  if (data.counts.unshared > 0)
+    report_.skipped.emplace_back(name + ": pairs without a shared prompt", data.counts.unshared);
   RecordOrder order = config_.order;
   if (name == "eval") order.batch_size = static_cast<int64_t>(records->size());
   return std::make_unique<RecordSource>(std::move(records), order, process_.device());
@@ -83,7 +92,8 @@ bool DpoTrainer::keeps_reference() const { return config_.reference_logprobs == 
 void DpoTrainer::use_reference(RecordSource& source) {
   const std::string how = config_.dtype + " " + process_.device().str() + " " + gemm_routes().name();
   const std::string key = reference_key(source.records(), reference_->weights(), how);
-  source.attach("reference", cached_reference(process_.fs(), join_path(config_.output, "reference"), key, [&] {
+  source.attach("reference",
+                cached_reference(process_.fs(), join_path(config_.output, "reference"), key, [&] {
                   ProgressLine progress("reference log-probs", source.size());
                   return score_records(*reference_, source, [&](int64_t done, int64_t) { progress(done); });
                 }));
@@ -104,14 +114,15 @@ bool DpoTrainer::train() {
   Alone team;
   Training training(config_.fit, *train_, *objective_);
   const Json resolved = config_json(config_);
-  Checkpoints checkpoints(process_.fs(), config_.output, config_.checkpoint,
-                          {.config = resolved,
-                           .inputs = inputs_,
-                           .route = gemm_routes().name(),
-                           .isa = kernels::name(kernels::best_isa()),
-                           .version = kVersion,
-                           .free = {"steps", "epochs", "output", "resume", "checkpoint", "log_every", "eval", "eval_every",
-                                    "threads", "model", "reference", "train"}});  // files are known by their content
+  Checkpoints checkpoints(
+      process_.fs(), config_.output, config_.checkpoint,
+      {.config = resolved,
+       .inputs = inputs_,
+       .route = gemm_routes().name(),
+       .isa = kernels::name(kernels::best_isa()),
+       .version = kVersion,
+       .free = {"steps", "epochs", "output", "resume", "checkpoint", "log_every", "eval", "eval_every",
+                "threads", "model", "reference", "train"}});  // files are known by their content
   const int64_t first = checkpoints.open(config_.resume, checkpoint_bytes(training), team);
   for (const std::string& note : checkpoints.notes()) process_.say(note);
   checkpoints.restore(training);
@@ -123,10 +134,16 @@ bool DpoTrainer::train() {
     reference_.reset();
   }
   say_memory(training);
+  if (config_.samples.prompts) {
+    samples_.emplace(config_.samples, process_.fs(), join_path(config_.output, "samples"), spans_);
+    if (first == 0) samples_->write(0, *policy_);
+  }
 
   Hooks hooks = {stop_when([this] { return process_.signals().requested(); }, team)};
-  if (eval_) hooks.push_back(every(config_.eval_every > 0 ? config_.eval_every : training.config.steps,
-                                   evaluate(team, [this] { return measure(*objective_, *eval_, "eval_"); })));
+  if (eval_)
+    hooks.push_back(every(config_.eval_every > 0 ? config_.eval_every : training.config.steps,
+                          evaluate(team, [this] { return measure(*objective_, *eval_, "eval_"); })));
+  if (samples_) hooks.push_back(samples_->hook(*policy_));
   hooks.push_back(metrics_file(process_.fs(), config_.output, first));
   hooks.push_back(tensorboard(process_.fs(), config_.output));
   hooks.push_back(console(standard_error(config_.log_every)));
@@ -143,18 +160,43 @@ bool DpoTrainer::train() {
 void DpoTrainer::finish(const FitResult& result) {
   save_model(process_.fs(), join_path(config_.output, "model"), *policy_, spans_.tokenizer().files());
   report_.title = config_.loss.name() + " on " + config_.train;
-  report_.summary = std::to_string(result.step) + " steps of " + std::to_string(config_.order.batch_size) + " pairs.";
+  report_.summary =
+      std::to_string(result.step) + " steps of " + std::to_string(config_.order.batch_size) + " pairs.";
   report_.facts = {{"model", config_.model},
                    {"parameters", std::to_string(policy_->parameter_count())},
                    {"machine", process_.description()},
                    {"peak memory", bytes_text(peak_memory())}};
   for (const auto& [reason, cases] : skipped_.reasons) report_.skipped.emplace_back(reason, cases.count);
   if (result.skipped > 0) report_.skipped.emplace_back("steps that the guard skipped", result.skipped);
+  if (samples_) report_.samples = samples_->side_by_side(result.step);
+  if (eval_) report_.figures = held_out_figures();
   report_.plots = read_plots(process_.fs(), config_.output);
   report_.config = dump(config_json(config_), 2);
   write_report();
-  process_.say("peak memory " + bytes_text(peak_memory()) + "; wrote " + join_path(config_.output, "model") + " and " +
-               join_path(config_.output, "report.html"));
+  process_.say("peak memory " + bytes_text(peak_memory()) + "; wrote " + join_path(config_.output, "model") +
+               " and " + join_path(config_.output, "report.html"));
+}
+
+std::vector<Figure> DpoTrainer::held_out_figures() const {
+  const c10::NoGradGuard frozen;
+  std::vector<double> wins, margins;
+  for (const Slot& slot : eval_->plan(1).slots) {
+    const Pairs pairs = objective_->pairs(eval_->batch(1, slot));
+    const Tensor margin =
+        (config_.loss.reward(pairs.chosen) - config_.loss.reward(pairs.rejected)).to(at::kCPU);  // [N]
+    for (int64_t i = 0; i < margin.size(0); ++i) {
+      margins.push_back(margin[i].item<double>());
+      wins.push_back(margins.back() > 0 ? 1 : margins.back() == 0 ? 0.5 : 0);
+    }
+  }
+  const auto seed = static_cast<uint64_t>(config_.seed);
+  const bool even =
+      config_.loss.needs_reference() && !config_.reference;  // before, policy and reference are one
+  const Interval unknown{NAN, NAN, NAN};
+  const std::string note = std::to_string(margins.size()) + " held-out pairs";
+  return {{"accuracy of the implied reward", even ? Interval{0.5, 0.5, 0.5} : unknown,
+           bootstrap_mean(wins, seed), note},
+          {"margin of the implied reward", even ? Interval{} : unknown, bootstrap_mean(margins, seed), note}};
 }
 
 void DpoTrainer::write_report() {

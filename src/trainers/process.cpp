@@ -1,16 +1,16 @@
 // Threads, the allocator, the GEMM route and the device of a process.
 #include "prefer/trainers/process.hpp"
 
+#include "kernels/isa.hpp"
+#include "prefer/core/error.hpp"
+#include "prefer/ops/gemm.hpp"
+
 #include <malloc.h>
 #include <sys/resource.h>
 
 #include <fstream>
 #include <iostream>
 #include <thread>
-
-#include "kernels/isa.hpp"
-#include "prefer/core/error.hpp"
-#include "prefer/ops/gemm.hpp"
 
 namespace prefer {
 namespace {
@@ -43,7 +43,8 @@ Process::Process(const ProcessConfig& config) {
   keep_memory();
   set_gemm_routes(default_gemm_routes());
   if (config.device == "cuda") {
-    if (!at::hasCUDA()) fail("device=cuda was asked for, and this build or machine has no CUDA; device=cpu is there");
+    if (!at::hasCUDA())
+      fail("device=cuda was asked for, and this build or machine has no CUDA; device=cpu is there");
     device_ = at::Device(at::kCUDA, 0);
   }
 }

@@ -1,25 +1,36 @@
 // Reads metrics back as plots, and estimates memory.
 #include "prefer/trainers/run_files.hpp"
 
-#include <algorithm>
-#include <cstdio>
-
 #include "prefer/core/lines.hpp"
 #include "prefer/model/config.hpp"
 #include "prefer/model/weights.hpp"
 
+#include <algorithm>
+#include <cstdio>
+
 namespace prefer {
 namespace {
 
-/// "rewards/chosen" belongs to the plot "rewards"; "loss" is one of its own, and eval_loss joins it.
-std::pair<std::string, std::string> plot_and_curve(std::string name) {
-  const bool held_out = name.starts_with("eval_");
-  if (held_out) name.erase(0, 5);
-  const std::size_t slash = name.find('/');
-  std::string plot = name.substr(0, slash);
-  std::string curve = slash == std::string::npos ? name : name.substr(slash + 1);
-  if (curve == "accuracies" || curve == "margins") plot = curve;  // of another scale than the rewards themselves
-  return {plot, held_out ? "held-out " + curve : curve};
+/// Which plot and curve a metric is: "rewards/chosen" is the curve "chosen" of the plot "rewards",
+/// "eval_loss" the held-out curve of "loss".
+struct Place {
+  std::string plot, curve;
+  bool held_out;
+
+  explicit Place(std::string name) : held_out(name.starts_with("eval_")) {
+    if (held_out) name.erase(0, 5);
+    const std::size_t slash = name.find('/');
+    plot = name.substr(0, slash);
+    curve = slash == std::string::npos ? name : name.substr(slash + 1);
+    if (curve == "accuracies" || curve == "margins")
+      plot = curve;  // of another scale than the rewards themselves
+  }
+};
+
+/// Plots in the order in which a reader asks for them.
+std::size_t rank(const std::string& plot) {
+  static const std::vector<std::string> order = {"loss", "rewards", "margins", "accuracies", "logps"};
+  return static_cast<std::size_t>(std::ranges::find(order, plot) - order.begin());
 }
 
 }  // namespace
@@ -32,18 +43,22 @@ std::vector<Plot> read_plots(Fs& fs, const std::string& folder) {
     const double step = record.at("step").as_number();
     for (const auto& [name, value] : record.as_object()) {
       if (name == "step" || !value.is_number()) continue;
-      const auto [title, curve] = plot_and_curve(name);
-      auto plot = std::ranges::find(plots, title, &Plot::title);
-      if (plot == plots.end()) plot = plots.insert(plots.end(), Plot{title, "", {}});
-      auto at = std::ranges::find(plot->curves, curve, &Curve::name);
-      if (at == plot->curves.end()) at = plot->curves.insert(at, Curve{curve, {}});
+      const Place place(name);
+      auto plot = std::ranges::find(plots, place.plot, &Plot::title);
+      if (plot == plots.end()) plot = plots.insert(plots.end(), Plot{place.plot, "", {}});
+      auto at = std::ranges::find_if(plot->curves, [&](const Curve& c) {
+        return c.name == place.curve && c.held_out == place.held_out;
+      });
+      if (at == plot->curves.end()) at = plot->curves.insert(at, Curve{place.curve, {}, place.held_out});
       at->points.emplace_back(step, value.as_number());
     }
   }
+  std::ranges::stable_sort(plots, {}, [](const Plot& plot) { return rank(plot.title); });
   return plots;
 }
 
-MemoryEstimate estimate_memory(const ModelConfig& model, int64_t width, int64_t models, int64_t tokens, bool checkpointing) {
+MemoryEstimate estimate_memory(const ModelConfig& model, int64_t width, int64_t models, int64_t tokens,
+                               bool checkpointing) {
   int64_t parameters = 0;
   for (const WeightSpec& spec : weight_specs(model)) {
     int64_t count = 1;
@@ -52,26 +67,31 @@ MemoryEstimate estimate_memory(const ModelConfig& model, int64_t width, int64_t 
   }
   const int64_t sum = width == 8 ? 8 : 4;  // gradients and moments are fp32 for fp32 and bf16
   const int64_t heads = (model.heads + 2 * model.kv_heads) * model.head_dim;
-  const int64_t layer = 6 * model.hidden_size + 2 * heads + 2 * model.heads * model.head_dim + 4 * model.intermediate_size;
+  const int64_t layer =
+      6 * model.hidden_size + 2 * heads + 2 * model.heads * model.head_dim + 4 * model.intermediate_size;
   const int64_t kept = checkpointing ? model.layers * model.hidden_size + layer : model.layers * layer;
   MemoryEstimate estimate;
-  estimate.weights = models * parameters * width * 2 + parameters * width;  // packed for the forward, and for dX
+  estimate.weights =
+      models * parameters * width * 2 + parameters * width;  // packed for the forward, and for dX
   estimate.gradients = parameters * (sum + width);
   estimate.optimizer = parameters * (2 * sum + (width == 2 ? 4 : 0));
-  estimate.activations = tokens * kept * width + std::min<int64_t>(int64_t{512} << 20, 2 * tokens * model.vocab_size * width);
+  estimate.activations =
+      tokens * kept * width + std::min<int64_t>(int64_t{512} << 20, 2 * tokens * model.vocab_size * width);
   return estimate;
 }
 
 std::string bytes_text(int64_t bytes) {
   char text[32];
   const bool small = bytes < 100'000'000;
-  std::snprintf(text, sizeof text, small ? "%.1f MB" : "%.1f GB", static_cast<double>(bytes) / (small ? 1e6 : 1e9));
+  std::snprintf(text, sizeof text, small ? "%.1f MB" : "%.1f GB",
+                static_cast<double>(bytes) / (small ? 1e6 : 1e9));
   return text;
 }
 
 std::string MemoryEstimate::text() const {
   return "about " + bytes_text(total()) + " at the peak: weights " + bytes_text(weights) + ", gradients " +
-         bytes_text(gradients) + ", optimizer " + bytes_text(optimizer) + ", activations " + bytes_text(activations);
+         bytes_text(gradients) + ", optimizer " + bytes_text(optimizer) + ", activations " +
+         bytes_text(activations);
 }
 
 }  // namespace prefer

@@ -20,7 +20,7 @@ Report example() {
   report.title = "Run <1>";
   report.summary = "A & B";
   report.figures = {{"reward", {0.29, 0.25, 0.33}, {0.81, 0.77, 0.85}, "32 openings"}};
-  Plot plot{"reward", "nats", {{"chosen", {}}, {"rejected", {}}}};
+  Plot plot{"reward", "nats", {{"chosen", {}}, {"rejected", {}, true}}};
   for (int step = 1; step <= 40; ++step) {
     plot.curves[0].points.emplace_back(step, std::log(step));
     plot.curves[1].points.emplace_back(step, step == 7 ? NAN : -0.1 * step);

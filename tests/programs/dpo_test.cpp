@@ -54,6 +54,38 @@ TEST(DpoProgram, TheConfigThatIsShippedRuns) {
   EXPECT_EQ(report.find("http://"), std::string::npos);
 }
 
+TEST(DpoProgram, MeasuresHeldOutPairsAndLetsTheModelSpeak) {
+  PREFER_NEEDS(stories260k());
+  const TempDir dir;
+  const std::string pairs = pairs_file(dir);
+  const std::string prompts = file_of(dir, "prompts.jsonl", {R"({"prompt": "One day, Tom saw a big box."})"});
+  const Ran ran = run("dpo", dpo_command(pairs, dir / "out",
+                                         {"eval=" + pairs, "eval_every=8", "samples.prompts=" + prompts,
+                                          "samples.every=10", "samples.max_new_tokens=12"}));
+  ASSERT_EQ(ran.code, 0) << ran.err;
+  const std::vector<Json> steps = metrics(dir / "out");
+  for (std::size_t i = 0; i < steps.size(); ++i) {
+    EXPECT_EQ(steps[i].contains("eval_loss"), i == 7 || i == 15 || i == 19) << i + 1;
+  }
+  PosixFs fs;
+  EXPECT_EQ(fs.list(dir / "out/samples"),
+            (std::vector<std::string>{"step-0.jsonl", "step-10.jsonl", "step-20.jsonl"}));
+  const auto said = [&](const char* step) {
+    return records(read_file(fs, dir / ("out/samples/" + std::string(step)), 1 << 20))
+        .front()
+        .at("completion")
+        .as_string();
+  };
+  // What the untouched model says greedily is what generate says.
+  const Ran before = run("generate", {"model=" + stories260k().string(), "prompt=One day, Tom saw a big box.",
+                                      "max_new_tokens=12", "temperature=0", "threads=1"});
+  EXPECT_EQ(records(before.out).front().at("completion").as_string(), said("step-0.jsonl"));
+  const std::string report = read_file(fs, dir / "out/report.html", 1 << 24);
+  for (const char* part : {"accuracy of the implied reward", "dashed: held out", "Tom saw a big box"}) {
+    EXPECT_NE(report.find(part), std::string::npos) << part;
+  }
+}
+
 TEST(DpoProgram, HowTheWorkIsDoneChangesNoBit) {
   PREFER_NEEDS(stories260k());
   const TempDir dir;

@@ -1,4 +1,5 @@
-// Where tests find files: the project's own goldens, and the shared data folder that stands beside some checkouts.
+// Where tests find files: the project's own goldens, and the shared data folder that stands beside some
+// checkouts.
 #pragma once
 
 #include <gtest/gtest.h>

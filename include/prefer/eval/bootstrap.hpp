@@ -18,9 +18,9 @@ struct Interval {
   bool apart_from(const Interval& other) const { return low > other.high || high < other.low; }
 };
 
-/// The mean of `values` with its percentile bootstrap interval (Efron 1979): `resamples` means of as many values drawn
-/// with replacement, keyed by `seed`. Values that belong together (several samples of one prompt) are averaged by the
-/// caller first. Throws Error for no values or a confidence outside (0, 1).
+/// The mean of `values` with its percentile bootstrap interval (Efron 1979): `resamples` means of as many
+/// values drawn with replacement, keyed by `seed`. Values that belong together (several samples of one
+/// prompt) are averaged by the caller first. Throws Error for no values or a confidence outside (0, 1).
 Interval bootstrap_mean(const std::vector<double>& values, uint64_t seed, double confidence = 0.95,
                         int64_t resamples = 2000);
 

@@ -1,20 +1,21 @@
 // What training did to a model, measured on the answers it gives before and after.
 #pragma once
 
+#include "prefer/eval/report.hpp"
+#include "prefer/rollout/answers.hpp"
+
 #include <span>
 #include <string>
 #include <vector>
 
-#include "prefer/eval/report.hpp"
-#include "prefer/rollout/answers.hpp"
-
 namespace prefer {
 
-/// Mean reward, KL from the model before, and perplexity under it, of the answers to the same prompts before and after.
+/// Mean reward, KL from the model before, and perplexity under it, of the answers to the same prompts before
+/// and after.
 struct Comparison {
   Interval reward_before, reward_after;
-  /// Nats an answer: the mean over the model's own answers of log pi(y|x) - log pi_before(y|x) (k1, Schulman 2020).
-  /// Zero before, by definition.
+  /// Nats an answer: the mean over the model's own answers of log pi(y|x) - log pi_before(y|x) (k1, Schulman
+  /// 2020). Zero before, by definition.
   Interval kl;
   /// exp of the mean negative log-prob a token under the model before: how usual it finds the answers.
   Interval perplexity_before, perplexity_after;
@@ -22,10 +23,11 @@ struct Comparison {
   std::vector<Figure> figures(const std::string& note) const;
 };
 
-/// `before` sampled from the model before, `after` from the one that was trained, to the same prompts. Intervals are over
-/// prompts: a prompt's answers are averaged first. Perplexities average log-probs over tokens, then prompts.
-Comparison compare_answers(const Transformer& model_before, std::span<const Answers> before, std::span<const Answers> after,
-                           uint64_t seed);
+/// `before` sampled from the model before, `after` from the one that was trained, to the same prompts.
+/// Intervals are over prompts: a prompt's answers are averaged first. Perplexities average log-probs over
+/// tokens, then prompts.
+Comparison compare_answers(const Transformer& model_before, std::span<const Answers> before,
+                           std::span<const Answers> after, uint64_t seed);
 
 /// The first answer to each of the first `count` prompts, side by side.
 std::vector<SideBySide> side_by_side(std::span<const std::string> prompts, std::span<const Answers> before,

@@ -1,19 +1,21 @@
 // The report of a run: one self-contained HTML page, readable without script and without a network.
 #pragma once
 
+#include "prefer/eval/bootstrap.hpp"
+
 #include <optional>
 #include <string>
 #include <utility>
 #include <vector>
-
-#include "prefer/eval/bootstrap.hpp"
 
 namespace prefer {
 
 /// A curve over steps.
 struct Curve {
   std::string name;
-  std::vector<std::pair<double, double>> points;  ///< (step, value); values that are not finite break the line
+  std::vector<std::pair<double, double>>
+      points;             ///< (step, value); values that are not finite break the line
+  bool held_out = false;  ///< drawn dashed, in the colour of the curve of its name
 };
 
 /// Curves drawn into one plot.
@@ -42,13 +44,13 @@ struct SideBySide {
 
 struct Report {
   std::string title;
-  std::string summary;                                      ///< one or two sentences: what was done, what came out
-  std::vector<std::pair<std::string, std::string>> facts;   ///< model, data, device, time, memory
+  std::string summary;  ///< one or two sentences: what was done, what came out
+  std::vector<std::pair<std::string, std::string>> facts;  ///< model, data, device, time, memory
   std::vector<Figure> figures;
   std::vector<Plot> plots;
   std::vector<SideBySide> samples;
-  std::vector<std::pair<std::string, int64_t>> skipped;     ///< reason and count; an empty list is said too
-  std::string config;                                       ///< resolved, as JSON text
+  std::vector<std::pair<std::string, int64_t>> skipped;  ///< reason and count; an empty list is said too
+  std::string config;                                    ///< resolved, as JSON text
 };
 
 /// The page. Text from outside is escaped; curves are SVG.

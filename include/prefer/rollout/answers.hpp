@@ -1,14 +1,14 @@
 // Answers sampled from a model, scored by a reward, and ranked into pairs.
 #pragma once
 
+#include "prefer/core/json.hpp"
+#include "prefer/model/generate.hpp"
+#include "prefer/text/spans.hpp"
+
 #include <functional>
 #include <span>
 #include <string>
 #include <vector>
-
-#include "prefer/core/json.hpp"
-#include "prefer/model/generate.hpp"
-#include "prefer/text/spans.hpp"
 
 namespace prefer {
 
@@ -32,10 +32,10 @@ std::vector<Answers> sample_answers(const Transformer& model, const SpanBuilder&
                                     std::span<const std::string> prompts, const GenerateOptions& options,
                                     const Reward& reward, const std::function<void(int64_t done)>& done = {});
 
-/// Preference records {prompt, chosen, rejected, score_chosen, score_rejected}: of each prompt's answers the best against
-/// the worst, the second best against the second worst, and so on, up to `pairs` a prompt, where the rewards differ by
-/// `least_gap` or more.
-std::vector<Json> rank_into_pairs(std::span<const std::string> prompts, std::span<const Answers> answers, int64_t pairs,
-                                  double least_gap);
+/// Preference records {prompt, chosen, rejected, score_chosen, score_rejected}: of each prompt's answers the
+/// best against the worst, the second best against the second worst, and so on, up to `pairs` a prompt, where
+/// the rewards differ by `least_gap` or more.
+std::vector<Json> rank_into_pairs(std::span<const std::string> prompts, std::span<const Answers> answers,
+                                  int64_t pairs, double least_gap);
 
 }  // namespace prefer

@@ -58,6 +58,7 @@ class SpanBuilder {
 
   bool has_template() const { return chat_template_.has_value(); }
   const Tokenizer& tokenizer() const { return *tokenizer_; }
+  const std::shared_ptr<const Tokenizer>& shared_tokenizer() const { return tokenizer_; }
 
   /// A conversation. Throws Error where the template refuses it.
   TokenSpans chat(std::span<const Message> messages, const ChatOptions& options = {}) const;

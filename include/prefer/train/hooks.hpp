@@ -14,7 +14,8 @@ namespace prefer {
 
 class Fs;
 
-/// Runs `hook` at steps that `n` divides and at the last one; never for n = 0.
+/// Runs `hook` at steps that `n` divides and at the last of the run; never for n = 0. A run that is stopped and goes on
+/// does the same as one left alone, so a stop is no reason.
 Hook every(int64_t n, Hook hook);
 
 /// Adds the metrics that `measure` returns, merged over the ranks, to the event. Stands before the hooks that

@@ -1,9 +1,6 @@
-// Direct preference optimization and its kin: a config, and a trainer that composes a source, an objective and fit.
+// Direct preference optimization and its kin: a config, and a trainer that composes a source, an objective
+// and fit.
 #pragma once
-
-#include <memory>
-#include <optional>
-#include <string>
 
 #include "prefer/batch/record_source.hpp"
 #include "prefer/data/tokenised.hpp"
@@ -14,6 +11,11 @@
 #include "prefer/train/checkpoint.hpp"
 #include "prefer/train/fit.hpp"
 #include "prefer/trainers/process.hpp"
+#include "prefer/trainers/samples.hpp"
+
+#include <memory>
+#include <optional>
+#include <string>
 
 namespace prefer {
 
@@ -36,20 +38,21 @@ struct DpoConfig {
   CheckpointConfig checkpoint;
   int64_t log_every = 1;
   int64_t eval_every = 0;
+  SamplesConfig samples;
   ProcessConfig process;
 
   void describe(Fields& f);
 };
 
-/// Trains a policy on pairs. While it runs it writes checkpoints, metrics and TensorBoard events to `output`, and at the
-/// end a Hugging Face folder `output/model` and `output/report.html`.
+/// Trains a policy on pairs. While it runs it writes checkpoints, metrics and TensorBoard events to `output`,
+/// and at the end a Hugging Face folder `output/model` and `output/report.html`.
 class DpoTrainer {
  public:
   /// Reads model and data; throws Error for what is wrong with either. `process` must outlive the trainer.
   DpoTrainer(DpoConfig config, Process& process);
 
-  /// Runs to the last step and writes model and report: true. Where a signal stopped it, false: a checkpoint holds what
-  /// was done, and `resume` goes on from there.
+  /// Runs to the last step and writes model and report: true. Where a signal stopped it, false: a checkpoint
+  /// holds what was done, and `resume` goes on from there.
   bool train();
 
   Transformer& policy() { return *policy_; }
@@ -64,6 +67,7 @@ class DpoTrainer {
   void use_reference(RecordSource& source);
   void say_memory(const Training& training) const;
   void finish(const FitResult& result);
+  std::vector<Figure> held_out_figures() const;
 
   DpoConfig config_;
   Process& process_;
@@ -75,6 +79,7 @@ class DpoTrainer {
   std::unique_ptr<RecordSource> train_;
   std::unique_ptr<RecordSource> eval_;
   std::unique_ptr<PreferenceObjective> objective_;
+  std::optional<Samples> samples_;
   Report report_;
 };
 

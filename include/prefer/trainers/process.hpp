@@ -1,13 +1,13 @@
 // The settings of a process: threads, memory, matrix products, signals. Made once, by a program's main.
 #pragma once
 
-#include <string>
-#include <vector>
-
 #include "prefer/core/config.hpp"
 #include "prefer/core/fs.hpp"
 #include "prefer/tensor.hpp"
 #include "prefer/train/hooks.hpp"
+
+#include <string>
+#include <vector>
 
 namespace prefer {
 
@@ -21,8 +21,8 @@ struct ProcessConfig {
 /// What is one to a process. The library never makes one by itself.
 class Process {
  public:
-  /// Sets the number of threads and the allocator's habits, and chooses the matrix products of this CPU. Throws
-  /// Error where the device is not to be had.
+  /// Sets the number of threads and the allocator's habits, and chooses the matrix products of this CPU.
+  /// Throws Error where the device is not to be had.
   explicit Process(const ProcessConfig& config);
 
   at::Device device() const { return device_; }
@@ -32,7 +32,8 @@ class Process {
   std::string description() const;
   /// A line on the standard error output.
   void say(const std::string& line) const;
-  /// Tests in a few milliseconds whether the products of `dtype` keep their bits on this CPU; says which do not.
+  /// Tests in a few milliseconds whether the products of `dtype` keep their bits on this CPU; says which do
+  /// not.
   bool invariant(at::ScalarType dtype) const;
 
  private:

@@ -1,11 +1,12 @@
-// The progress of long work that is not training: a line that is drawn over itself on a terminal, plain lines in a log.
+// The progress of long work that is not training: a line that is drawn over itself on a terminal, plain lines
+// in a log.
 #pragma once
+
+#include "prefer/train/hooks.hpp"
 
 #include <chrono>
 #include <cstdint>
 #include <string>
-
-#include "prefer/train/hooks.hpp"
 
 namespace prefer {
 

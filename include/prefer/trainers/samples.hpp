@@ -1,0 +1,50 @@
+// What a model in training says to the same prompts, now and then: files a person can read, and the report's
+// samples.
+#pragma once
+
+#include "prefer/core/fs.hpp"
+#include "prefer/eval/report.hpp"
+#include "prefer/model/generate.hpp"
+#include "prefer/text/spans.hpp"
+#include "prefer/train/event.hpp"
+
+#include <string>
+#include <vector>
+
+namespace prefer {
+
+struct SamplesConfig {
+  std::optional<std::string> prompts;
+  int64_t every = 0;
+  int64_t max_new_tokens = 64;
+
+  void describe(Fields& f);
+};
+
+/// Greedy continuations of a file of prompts ({prompt} or {messages} a line), written to
+/// `folder`/step-N.jsonl as lines of {prompt, completion}. The same step writes the same bytes, so a run that
+/// goes on leaves no trace of having stopped.
+class Samples {
+ public:
+  /// Reads the prompts; throws Error with the place for what is no prompt.
+  Samples(const SamplesConfig& config, Fs& fs, const std::string& folder, const SpanBuilder& spans);
+
+  /// Lets the model speak after `step` steps.
+  void write(int64_t step, const Transformer& model);
+  /// The hook that does so every `every` steps and at the end.
+  Hook hook(const Transformer& model);
+  /// What was said after step 0 and after `last`.
+  std::vector<SideBySide> side_by_side(int64_t last) const;
+
+ private:
+  std::string path(int64_t step) const;
+
+  SamplesConfig config_;
+  Fs& fs_;
+  std::string folder_;
+  const SpanBuilder& spans_;
+  std::vector<std::string> shown_;  // prompts as a person reads them
+  std::vector<Prompt> prompts_;
+};
+
+}  // namespace prefer

@@ -1,0 +1,67 @@
+// Reads prompts, lets the model go on from them, and keeps what it said.
+#include "prefer/trainers/samples.hpp"
+
+#include "prefer/core/lines.hpp"
+#include "prefer/data/preference.hpp"
+#include "prefer/text/json.hpp"
+#include "prefer/train/hooks.hpp"
+
+namespace prefer {
+
+void SamplesConfig::describe(Fields& f) {
+  f("prompts", prompts, "JSONL of {prompt} or {messages} that the model answers now and then, or null");
+  f("every", every, "steps between answers; 0: before and after training only", at_least(0));
+  f("max_new_tokens", max_new_tokens, "length of an answer", at_least(1));
+}
+
+Samples::Samples(const SamplesConfig& config, Fs& fs, const std::string& folder, const SpanBuilder& spans)
+    : config_(config), fs_(fs), folder_(folder), spans_(spans) {
+  Skipped none;
+  for (const PromptRecord& record : read_prompts(fs_, *config_.prompts, OnBad::stop, none)) {
+    const TokenSpans tokens = record.words.index() == 0
+                                  ? spans_.text(std::get<0>(record.words))
+                                  : spans_.chat(std::get<1>(record.words), {.add_generation_prompt = true});
+    shown_.push_back(record.words.index() == 0 ? std::get<0>(record.words)
+                                               : std::get<1>(record.words).back().content);
+    prompts_.push_back({tokens.ids, prompts_.size()});
+  }
+  make_directories(fs_, folder_);
+}
+
+std::string Samples::path(int64_t step) const {
+  return join_path(folder_, "step-" + std::to_string(step) + ".jsonl");
+}
+
+void Samples::write(int64_t step, const Transformer& model) {
+  const auto said = generate(model, prompts_, {.max_new_tokens = config_.max_new_tokens, .temperature = 0});
+  std::string lines;
+  for (std::size_t i = 0; i < prompts_.size(); ++i) {
+    const std::string text = decode_after(spans_.shared_tokenizer(), prompts_[i].tokens, said[i].front().tokens);
+    lines += dump(Json::object({{"prompt", shown_[i]}, {"completion", text}})) + "\n";
+  }
+  write_file_atomically(fs_, path(step), lines);
+}
+
+Hook Samples::hook(const Transformer& model) {
+  const auto speak = [this, &model](StepEvent& event) { write(event.step, model); };
+  if (config_.every > 0) return every(config_.every, speak);
+  return [speak](StepEvent& event) {
+    if (event.step >= event.steps) speak(event);
+  };
+}
+
+std::vector<SideBySide> Samples::side_by_side(int64_t last) const {
+  std::vector<SideBySide> result;
+  LineReader before(fs_, path(0)), after(fs_, path(last));
+  for (Line was, is; before.next(was) && after.next(is);) {
+    const Json then = before.record(was), now = after.record(is);
+    result.push_back({then.at("prompt").as_string(),
+                      then.at("completion").as_string(),
+                      now.at("completion").as_string(),
+                      {},
+                      {}});
+  }
+  return result;
+}
+
+}  // namespace prefer
