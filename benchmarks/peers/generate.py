@@ -1,5 +1,5 @@
 # Tokens a second of transformers.generate with the weights, prompts, batches and number type of benchmarks/generate.cpp.
-# Needs: pip install torch transformers accelerate gguf
+# Needs: pip install torch transformers accelerate
 import argparse
 import os
 import time
@@ -8,7 +8,7 @@ import torch
 import transformers
 
 parser = argparse.ArgumentParser()
-parser.add_argument("model", help="Hugging Face folder or .gguf")
+parser.add_argument("model", help="Hugging Face folder")
 parser.add_argument("--dtype", default="bfloat16")
 parser.add_argument("--batch", default="32,8,1")
 parser.add_argument("--new-tokens", type=int, default=64)
@@ -18,11 +18,10 @@ arguments = parser.parse_args()
 torch.set_num_threads(arguments.threads)
 torch.manual_seed(0)
 
-where = {"pretrained_model_name_or_path": arguments.model}
 if arguments.model.endswith(".gguf"):
-    folder, name = os.path.split(os.path.abspath(arguments.model))
-    where = {"pretrained_model_name_or_path": folder, "gguf_file": name}
-model = transformers.AutoModelForCausalLM.from_pretrained(**where, dtype=getattr(torch, arguments.dtype)).eval()
+    parser.error("transformers keeps a .gguf packed and unpacks it in every product: give a folder, whose weights both hold as they are")
+transformers.utils.logging.disable_progress_bar()
+model = transformers.AutoModelForCausalLM.from_pretrained(arguments.model, dtype=getattr(torch, arguments.dtype)).eval()
 print(f"transformers {transformers.__version__}, torch {torch.__version__}, {arguments.dtype}, {arguments.threads} threads,"
       f" attention {model.config._attn_implementation}")
 
