@@ -115,6 +115,11 @@ void run(QuickstartConfig config) {
       compare_answers(*before_model, before, after, static_cast<uint64_t>(config.dpo.seed));
   Report& report = trainer.report();
   report.title = "Quick start: DPO makes a model kinder";
+  report.summary = "The model went on from " + std::to_string(openings.size()) +
+                   " openings, a sentiment lexicon ranked what it " +
+                   "said into pairs, and DPO trained it on them. On openings it was not trained on, the mean "
+                   "reward went from " +
+                   comparison.reward_before.text() + " to " + comparison.reward_after.text() + ".";
   report.figures =
       comparison.figures(std::to_string(held_out.size()) + " openings that were not trained on, " +
                          std::to_string(config.held_out_samples) + " answers each");

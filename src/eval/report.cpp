@@ -94,8 +94,8 @@ std::string render_html(const Report& report) {
        << escape_html(report.title) << "</title><style>" << kStyle << "</style></head><body>\n<h1>"
        << escape_html(report.title) << "</h1><p class=\"summary\">" << escape_html(report.summary) << "</p>";
   write_figures(page, report);
-  write_plots(page, report);
   write_samples(page, report);
+  write_plots(page, report);
   if (!report.facts.empty()) {
     page << "<h2>The run</h2><table>";
     for (const auto& [name, value] : report.facts) {
