@@ -79,6 +79,17 @@ std::int64_t Skipped::total() const {
   return sum;
 }
 
+namespace {
+
+/// "pairs.jsonl:" of "pairs.jsonl:4:1".
+std::string_view file_of(std::string_view place) {
+  const std::size_t column = place.rfind(':');
+  const std::size_t line = column == std::string_view::npos ? column : place.rfind(':', column - 1);
+  return place.substr(0, line == std::string_view::npos ? 0 : line + 1);
+}
+
+}  // namespace
+
 std::string Skipped::text() const {
   if (reasons.empty()) return "";
   std::string out = std::to_string(total()) + " skipped: ";
@@ -87,7 +98,10 @@ std::string Skipped::text() const {
     if (!first_reason) out += "; ";
     first_reason = false;
     out += reason + " (" + std::to_string(cases.count);
-    for (std::size_t i = 0; i < cases.first.size(); ++i) out += (i == 0 ? ": " : ", ") + cases.first[i];
+    for (std::size_t i = 0; i < cases.first.size(); ++i) {
+      const bool same_file = i > 0 && file_of(cases.first[i]) == file_of(cases.first[i - 1]);
+      out += (i == 0 ? ": " : ", ") + (same_file ? cases.first[i].substr(file_of(cases.first[i]).size()) : cases.first[i]);
+    }
     if (static_cast<std::size_t>(cases.count) > cases.first.size()) out += ", ...";
     out += ")";
   }

@@ -119,6 +119,12 @@ TEST_F(PreferenceFiles, StopAtTheFirstBadRecordOrSkipThemAll) {
   EXPECT_NE(skipped.text().find(path + ":4:"), std::string::npos) << skipped.text();
 }
 
+TEST(Skipped, NamesAFileOnceWhereItsPlacesFollowEachOther) {
+  Skipped skipped;
+  for (const char* place : {"a.jsonl:4:1", "a.jsonl:9:12", "b.jsonl:2:1"}) skipped.add("empty", place);
+  EXPECT_EQ(skipped.text(), "3 skipped: empty (3: a.jsonl:4:1, 9:12, b.jsonl:2:1)");
+}
+
 TEST_F(PreferenceFiles, ArraysAreReadWithPlacesToo) {
   const std::string path =
       write("p.json",

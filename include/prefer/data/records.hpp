@@ -28,7 +28,7 @@ struct Skipped {
   void add(const std::string& reason, const std::string& place);
   void add(const Skipped& other);
   std::int64_t total() const;
-  /// "3 skipped: chosen equals rejected (2: pairs.jsonl:4:1, pairs.jsonl:9:1); ..."; empty when nothing was.
+  /// "3 skipped: chosen equals rejected (2: pairs.jsonl:4:1, 9:1); ..."; empty when nothing was.
   std::string text() const;
 };
 
