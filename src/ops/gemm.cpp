@@ -8,26 +8,13 @@
 #include <ATen/core/dispatch/Dispatcher.h>
 #include <ATen/ops/sin.h>
 
-#include <cpuid.h>
-
 #include <atomic>
-#include <cstring>
 
 // g++ 12 takes an empty optional<SymInt> that LibTorch's dispatcher moves for an uninitialised one.
 #pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
 
 namespace prefer {
 namespace {
-
-std::string cpu_vendor() {
-  unsigned a = 0, b = 0, c = 0, d = 0;
-  if (!__get_cpuid(0, &a, &b, &c, &d)) return "";
-  char name[13] = {};
-  std::memcpy(name, &b, 4);
-  std::memcpy(name + 4, &d, 4);
-  std::memcpy(name + 8, &c, 4);
-  return name;
-}
 
 const char* name_of(GemmRoute route) { return route == GemmRoute::onednn ? "onednn" : "aten"; }
 
@@ -48,9 +35,11 @@ std::string GemmRoutes::name() const {
 }
 
 GemmRoutes default_gemm_routes() {
-  const bool avx512 = kernels::supported(kernels::Isa::avx512);
-  const bool slow_mkl = cpu_vendor() != "GenuineIntel" && kernels::supported(kernels::Isa::avx2);
-  return {slow_mkl ? GemmRoute::onednn : GemmRoute::aten, avx512 ? GemmRoute::onednn : GemmRoute::aten};
+  // Packed weights keep the bits of a row whatever the rows beside it, which MKL does not.
+  const auto packed_from = [](kernels::Isa isa) {
+    return kernels::supported(isa) ? GemmRoute::onednn : GemmRoute::aten;
+  };
+  return {packed_from(kernels::Isa::avx2), packed_from(kernels::Isa::avx512)};
 }
 
 void set_gemm_routes(const GemmRoutes& routes) {

@@ -4,6 +4,7 @@
 #include "prefer/ops/gemm.hpp"
 #include "prefer/ops/linear_logprob.hpp"
 #include "support/finite_differences.hpp"
+#include "support/invariance.hpp"
 #include "support/tiny_model.hpp"
 
 #include <gtest/gtest.h>
@@ -101,8 +102,7 @@ TEST(Forest, RecomputedActivationsGiveTheSameGradient) {
 class Bits : public ::testing::TestWithParam<at::ScalarType> {};
 
 TEST_P(Bits, OfASequenceAreTheSameAloneInAPairAndPacked) {
-  if (const InvarianceReport report = self_test_invariance(GetParam()); !report.holds())
-    GTEST_SKIP() << report.broken.front();
+  PREFER_NEEDS_INVARIANCE(GetParam());
   ModelConfig config = tiny_config();
   config.hidden_size = 96, config.heads = 6, config.kv_heads = 2, config.head_dim = 16, config.rope.dim = 16;
   config.intermediate_size = 160;
@@ -124,8 +124,7 @@ TEST_P(Bits, OfASequenceAreTheSameAloneInAPairAndPacked) {
 }
 
 TEST_P(Bits, OfADecodedTokenAreThoseOfAScoredOne) {
-  if (const InvarianceReport report = self_test_invariance(GetParam()); !report.holds())
-    GTEST_SKIP() << report.broken.front();
+  PREFER_NEEDS_INVARIANCE(GetParam());
   const auto model = tiny_model(GetParam());
   const Sequence one = family().back();
   const int64_t length = static_cast<int64_t>(one.tokens.size());

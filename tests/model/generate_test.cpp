@@ -8,6 +8,7 @@
 #include "prefer/ops/linear_logprob.hpp"
 #include "prefer/text/tokenizer.hpp"
 #include "support/data.hpp"
+#include "support/invariance.hpp"
 #include "support/tiny_model.hpp"
 
 #include <gtest/gtest.h>
@@ -35,8 +36,7 @@ std::vector<float> scored(const Transformer& model, const Prompt& prompt, const 
 class Generated : public ::testing::TestWithParam<at::ScalarType> {};
 
 TEST_P(Generated, LogProbabilitiesAreTheBitsOfScoring) {
-  if (const InvarianceReport report = self_test_invariance(GetParam()); !report.holds())
-    GTEST_SKIP() << report.broken.front();
+  PREFER_NEEDS_INVARIANCE(GetParam());
   const auto model = tiny_model(GetParam());
   const auto texts = generate(
       *model, kPrompts,
@@ -48,8 +48,7 @@ TEST_P(Generated, LogProbabilitiesAreTheBitsOfScoring) {
 }
 
 TEST_P(Generated, DrawsDoNotDependOnTheBatch) {
-  if (const InvarianceReport report = self_test_invariance(GetParam()); !report.holds())
-    GTEST_SKIP() << report.broken.front();
+  PREFER_NEEDS_INVARIANCE(GetParam());
   const auto model = tiny_model(GetParam());
   const GenerateOptions wide{.max_new_tokens = 9, .samples = 4, .batch = 32, .seed = 3, .step = 5};
   GenerateOptions narrow = wide;
@@ -68,8 +67,7 @@ TEST_P(Generated, DrawsDoNotDependOnTheBatch) {
 
 TEST_P(Generated, SmolLm2sLogProbabilitiesAreTheBitsOfScoring) {
   PREFER_NEEDS(testing::smollm2());
-  if (const InvarianceReport report = self_test_invariance(GetParam()); !report.holds())
-    GTEST_SKIP() << report.broken.front();
+  PREFER_NEEDS_INVARIANCE(GetParam());
   PosixFs fs;
   const auto model = load_model(fs, testing::smollm2(), GetParam());
   const std::vector<Prompt> prompts{{{504, 3575, 282, 4649, 314}, 0}, {{6403, 1980, 253, 655}, 1}};

@@ -22,7 +22,7 @@ struct GemmRoutes {
   std::string name() const;
 };
 
-/// What this CPU gets unless a program says otherwise: a function of its vendor and instruction set.
+/// What this CPU gets unless a program says otherwise: a function of its instruction set.
 GemmRoutes default_gemm_routes();
 
 /// Sets the process's routes; for `main`, before the first product. Packed weights made earlier are made
