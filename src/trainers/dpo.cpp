@@ -2,6 +2,7 @@
 #include "prefer/trainers/dpo.hpp"
 
 #include "kernels/isa.hpp"
+#include "prefer/core/error.hpp"
 #include "prefer/core/version.hpp"
 #include "prefer/model/load.hpp"
 #include "prefer/objectives/measure.hpp"
@@ -10,6 +11,7 @@
 #include "prefer/trainers/progress.hpp"
 #include "prefer/trainers/run_files.hpp"
 
+#include <algorithm>
 #include <cmath>
 
 namespace prefer {
@@ -40,19 +42,64 @@ void DpoConfig::describe(Fields& f) {
   process.describe(f);
 }
 
+void DpoConfig::check() const {
+  if (eval_every > 0 && !eval) fail("eval_every=", eval_every, " wants held-out pairs, and eval is null");
+  if (samples.every > 0 && !samples.prompts)
+    fail("samples.every=", samples.every, " wants prompts to answer, and samples.prompts is null");
+  if (loss.needs_reference()) return;
+  if (reference)
+    fail("reference=", *reference, " would not be read: loss.name=", loss.name(), " has no reference");
+  if (reference_logprobs == "cached")
+    fail("reference_logprobs=cached would do nothing: loss.name=", loss.name(), " has no reference");
+}
+
+namespace {
+
+/// Throws Error where `model`, whose path is `name`, has no place or no embedding for a token of `source`.
+void check_fits(const RecordSource& source, const std::string& path, const ModelConfig& model,
+                const std::string& name) {
+  std::size_t longest = 0;
+  int32_t largest = 0;
+  for (const Record& record : source.records()) {
+    for (const Sequence& s : record) {
+      longest = std::max(longest, s.tokens.size());
+      largest = std::max(largest, std::ranges::max(s.tokens));
+    }
+  }
+  if (static_cast<int64_t>(longest) > model.context) {
+    fail(path, ": the longest side has ", longest, " tokens, and the context of ", name, " is ",
+         model.context, "; max_length=", model.context, " cuts it");
+  }
+  if (largest >= model.vocab_size) {
+    fail(path, ": has token ", largest, ", and the vocabulary of ", name, " is 0..", model.vocab_size - 1,
+         "; its tokenizer belongs to another model");
+  }
+}
+
+}  // namespace
+
 DpoTrainer::DpoTrainer(DpoConfig config, Process& process)
     : config_(std::move(config)), process_(process), spans_(load_tokenizer(config_.model)) {
+  config_.check();
   config_.order.seed = static_cast<uint64_t>(config_.seed);
   const at::ScalarType dtype = dtype_from_name(config_.dtype);
   process_.say(process_.description());
   train_ = source(config_.train, "train");
   if (config_.eval) eval_ = source(*config_.eval, "eval");
+  if (config_.samples.prompts)
+    samples_.emplace(config_.samples, process_.fs(), join_path(config_.output, "samples"), spans_);
   policy_ = load_model(process_.fs(), config_.model, dtype, process_.device());
   inputs_["model"] = weights_fingerprint(policy_->weights());
   if (config_.loss.needs_reference()) {
     reference_ =
         load_model(process_.fs(), config_.reference.value_or(config_.model), dtype, process_.device());
     inputs_["reference"] = weights_fingerprint(reference_->weights());
+  }
+  for (const auto& model : {policy_, reference_}) {
+    if (!model) continue;
+    const std::string& name = model == policy_ ? config_.model : config_.reference.value_or(config_.model);
+    check_fits(*train_, config_.train, model->config(), name);
+    if (eval_) check_fits(*eval_, *config_.eval, model->config(), name);
   }
   policy_->train();
   policy_->checkpoint_activations(config_.activation_checkpointing);
@@ -134,27 +181,28 @@ bool DpoTrainer::train() {
     reference_.reset();
   }
   say_memory(training);
-  if (config_.samples.prompts) {
-    samples_.emplace(config_.samples, process_.fs(), join_path(config_.output, "samples"), spans_);
-    if (first == 0) samples_->write(0, *policy_);
-  }
-
-  Hooks hooks = {stop_when([this] { return process_.signals().requested(); }, team)};
-  if (eval_)
-    hooks.push_back(every(config_.eval_every > 0 ? config_.eval_every : training.config.steps,
-                          evaluate(team, [this] { return measure(*objective_, *eval_, "eval_"); })));
-  if (samples_) hooks.push_back(samples_->hook(*policy_));
-  hooks.push_back(metrics_file(process_.fs(), config_.output, first));
-  hooks.push_back(tensorboard(process_.fs(), config_.output));
-  hooks.push_back(console(standard_error(config_.log_every)));
-  hooks.push_back(save_checkpoints(checkpoints, training, team));
-  const FitResult result = fit(training, team, hooks);
+  if (samples_ && first == 0) samples_->write(0, *policy_);
+  const FitResult result = run(training, checkpoints, team);
   if (result.stopped) {
     process_.say("stopped after step " + std::to_string(result.step) + "; resume=true goes on from there");
     return false;
   }
   finish(result);
   return true;
+}
+
+FitResult DpoTrainer::run(Training& training, Checkpoints& checkpoints, Team& team) {
+  const StopSignals signals = process_.watch_signals();
+  Hooks hooks = {stop_when([&signals] { return signals.requested(); }, team)};
+  if (eval_)
+    hooks.push_back(every(config_.eval_every > 0 ? config_.eval_every : training.config.steps,
+                          evaluate(team, [this] { return measure(*objective_, *eval_, "eval_"); })));
+  if (samples_) hooks.push_back(samples_->hook(*policy_));
+  hooks.push_back(metrics_file(process_.fs(), config_.output, training.step));
+  hooks.push_back(tensorboard(process_.fs(), config_.output));
+  hooks.push_back(console(standard_error(config_.log_every)));
+  hooks.push_back(save_checkpoints(checkpoints, training, team));
+  return fit(training, team, hooks);
 }
 
 void DpoTrainer::finish(const FitResult& result) {

@@ -25,7 +25,6 @@ Samples::Samples(const SamplesConfig& config, Fs& fs, const std::string& folder,
                                                : std::get<1>(record.words).back().content);
     prompts_.push_back({tokens.ids, prompts_.size()});
   }
-  make_directories(fs_, folder_);
 }
 
 std::string Samples::path(int64_t step) const {
@@ -36,9 +35,11 @@ void Samples::write(int64_t step, const Transformer& model) {
   const auto said = generate(model, prompts_, {.max_new_tokens = config_.max_new_tokens, .temperature = 0});
   std::string lines;
   for (std::size_t i = 0; i < prompts_.size(); ++i) {
-    const std::string text = decode_after(spans_.shared_tokenizer(), prompts_[i].tokens, said[i].front().tokens);
+    const std::string text =
+        decode_after(spans_.shared_tokenizer(), prompts_[i].tokens, said[i].front().tokens);
     lines += dump(Json::object({{"prompt", shown_[i]}, {"completion", text}})) + "\n";
   }
+  make_directories(fs_, folder_);
   write_file_atomically(fs_, path(step), lines);
 }
 

@@ -1,5 +1,7 @@
 // What programs refuse: each with exit code 1, nothing on stdout, and one line that says what was asked and
 // seen.
+#include "prefer/model/load.hpp"
+#include "support/tiny_model.hpp"
 #include "tests/programs/dpo.hpp"
 
 namespace prefer::testing {
@@ -53,6 +55,18 @@ TEST(Refusals, CommandLines) {
       {"dpo",
        {"eval=https://me:pw@host/x"},
        "eval=...: a URL with a user or password; a config holds no secrets"},
+      {"dpo",
+       {"model=x", "train=x", "output=x", "eval_every=3"},
+       "eval_every=3 wants held-out pairs, and eval is null"},
+      {"dpo",
+       {"model=x", "train=x", "output=x", "samples.every=3"},
+       "samples.every=3 wants prompts to answer, and samples.prompts is null"},
+      {"dpo",
+       {"model=x", "train=x", "output=x", "loss.name=simpo", "reference=y"},
+       "reference=y would not be read: loss.name=simpo has no reference"},
+      {"dpo",
+       {"model=x", "train=x", "output=x", "loss.name=simpo", "reference_logprobs=cached"},
+       "reference_logprobs=cached would do nothing: loss.name=simpo has no reference"},
       {"score",
        {"dtype=int8"},
        R"(dtype=int8: must be one of float32, bfloat16, float64, fp32, bf16, not "int8")"},
@@ -121,6 +135,43 @@ TEST(Refusals, DataThatTeachesNothing) {
   const std::string nowhere = dir / "x";
   expect_refused("dpo", dpo_command(nowhere, dir / "out"),
                  nowhere + ": could not open: No such file or directory");
+}
+
+TEST(Refusals, DataThatTheModelHasNoRoomFor) {
+  PREFER_NEEDS(stories260k());
+  const TempDir dir;
+  std::string words;
+  for (int i = 0; i < 600; ++i) words += " a";
+  const std::string pairs =
+      file_of(dir, "long.jsonl",
+              {kPair, dump(Json::object({{"prompt", "One day"}, {"chosen", words}, {"rejected", " b"}}))});
+  const Ran ran = run("dpo", dpo_command(pairs, dir / "out", {"max_length=0"}));
+  EXPECT_EQ(ran.code, 1);
+  EXPECT_TRUE(last_line(ran.err).ends_with(" tokens, and the context of " + stories260k().string() +
+                                           " is 512; max_length=512 cuts it"))
+      << ran.err;
+  const Ran cut = run("dpo", dpo_command(pairs, dir / "out", {"max_length=512", "steps=1"}));
+  EXPECT_EQ(cut.code, 0) << cut.err;
+
+  const std::string small = dir / "small";  // knows 23 tokens
+  PosixFs fs;
+  save_model(fs, small, *tiny_model(at::kFloat), {});
+  const std::string one = file_of(dir, "one.jsonl", {kPair});
+  const Ran other = run("dpo", dpo_command(one, dir / "other", {"reference=" + small}));
+  EXPECT_EQ(other.code, 1);
+  EXPECT_TRUE(last_line(other.err).starts_with("error: " + one + ": has token ")) << other.err;
+  EXPECT_TRUE(last_line(other.err).ends_with(", and the vocabulary of " + small +
+                                             " is 0..22; its tokenizer belongs to another model"))
+      << other.err;
+}
+
+TEST(Refusals, WhatARunWouldReadLaterIsReadFirst) {
+  PREFER_NEEDS(stories260k());
+  const TempDir dir;
+  const std::string one = file_of(dir, "one.jsonl", {kPair});
+  expect_refused("dpo", dpo_command(one, dir / "out", {"samples.prompts=" + (dir / "nowhere")}),
+                 (dir / "nowhere") + ": could not open: No such file or directory");
+  EXPECT_FALSE(std::filesystem::exists(dir / "out"));  // so that the same command, mended, is not refused
 }
 
 TEST(Refusals, TextsAndTokens) {

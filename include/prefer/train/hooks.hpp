@@ -25,7 +25,8 @@ Hook evaluate(Team& team, std::function<Metrics()> measure);
 /// Saves and stops when `requested` holds on any rank. The first of the hooks.
 Hook stop_when(std::function<bool()> requested, Team& team);
 
-/// Made by main: the first SIGINT or SIGTERM is kept for `requested`, the second ends the process at once.
+/// While it lives, the first SIGINT or SIGTERM is kept for `requested`, and the second ends the process at once.
+/// Before and after, signals do what they did.
 class StopSignals {
  public:
   StopSignals();

@@ -42,6 +42,8 @@ struct DpoConfig {
   ProcessConfig process;
 
   void describe(Fields& f);
+  /// Throws Error for a field that does nothing without another.
+  void check() const;
 };
 
 /// Trains a policy on pairs. While it runs it writes checkpoints, metrics and TensorBoard events to `output`,
@@ -50,6 +52,8 @@ class DpoTrainer {
  public:
   /// Reads model and data; throws Error for what is wrong with either. `process` must outlive the trainer.
   DpoTrainer(DpoConfig config, Process& process);
+  DpoTrainer(const DpoTrainer&) = delete;
+  DpoTrainer& operator=(const DpoTrainer&) = delete;
 
   /// Runs to the last step and writes model and report: true. Where a signal stopped it, false: a checkpoint
   /// holds what was done, and `resume` goes on from there.
@@ -66,6 +70,7 @@ class DpoTrainer {
   bool keeps_reference() const;
   void use_reference(RecordSource& source);
   void say_memory(const Training& training) const;
+  FitResult run(Training& training, Checkpoints& checkpoints, Team& team);
   void finish(const FitResult& result);
   std::vector<Figure> held_out_figures() const;
 

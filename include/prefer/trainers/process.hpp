@@ -27,7 +27,9 @@ class Process {
 
   at::Device device() const { return device_; }
   Fs& fs() { return fs_; }
-  const StopSignals& signals() const { return signals_; }
+  /// Keeps SIGINT and SIGTERM for as long as the value lives: while there is something to save. Otherwise
+  /// they end the process, as they do any.
+  StopSignals watch_signals() const { return {}; }
   /// CPU, instruction set, threads and the route of matrix products, in words.
   std::string description() const;
   /// A line on the standard error output.
@@ -39,7 +41,6 @@ class Process {
  private:
   at::Device device_ = at::kCPU;
   PosixFs fs_;
-  StopSignals signals_;
 };
 
 /// The rule for fields that hold the name of a number type (dtype_from_name).
