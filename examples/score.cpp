@@ -1,6 +1,7 @@
 // score: the log-probability of every token of given texts, one JSON line each.
 #include "prefer/prefer.hpp"
 
+#include <algorithm>
 #include <iostream>
 
 using namespace prefer;
@@ -53,6 +54,12 @@ int main(int argc, char** argv) {
 
     const auto model =
         load_model(process.fs(), config.model, dtype_from_name(config.dtype), process.device());
+    const int64_t context = model->config().context;
+    const auto longer = std::ranges::count_if(
+        texts, [&](const Text& text) { return static_cast<int64_t>(text.tokens.size()) > context; });
+    if (longer > 0)
+      process.say(config.input + ": longer than the model's context of " + std::to_string(context) +
+                  " tokens, beyond which it never learnt: " + std::to_string(longer));
     const auto scores = score_sequences(*model, sequences, 4096, process.device());
     for (size_t i = 0; i < texts.size(); ++i) {
       Json logprobs = Json::array();

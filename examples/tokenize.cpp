@@ -9,6 +9,7 @@ struct TokenizeConfig {
   std::string model, input;
   bool specials = true;
   bool add_generation_prompt = false;
+  ProcessConfig process;
 
   void describe(Fields& f) {
     f("model", model, "Hugging Face folder, .gguf, tokenizer.json or .model", required());
@@ -16,6 +17,7 @@ struct TokenizeConfig {
     f("specials", specials,
       "special tokens spelled in a text become their ids; never in a message's content");
     f("add_generation_prompt", add_generation_prompt, "end messages with the opening of an assistant's turn");
+    process.describe(f);
   }
 };
 
@@ -38,9 +40,9 @@ Json convert(const Json& record, const SpanBuilder& spans, const TokenizeConfig&
 
 int main(int argc, char** argv) {
   return run_program<TokenizeConfig>(argc, argv, [](const TokenizeConfig& config) {
-    PosixFs fs;
+    Process process(config.process);
     const SpanBuilder spans(load_tokenizer(config.model));
-    LineReader lines(fs, config.input);
+    LineReader lines(process.fs(), config.input);
     for (Line line; lines.next(line);) std::cout << dump(convert(lines.record(line), spans, config)) << '\n';
   });
 }

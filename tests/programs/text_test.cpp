@@ -1,9 +1,12 @@
 // The score, generate and tokenize programs: goldens of others, and that they agree with each other to the
 // bit.
 #include "support/data.hpp"
+#include "support/invariance.hpp"
 #include "support/program.hpp"
 
+#include <chrono>
 #include <cmath>
+#include <thread>
 
 namespace prefer::testing {
 namespace {
@@ -16,7 +19,7 @@ std::string line(const char* key, Json value) { return dump(Json::object({{key, 
 
 std::vector<Json> lines_of(const std::string& program, const CommandLine& command) {
   CommandLine alone = command;
-  if (program != "tokenize") alone.push_back("threads=1");
+  alone.push_back("threads=1");
   const Ran ran = run(program, alone);
   EXPECT_EQ(ran.code, 0) << program << ": " << ran.err;
   return records(ran.out);
@@ -102,6 +105,19 @@ TEST(Score, FormsOfARecord) {
   EXPECT_EQ(dump(scores[2]), R"({"tokens":[1],"logprobs":[null],"nll":0.0})");
 }
 
+TEST(Score, SaysWhichTextsAreLongerThanTheContext) {
+  PREFER_NEEDS(stories260k());
+  const TempDir dir;
+  Json tokens = Json::array({1});
+  for (int i = 0; i < 520; ++i) tokens.push(300);
+  const std::string input = file_of(dir, "in.jsonl", {line("tokens", tokens), R"({"tokens": [1, 2]})"});
+  const Ran ran = run("score", {model_of(stories260k()), "input=" + input, "threads=1"});
+  EXPECT_EQ(ran.code, 0) << ran.err;
+  EXPECT_EQ(records(ran.out).size(), 2U);
+  EXPECT_EQ(ran.err,
+            input + ": longer than the model's context of 512 tokens, beyond which it never learnt: 1\n");
+}
+
 TEST(Generate, GreedyFromBosIsTheGoldenText) {
   PREFER_NEEDS(stories260k());
   PosixFs fs;
@@ -136,6 +152,8 @@ void expect_scored_alike(const std::vector<Json>& generated, const std::vector<J
 }
 
 TEST(Generate, LogprobsHaveTheBitsOfScore) {
+  PREFER_NEEDS_INVARIANCE(at::kFloat);
+  PREFER_NEEDS_INVARIANCE(at::kBFloat16);
   PREFER_NEEDS(stories260k());
   const TempDir dir;
   const std::string model = model_of(stories260k());
@@ -178,6 +196,14 @@ TEST(Generate, ChatsAreGivenToTheModelAsTheTemplateWritesThem) {
   EXPECT_EQ(lines_of("generate", from_messages)[0].at("tokens"), answer[0].at("tokens"));
   const auto rendered = lines_of("tokenize", {model, chat, "add_generation_prompt=true"});
   expect_scored_alike(answer, {rendered[0].at("ids")}, {model, "dtype=bfloat16"});
+}
+
+TEST(Generate, ASignalEndsItAtOnce) {
+  PREFER_NEEDS(stories260k());
+  Program program("generate", {model_of(stories260k()), "prompt=Once", "n=5000", "max_new_tokens=500"});
+  std::this_thread::sleep_for(std::chrono::milliseconds(500));  // it has begun, and has nothing to save
+  program.signal(SIGTERM);
+  EXPECT_EQ(program.end().code, -SIGTERM);
 }
 
 TEST(Tokenize, TextGoesToIdsAndBack) {
