@@ -2,8 +2,6 @@
 #include "prefer/batch/record_source.hpp"
 
 #include <algorithm>
-#include <cmath>
-#include <numeric>
 
 #include "prefer/core/error.hpp"
 #include "prefer/core/random.hpp"
@@ -24,11 +22,6 @@ RecordSource::RecordSource(std::shared_ptr<const std::vector<Record>> records, R
   const Sharing sharing = order_.share_prefixes ? Sharing::on : Sharing::off;
   tokens_.reserve(records_->size());
   for (const Record& record : *records_) tokens_.push_back(forest_tokens(record, sharing));
-}
-
-int64_t RecordSource::steps(double epochs) const {
-  return std::max<int64_t>(
-      1, std::llround(std::ceil(epochs * static_cast<double>(size()) / static_cast<double>(order_.batch_size))));
 }
 
 int64_t RecordSource::record_at(int64_t position) const {

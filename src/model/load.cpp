@@ -120,10 +120,6 @@ NamedTensors gguf_weights(const GgufFile& file, const ModelConfig& config, at::S
 
 }  // namespace
 
-ModelConfig load_model_config(Fs& fs, const std::string& path) {
-  return is_gguf(path) ? gguf::read_config(GgufFile(fs, path)) : folder_config(fs, path);
-}
-
 std::shared_ptr<Transformer> load_model(Fs& fs, const std::string& path, at::ScalarType dtype,
                                         at::Device device) {
   if (is_gguf(path)) {

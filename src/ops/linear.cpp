@@ -61,13 +61,6 @@ bool Matrix::trained() const {
   return false;
 }
 
-void Matrix::forget_packed() const {
-  if (!forms_) return;
-  const std::lock_guard lock(forms_->mutex);
-  forms_->made_of.clear();
-  forms_->plain = forms_->packed = forms_->packed_transposed = Tensor();
-}
-
 // With the lock held: forms of weights as they are now, or none.
 PackedForms& PackedForms::current(const Matrix& w) {
   std::vector<std::pair<const void*, int64_t>> now;

@@ -31,7 +31,6 @@ class Pattern {
   std::vector<Range> find_all(std::string_view text) const;
 
   const std::string& source() const { return source_; }
-  bool is_regex() const { return regex_ != nullptr; }
 
  private:
   std::string source_;

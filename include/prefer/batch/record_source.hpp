@@ -29,7 +29,7 @@ using ScoredColumn = std::vector<float>;
 
 class RecordSource final : public Source {
  public:
-  /// Throws Error when there are no records, or fewer than `batch_size` of 1.
+  /// Throws Error when there are no records.
   RecordSource(std::shared_ptr<const std::vector<Record>> records, RecordOrder order, at::Device device = at::kCPU);
 
   Plan plan(int64_t step) override;
@@ -39,8 +39,6 @@ class RecordSource final : public Source {
   void attach(std::string name, std::vector<ScoredColumn> values);
 
   int64_t size() const { return static_cast<int64_t>(records_->size()); }
-  /// Steps that pass over the data `epochs` times, the last one completed with records of the pass after.
-  int64_t steps(double epochs) const;
   const std::vector<Record>& records() const { return *records_; }
   const RecordOrder& order() const { return order_; }
   at::Device device() const { return device_; }

@@ -15,7 +15,6 @@ struct Interval {
 
   /// "0.29 [0.25, 0.33]".
   std::string text() const;
-  bool apart_from(const Interval& other) const { return low > other.high || high < other.low; }
 };
 
 /// The mean of `values` with its percentile bootstrap interval (Efron 1979): `resamples` means of as many

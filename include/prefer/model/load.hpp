@@ -17,9 +17,6 @@ namespace prefer {
 std::shared_ptr<Transformer> load_model(Fs& fs, const std::string& path, at::ScalarType dtype,
                                         at::Device device = at::kCPU);
 
-/// What `load_model` would compute with, without reading weights.
-ModelConfig load_model_config(Fs& fs, const std::string& path);
-
 /// Writes a folder that transformers, vLLM and llama.cpp's converter load: config.json,
 /// generation_config.json, model.safetensors in the model's type, and `files` (name to bytes: the
 /// tokenizer's). It appears under its name whole or not at all. An existing folder of that name is replaced.

@@ -32,8 +32,6 @@ class Matrix {
   at::ScalarType dtype() const { return parts_.front().scalar_type(); }
   /// Whether any part wants a gradient.
   bool trained() const;
-  /// Frees the packed forms; the next product makes them again.
-  void forget_packed() const;
 
  private:
   friend struct PackedForms;

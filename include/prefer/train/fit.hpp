@@ -24,7 +24,8 @@ struct FitConfig {
   /// steps, epochs and the groups optimizer, schedule and guard: meant to stand at the top of a trainer's
   /// config.
   void describe(Fields& f);
-  /// Sets `steps`, where it is 0, to as many as `epochs` passes over `records` take.
+  /// Sets `steps`, where it is 0, to as many as `epochs` passes over `records` take, the last one
+  /// completed with records of the pass after.
   void resolve_steps(int64_t records, int64_t batch_size);
 };
 

@@ -68,7 +68,6 @@ class Machine {
   Value evaluate_dict(const Expr& expr);
   Value evaluate_slice(const Expr& expr);
   Value evaluate_compare(const Expr& expr);
-  Value evaluate_binary(const Expr& expr);
   Value name(const Expr& expr);
   Arguments arguments(const Expr& expr);
 
