@@ -66,6 +66,7 @@ void check_text(const Given& given, const Rule& rule, const std::string& text) {
     fail(value == std::string::npos ? given.place : given.place.substr(0, value) + "=...",
          ": a URL with a user or password; a config holds no secrets");
   }
+  if (rule.required && text.empty()) given.refuse("must not be empty");
   if (rule.choices.empty() || std::ranges::find(rule.choices, text) != rule.choices.end()) return;
   const std::string near = nearest(text, rule.choices);
   given.refuse("must be one of ", joined(rule.choices), ", not ", quote(text),

@@ -58,8 +58,16 @@ std::string RunIdentity::obstacle(const Json& manifest) const {
   const Json mine = to_json();
   const std::string config_change = difference(manifest.at("config"), mine.at("config"));
   if (!config_change.empty()) return config_change;
-  const std::string input = difference(manifest.at("inputs"), mine.at("inputs"));
-  return input.empty() ? "" : "the contents of " + input;
+  const Json &before = manifest.at("inputs"), &now = mine.at("inputs");
+  for (const auto& [name, fingerprint] : before.as_object()) {
+    const Json* other = now.find(name);
+    if (!other) return name + " was given and is not";
+    if (*other != fingerprint) return "the contents of " + name + " have changed";
+  }
+  for (const auto& [name, _] : now.as_object()) {
+    if (!before.contains(name)) return name + " was not given and is";
+  }
+  return "";
 }
 
 std::string RunIdentity::drift(const Json& manifest) const {

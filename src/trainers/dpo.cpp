@@ -173,7 +173,8 @@ bool DpoTrainer::train() {
   const int64_t first = checkpoints.open(config_.resume, checkpoint_bytes(training), team);
   for (const std::string& note : checkpoints.notes()) process_.say(note);
   checkpoints.restore(training);
-  if (first > 0) process_.say("going on after step " + std::to_string(first));
+  if (first > 0)
+    process_.say("going on after step " + std::to_string(first) + " of " + std::to_string(config_.fit.steps));
   write_file_atomically(process_.fs(), join_path(config_.output, "config.json"), dump(resolved, 2) + "\n");
   if (keeps_reference()) {
     use_reference(*train_);

@@ -55,6 +55,7 @@ TEST(Refusals, CommandLines) {
       {"dpo",
        {"eval=https://me:pw@host/x"},
        "eval=...: a URL with a user or password; a config holds no secrets"},
+      {"dpo", {"model=x", "train=x", "output="}, "output=: must not be empty"},
       {"dpo",
        {"model=x", "train=x", "output=x", "eval_every=3"},
        "eval_every=3 wants held-out pairs, and eval is null"},

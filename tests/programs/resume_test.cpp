@@ -109,6 +109,15 @@ TEST_F(Resume, UsedFoldersAndOtherRunsAreRefused) {
   EXPECT_EQ(other.code, 1);
   EXPECT_NE(other.err.find("error: resume=true, but loss.beta was 0.1 and is 0.2"), std::string::npos)
       << other.err;
+  const Ran held_out = run("dpo", command("out", {"steps=5", "resume=true", "eval=" + pairs_}));
+  EXPECT_EQ(held_out.code, 1);
+  EXPECT_NE(held_out.err.find("error: resume=true, but eval was not given and is"), std::string::npos)
+      << held_out.err;
+  const std::string others = file_of(dir_, "others.jsonl", {dump(trl().at("pairs").at(std::size_t{0}))});
+  const Ran data = run("dpo", command("out", {"steps=5", "resume=true", "train=" + others}));
+  EXPECT_EQ(data.code, 1);
+  EXPECT_NE(data.err.find("error: resume=true, but the contents of train have changed"), std::string::npos)
+      << data.err;
 }
 
 }  // namespace

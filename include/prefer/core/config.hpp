@@ -23,7 +23,7 @@ struct Rule {
   double high = std::numeric_limits<double>::infinity();
   bool above_low = false;                 ///< low itself is not allowed
   std::vector<std::string> choices = {};  ///< for strings; empty: any
-  bool required = false;                  ///< must be given, as there is no sensible default
+  bool required = false;                  ///< must be given and not be empty, as there is no sensible default
 
   std::string text() const;  ///< "> 0", "0 .. 0.5", "dpo | ipo", ...
 };
