@@ -42,7 +42,7 @@ Batch make_batch(const Forest& f, at::Device device) {
   b.role = ids(f.role);                                         // [S]
   b.grade = reals(f.grade).reshape({f.sequences(), f.grades});  // [S, A]
   b.share = reals(f.share);                                     // [S]
-  b.reads = {ids(f.read_row), ids(f.read_sequence)};            // [P]
+  b.reads = {ids(f.read_row), ids(f.read_sequence), reals(f.read_target)};  // [P]
   return b;
 }
 

@@ -80,8 +80,10 @@ void check(const Sequence& s, std::size_t index, std::size_t grades) {
     fail("sequence ", index, " has ", scored, " scored tokens and ", s.weight.size(), " weights");
   }
   if (s.grade.size() != grades) fail("sequence ", index, " has ", s.grade.size(), " grades, the first has ", grades);
-  for (const std::int64_t read : s.reads) {
-    if (read < 0 || read >= size) fail("a read wants a token in 0..", size - 1, ", not ", read, " in sequence ", index);
+  for (const Read& read : s.reads) {
+    if (read.token < 0 || read.token >= size) {
+      fail("a read wants a token in 0..", size - 1, ", not ", read.token, " in sequence ", index);
+    }
   }
 }
 
@@ -124,9 +126,10 @@ void append_sequence(const Sequence& s, const std::vector<std::int64_t>& place, 
     }
   }
   f.weight.insert(f.weight.end(), s.weight.begin(), s.weight.end());
-  for (const std::int64_t read : s.reads) {
-    f.read_row.push_back(place[static_cast<std::size_t>(read)]);
+  for (const Read& read : s.reads) {
+    f.read_row.push_back(place[static_cast<std::size_t>(read.token)]);
     f.read_sequence.push_back(index);
+    f.read_target.push_back(read.target);
   }
   f.group.push_back(group);
   f.role.push_back(s.role);

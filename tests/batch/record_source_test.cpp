@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cmath>
 #include <set>
 
 #include "prefer/core/error.hpp"
@@ -94,6 +95,16 @@ TEST(RecordSource, SharesWeighTheCounts) {
   RecordSource source(records, {.batch_size = 2, .shuffle = false});
   EXPECT_DOUBLE_EQ(source.plan(1).total().at("groups"), 1.5);
   EXPECT_THROW(RecordSource(std::make_shared<std::vector<Record>>(), {}), Error);
+}
+
+TEST(Batch, ReadsKeepTheirTargets) {
+  auto records = std::make_shared<std::vector<Record>>(*pairs(1));
+  (*records)[0][0].reads = {{.token = 3, .target = 0.25f}, {.token = 4}};
+  RecordSource source(records, {.batch_size = 1});
+  const Batch batch = source.batch(1, source.plan(1).slots[0]);
+  ASSERT_EQ(batch.reads.target.sizes(), batch.reads.row.sizes());
+  EXPECT_EQ(batch.reads.target[0].item<float>(), 0.25f);
+  EXPECT_TRUE(std::isnan(batch.reads.target[1].item<float>()));  // not given
 }
 
 TEST(Batch, RefusesColumnsOfAnotherLength) {

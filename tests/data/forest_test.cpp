@@ -66,7 +66,8 @@ TEST(Forest, EverySequenceIsFoundAgainInAnyLayout) {
       std::vector<std::int32_t> tokens(1 + random() % 12);
       for (auto& t : tokens) t = static_cast<std::int32_t>(random() % 2);
       sequences.push_back(sequence(std::move(tokens), 1, static_cast<std::int64_t>(random() % 3), s));
-      sequences.back().reads = {static_cast<std::int64_t>(sequences.back().tokens.size()) - 1};
+      sequences.back().reads = {
+          {.token = static_cast<std::int64_t>(sequences.back().tokens.size()) - 1, .target = static_cast<float>(s)}};
     }
     for (const Sharing sharing : {Sharing::off, Sharing::on}) {
       const Forest f = make_forest(sequences, sharing);
@@ -74,6 +75,7 @@ TEST(Forest, EverySequenceIsFoundAgainInAnyLayout) {
       for (std::size_t s = 0; s < sequences.size(); ++s) {
         const auto& tokens = sequences[s].tokens;
         EXPECT_EQ(path_to(f, f.read_row[s]), tokens);
+        EXPECT_EQ(f.read_target[s], static_cast<float>(s));
         for (std::size_t t = 1; t < tokens.size(); ++t, ++m) {
           EXPECT_EQ(path_to(f, f.row[m]), std::vector<std::int32_t>(tokens.begin(), tokens.begin() + t));
           EXPECT_EQ(f.label[m], tokens[t]);
@@ -96,6 +98,9 @@ TEST(Forest, RefusesWhatCannotBeScored) {
   EXPECT_THROW(make_forest(bad, Sharing::on), Error);
   bad = {sequence({1, 2}, 1, 0, 0)};
   bad[0].weight = {1, 1};
+  EXPECT_THROW(make_forest(bad, Sharing::on), Error);
+  bad = {sequence({1, 2}, 1, 0, 0)};
+  bad[0].reads = {{.token = 2}};
   EXPECT_THROW(make_forest(bad, Sharing::on), Error);
 }
 

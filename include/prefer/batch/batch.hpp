@@ -23,6 +23,7 @@ struct Column {
 struct Reads {
   Tensor row;       // [P] int64
   Tensor sequence;  // [P] int64
+  Tensor target;    // [P] float, what each should say; NaN = not given
 };
 
 /// A micro-batch (architecture 4.1). Shapes: T tokens, G segments, M scored tokens, S sequences, N groups, P reads.

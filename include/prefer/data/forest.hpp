@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <span>
 #include <vector>
 
@@ -25,6 +26,12 @@ struct ScoredRange {
   Term term = Term::completion;
 };
 
+/// A token whose hidden state is read as it is (reward, value, process steps), and what the reading should be.
+struct Read {
+  std::int64_t token = 0;
+  float target = std::numeric_limits<float>::quiet_NaN();  ///< NaN = not given
+};
+
 /// One sequence as a loss sees it, before any layout.
 struct Sequence {
   std::vector<std::int32_t> tokens;
@@ -34,7 +41,7 @@ struct Sequence {
   std::vector<float> grade;       ///< label, rank, score or attributes; NaN = not given; the same number for all
   float share = 1;                ///< weight of the record
   std::vector<float> weight;      ///< a weight for each scored token, or empty
-  std::vector<std::int64_t> reads;  ///< tokens whose hidden state is read as it is (reward, value)
+  std::vector<Read> reads;
 };
 
 /// A run of tokens that stand one after the other in the batch. It attends to its ancestors and, causally, to itself.
@@ -62,6 +69,7 @@ struct Forest {
   std::vector<float> share;             // [S]
   std::vector<std::int64_t> read_row;       // [P]
   std::vector<std::int64_t> read_sequence;  // [P]
+  std::vector<float> read_target;           // [P] NaN = not given
 
   std::int64_t scored() const { return static_cast<std::int64_t>(row.size()); }
   std::int64_t sequences() const { return static_cast<std::int64_t>(group.size()); }
