@@ -33,10 +33,12 @@ TokenSpans open_chat_from_json(const Json& messages, const SpanBuilder& spans) {
 
 std::string decode_after(std::shared_ptr<const Tokenizer> tokenizer, const std::vector<std::int32_t>& before,
                          const std::vector<std::int32_t>& ids) {
+  const std::int32_t known = tokenizer->vocab_size();
   StreamDecoder decoder(std::move(tokenizer), /*skip_special=*/true);
-  for (const std::int32_t id : before) decoder.feed(id);
+  const auto said = [&](std::int32_t id) { return id < known ? decoder.feed(id) : ""; };
+  for (const std::int32_t id : before) said(id);
   std::string text;
-  for (const std::int32_t id : ids) text += decoder.feed(id);
+  for (const std::int32_t id : ids) text += said(id);
   return text + decoder.flush();
 }
 

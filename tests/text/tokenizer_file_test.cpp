@@ -1,6 +1,7 @@
 // Reading tokenizers: the files beside them, and files that are wrong or hostile.
 #include "prefer/core/error.hpp"
 #include "prefer/core/json.hpp"
+#include "prefer/text/json.hpp"
 #include "prefer/text/tokenizer.hpp"
 #include "support/data.hpp"
 
@@ -223,6 +224,13 @@ TEST(TokenizerFile, SurvivesDamage) {
   expect_survives(testing::shared_data("models/stories260K/hf/tokenizer.json"), 300);
   expect_survives(testing::shared_data("models/stories260K/hf/tokenizer.model"), 300);
   expect_survives(testing::shared_data("tokenizers/sentencepiece/test_model.model"), 300);
+}
+
+TEST(TokenizerFile, ContinuationsLeaveOutIdsThatOnlyAModelHas) {  // Qwen2: 151936 rows, 151665 tokens
+  const auto tokenizer = parse_tokenizer(small(), "t.json");
+  const std::string text = tokenizer->decode(Ids{1, 2});
+  EXPECT_FALSE(text.empty());
+  EXPECT_EQ(decode_after(tokenizer, {}, {1, 6, 2, 1000}), text);
 }
 
 TEST(TokenizerFile, RefusesIdsOutsideTheVocabulary) {

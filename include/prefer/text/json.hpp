@@ -21,7 +21,8 @@ TokenSpans chat_from_json(const Json& messages, const SpanBuilder& spans, const 
 TokenSpans open_chat_from_json(const Json& messages, const SpanBuilder& spans);
 
 /// The text that `ids` add to that of `before`, without special tokens: with the space, or the rest of a
-/// character, that they begin with.
+/// character, that they begin with. Ids beyond the tokenizer's, which models with a padded vocabulary have,
+/// add nothing.
 std::string decode_after(std::shared_ptr<const Tokenizer> tokenizer, const std::vector<std::int32_t>& before,
                          const std::vector<std::int32_t>& ids);
 
