@@ -55,6 +55,15 @@ std::vector<int32_t> tokens_of(const Json& prompt, const SpanBuilder& spans, con
   return ids;
 }
 
+void print(const Json& prompt, const std::vector<int32_t>& before, const Completion& said,
+           const SpanBuilder& spans) {
+  std::cout << dump(Json::object({{"prompt", prompt},
+                                  {"completion", decode_after(spans.shared_tokenizer(), before, said.tokens)},
+                                  {"tokens", list_to_json(said.tokens)},
+                                  {"logprobs", list_to_json(said.logprobs)}}))
+            << std::endl;
+}
+
 int main(int argc, char** argv) {
   return run_program<GenerateConfig>(argc, argv, [](GenerateConfig config) {
     Process process(config.process);
@@ -67,16 +76,22 @@ int main(int argc, char** argv) {
     const auto model =
         load_model(process.fs(), config.model, dtype_from_name(config.dtype), process.device());
     config.options.seed = static_cast<uint64_t>(config.seed);
-    const auto completions = generate(*model, prompts, config.options);
-    for (size_t i = 0; i < prompts.size(); ++i) {
-      for (const Completion& completion : completions[i]) {
-        std::cout << dump(Json::object(
-                         {{"prompt", given[i]},
-                          {"completion", decode_after(tokenizer, prompts[i].tokens, completion.tokens)},
-                          {"tokens", list_to_json(completion.tokens)},
-                          {"logprobs", list_to_json(completion.logprobs)}}))
-                  << '\n';
-      }
-    }
+    std::vector<std::vector<std::optional<Completion>>> said(
+        prompts.size(), std::vector<std::optional<Completion>>(static_cast<size_t>(config.options.samples)));
+    ProgressLine progress("continuations", static_cast<int64_t>(prompts.size()) * config.options.samples);
+    size_t next = 0;  // the first prompt that is not printed yet: lines come in the prompts' order
+    generate(
+        *model, prompts, config.options,
+        [&, done = int64_t{0}](size_t i, size_t sample, const Completion& c) mutable {
+          said[i][sample] = c;
+          progress(++done);
+          for (; next < said.size() && std::ranges::all_of(said[next], &std::optional<Completion>::has_value);
+               ++next) {
+            for (const auto& completion : said[next])
+              print(given[next], prompts[next].tokens, *completion, spans);
+            said[next].clear();
+            said[next].shrink_to_fit();
+          }
+        });
   });
 }

@@ -67,67 +67,111 @@ void claim(Process& process, const QuickstartConfig& config) {
   }
 }
 
-void run(QuickstartConfig config) {
-  Process process(config.dpo.process);
-  const Lexicon lexicon = Lexicon::load(process.fs(), config.lexicon);
-  const Reward reward = [&](const std::string&, const std::string& answer) { return lexicon.score(answer); };
-  const std::vector<std::string> all = read_lines(process, config.openings);
-  if (static_cast<int64_t>(all.size()) <= config.held_out) {
-    fail(config.openings, ": there are ", all.size(), " openings, and held_out=", config.held_out,
-         " leaves none to train on");
+class Quickstart {
+ public:
+  explicit Quickstart(QuickstartConfig config)
+      : config_(std::move(config)),
+        process_(config_.dpo.process),
+        lexicon_(Lexicon::load(process_.fs(), config_.lexicon)),
+        spans_(load_tokenizer(config_.model)),
+        all_(read_lines(process_, config_.openings)) {
+    if (static_cast<int64_t>(all_.size()) <= config_.held_out) {
+      fail(config_.openings, ": there are ", all_.size(), " openings, and held_out=", config_.held_out,
+           " leaves none to train on");
+    }
+    held_out_ = std::span(all_).last(static_cast<std::size_t>(config_.held_out));
+    openings_ = std::span(all_).first(all_.size() - held_out_.size());
   }
-  const std::span<const std::string> held_out =
-      std::span(all).last(static_cast<std::size_t>(config.held_out));
-  const std::span<const std::string> openings = std::span(all).first(all.size() - held_out.size());
-  claim(process, config);
 
-  const SpanBuilder spans(load_tokenizer(config.model));
-  const auto before_model =
-      load_model(process.fs(), config.model, dtype_from_name(config.dpo.dtype), process.device());
-  const auto sample = [&](const Transformer& model, std::span<const std::string> prompts, int64_t samples) {
-    GenerateOptions options = config.generate;
+  void run() {
+    claim(process_, config_);
+    auto model =
+        load_model(process_.fs(), config_.model, dtype_from_name(config_.dpo.dtype), process_.device());
+    process_.say("1/4: what the model says now, to openings that it will not be trained on");
+    const auto before = sample(*model, held_out_, config_.held_out_samples);
+    process_.say("2/4: what it says to the others, ranked by the lexicon into pairs");
+    const std::string pairs = make_pairs(*model);
+    model.reset();
+
+    process_.say("3/4: DPO on the pairs");
+    config_.dpo.model = config_.model;
+    config_.dpo.train = pairs;
+    config_.dpo.output = config_.output;
+    config_.dpo.resume = true;
+    DpoTrainer trainer(config_.dpo, process_);
+    if (!trainer.train()) return;
+
+    process_.say("4/4: what it says now, to the openings of 1/4");
+    const auto after = sample(trainer.policy(), held_out_, config_.held_out_samples);
+    report(trainer, before, after);
+  }
+
+ private:
+  std::vector<Answers> sample(const Transformer& model, std::span<const std::string> prompts,
+                              int64_t samples) {
+    GenerateOptions options = config_.generate;
     options.samples = samples;
-    options.seed = static_cast<uint64_t>(config.dpo.seed);
-    options.step = &prompts.front() == &held_out.front();  // held-out openings draw for themselves
-    ProgressLine progress("sampling answers", static_cast<int64_t>(prompts.size()) * samples);
-    return sample_answers(model, spans, prompts, options, reward, [&](int64_t done) { progress(done); });
-  };
-  const auto before = sample(*before_model, held_out, config.held_out_samples);
-  const std::string pairs_path = join_path(config.output, "pairs.jsonl");
-  if (!process.fs().exists(pairs_path)) {
-    const auto answers = sample(*before_model, openings, config.generate.samples);
+    options.seed = static_cast<uint64_t>(config_.dpo.seed);
+    options.step = prompts.data() == held_out_.data();  // held-out openings draw for themselves
+    ProgressLine progress("answers", static_cast<int64_t>(prompts.size()) * samples);
+    return sample_answers(
+        model, spans_, prompts, options,
+        [&](const std::string&, const std::string& answer) { return lexicon_.score(answer); },
+        [&](int64_t done) { progress(done); });
+  }
+
+  /// The file of pairs: as an earlier run left it, or made now.
+  std::string make_pairs(const Transformer& model) {
+    const std::string path = join_path(config_.output, "pairs.jsonl");
+    if (process_.fs().exists(path)) return path;
+    const auto answers = sample(model, openings_, config_.generate.samples);
     std::string lines;
-    for (const Json& pair : rank_into_pairs(openings, answers, config.pairs_per_opening, config.least_gap)) {
+    for (const Json& pair :
+         rank_into_pairs(openings_, answers, config_.pairs_per_opening, config_.least_gap)) {
       lines += dump(pair) + "\n";
     }
-    write_file_atomically(process.fs(), pairs_path, lines);
+    write_file_atomically(process_.fs(), path, lines);
+    return path;
   }
 
-  config.dpo.model = config.model;
-  config.dpo.train = pairs_path;
-  config.dpo.output = config.output;
-  config.dpo.resume = true;
-  DpoTrainer trainer(config.dpo, process);
-  if (!trainer.train()) return;
+  void report(DpoTrainer& trainer, std::span<const Answers> before, std::span<const Answers> after) {
+    const auto untouched =
+        load_model(process_.fs(), config_.model, dtype_from_name(config_.dpo.dtype), process_.device());
+    const Comparison comparison =
+        compare_answers(*untouched, before, after, static_cast<uint64_t>(config_.dpo.seed));
+    Report& page = trainer.report();
+    page.title = "Quick start: DPO makes a model kinder";
+    page.summary =
+        "The model went on from " + std::to_string(openings_.size()) +
+        " openings, a sentiment lexicon ranked what it said into pairs, and DPO trained it on them. On "
+        "openings it was not trained on, the mean reward went from " +
+        comparison.reward_before.text() + " to " + comparison.reward_after.text() + ".";
+    page.figures =
+        comparison.figures(std::to_string(held_out_.size()) + " openings not trained on, " +
+                           std::to_string(config_.held_out_samples) + " answers each, cut off at " +
+                           std::to_string(config_.generate.max_new_tokens) +
+                           " tokens; the reward is the lexicon's, from -1 to 1");
+    page.samples = side_by_side(held_out_, before, after, 12);
+    trainer.write_report();
+    for (const SideBySide& s : std::span(page.samples).first(std::min<std::size_t>(2, page.samples.size()))) {
+      process_.say("\"" + s.prompt + "\"\n    before: " + s.before + "\n    after:  " + s.after);
+    }
+    process_.say("mean reward on held-out openings: " + comparison.reward_before.text() + " before, " +
+                 comparison.reward_after.text() +
+                 " after; KL from the model before: " + comparison.kl.text() + " nats an answer");
+    process_.say("now open " + join_path(config_.output, "report.html") + "; the tuned model is " +
+                 join_path(config_.output, "model"));
+  }
 
-  const auto after = sample(trainer.policy(), held_out, config.held_out_samples);
-  const Comparison comparison =
-      compare_answers(*before_model, before, after, static_cast<uint64_t>(config.dpo.seed));
-  Report& report = trainer.report();
-  report.title = "Quick start: DPO makes a model kinder";
-  report.summary = "The model went on from " + std::to_string(openings.size()) +
-                   " openings, a sentiment lexicon ranked what it " +
-                   "said into pairs, and DPO trained it on them. On openings it was not trained on, the mean "
-                   "reward went from " +
-                   comparison.reward_before.text() + " to " + comparison.reward_after.text() + ".";
-  report.figures =
-      comparison.figures(std::to_string(held_out.size()) + " openings that were not trained on, " +
-                         std::to_string(config.held_out_samples) + " answers each");
-  report.samples = side_by_side(held_out, before, after, 12);
-  trainer.write_report();
-  process.say("mean reward on held-out openings: " + comparison.reward_before.text() + " before, " +
-              comparison.reward_after.text() + " after, at a KL of " + comparison.kl.text() +
-              " nats an answer");
+  QuickstartConfig config_;
+  Process process_;
+  Lexicon lexicon_;
+  SpanBuilder spans_;
+  std::vector<std::string> all_;
+  std::span<const std::string> held_out_, openings_;
+};
+
+int main(int argc, char** argv) {
+  return run_program<QuickstartConfig>(argc, argv,
+                                       [](const QuickstartConfig& config) { Quickstart(config).run(); });
 }
-
-int main(int argc, char** argv) { return run_program<QuickstartConfig>(argc, argv, run); }

@@ -86,7 +86,7 @@ pip_of() {
   done
 }
 
-packages=(g++ cmake ninja-build ccache mold pkg-config python3 ca-certificates libspdlog-dev nlohmann-json3-dev
+packages=(g++ cmake ninja-build ccache pkg-config python3 ca-certificates libspdlog-dev nlohmann-json3-dev
           libsentencepiece-dev libpcre2-dev libgtest-dev zlib1g-dev libgloo-dev)
 if [[ $need_wheels == yes && -z $(pip_of) ]]; then packages+=(python3-pip); fi
 

@@ -182,4 +182,12 @@ void GgufFile::read_rows(const GgufTensor& tensor, std::span<float> to, std::int
   }
 }
 
+bool is_gguf(Fs& fs, const std::string& path) {
+  const auto status = fs.status(path);
+  if (!status || status->kind != FileKind::regular || status->size < 4) return false;
+  std::array<char, 4> magic{};
+  File::open(fs, path).read(std::as_writable_bytes(std::span(magic)), 0);
+  return std::string_view(magic.data(), magic.size()) == "GGUF";
+}
+
 }  // namespace prefer

@@ -36,7 +36,7 @@ Interval bootstrap_mean(const std::vector<double>& values, uint64_t seed, double
 
 std::string Interval::text() const {
   char line[80];
-  std::snprintf(line, sizeof line, "%.3g [%.3g, %.3g]", mean, low, high);
+  std::snprintf(line, sizeof line, "%.4g [%.4g, %.4g]", mean, low, high);
   return line;
 }
 

@@ -40,6 +40,12 @@ std::vector<std::vector<float>> score_answers(const Transformer& model, std::spa
   return score_sequences(model, sequences, 4096, model.device());
 }
 
+/// A cell of a table has no use for the white space that an answer begins or ends with.
+std::string trimmed(const std::string& text) {
+  const std::size_t begin = text.find_first_not_of(" \n\t");
+  return begin == std::string::npos ? "" : text.substr(begin, text.find_last_not_of(" \n\t") - begin + 1);
+}
+
 Interval perplexity(const std::vector<double>& nll, uint64_t seed) {
   const Interval mean = bootstrap_mean(nll, seed);
   return {std::exp(mean.mean), std::exp(mean.low), std::exp(mean.high)};
@@ -84,7 +90,7 @@ std::vector<SideBySide> side_by_side(std::span<const std::string> prompts, std::
   for (std::size_t i = 0; i < std::min(count, prompts.size()); ++i) {
     const Answer& was = before[i].front();
     const Answer& is = after[i].front();
-    samples.push_back({prompts[i], was.text, is.text, was.reward, is.reward});
+    samples.push_back({prompts[i], trimmed(was.text), trimmed(is.text), was.reward, is.reward});
   }
   return samples;
 }

@@ -12,8 +12,6 @@
 namespace prefer {
 namespace {
 
-bool is_gguf(const std::string& path) { return path.ends_with(".gguf"); }
-
 Json read_json(Fs& fs, const std::string& path) {
   const JsonLimits limits = JsonLimits::model_file();
   return parse_json(read_file(fs, path, limits.max_bytes), path, limits);
@@ -122,7 +120,7 @@ NamedTensors gguf_weights(const GgufFile& file, const ModelConfig& config, at::S
 
 std::shared_ptr<Transformer> load_model(Fs& fs, const std::string& path, at::ScalarType dtype,
                                         at::Device device) {
-  if (is_gguf(path)) {
+  if (is_gguf(fs, path)) {
     const GgufFile file(fs, path);
     const ModelConfig config = gguf::read_config(file);
     return std::make_shared<Transformer>(config, gguf_weights(file, config, dtype, device));

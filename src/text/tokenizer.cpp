@@ -1,6 +1,8 @@
 // The tokenizer: its parts put to work, and the choice of a reader.
 #include "prefer/text/tokenizer.hpp"
 
+#include "prefer/core/gguf.hpp"
+
 #include "prefer/core/error.hpp"
 #include "prefer/text/utf8.hpp"
 #include "tokenizer_parts.hpp"
@@ -138,14 +140,6 @@ text::PartsPtr read_bytes(std::string bytes, const std::string& path) {
       json ? text::read_tokenizer_json(parse_json(bytes, path), path) : text::read_sentencepiece(bytes, path);
   parts->files[json ? "tokenizer.json" : "tokenizer.model"] = std::move(bytes);
   return parts;
-}
-
-bool is_gguf(Fs& fs, const std::string& path) {
-  const File file = File::open(fs, path);
-  char magic[4] = {};
-  if (file.size() < sizeof magic) return false;
-  file.read(std::as_writable_bytes(std::span(magic)), 0);
-  return std::string_view(magic, sizeof magic) == "GGUF";
 }
 
 std::string tokenizer_file(Fs& fs, const std::string& folder) {

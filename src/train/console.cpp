@@ -96,7 +96,7 @@ class Console {
   void bar(const StepEvent& event) {
     const auto done = static_cast<std::size_t>(kBar * event.step / std::max<int64_t>(1, event.steps));
     std::string text = "[" + std::string(done, '=') + std::string(kBar - done, ' ') + "] " + counted(event) +
-                       "  " + pace(event) + "  " + metrics(event);
+                       "  " + metrics(event) + "  " + pace(event);
     text.resize(std::min(text.size(), static_cast<std::size_t>(std::max(20, terminal_.columns - 1))));
     terminal_.write("\r\x1b[2K" + text + (event.last() ? "\n" : ""));
     drawn_ = !event.last();

@@ -3,6 +3,7 @@
 
 #include "kernels/isa.hpp"
 #include "prefer/core/error.hpp"
+#include "prefer/core/sha256.hpp"
 #include "prefer/core/version.hpp"
 #include "prefer/model/load.hpp"
 #include "prefer/objectives/measure.hpp"
@@ -86,8 +87,15 @@ DpoTrainer::DpoTrainer(DpoConfig config, Process& process)
   process_.say(process_.description());
   train_ = source(config_.train, "train");
   if (config_.eval) eval_ = source(*config_.eval, "eval");
-  if (config_.samples.prompts)
+  if (config_.order.batch_size > train_->size()) {
+    process_.say("batch_size=" + std::to_string(config_.order.batch_size) + " is more than the " +
+                 std::to_string(train_->size()) + " pairs: a step holds some of them more than once");
+  }
+  if (config_.samples.prompts) {
+    inputs_["samples.prompts"] =
+        sha256(read_file(process_.fs(), *config_.samples.prompts, uint64_t{1} << 30));
     samples_.emplace(config_.samples, process_.fs(), join_path(config_.output, "samples"), spans_);
+  }
   policy_ = load_model(process_.fs(), config_.model, dtype, process_.device());
   inputs_["model"] = weights_fingerprint(policy_->weights());
   if (config_.loss.needs_reference()) {
@@ -169,13 +177,13 @@ bool DpoTrainer::train() {
        .isa = kernels::name(kernels::best_isa()),
        .version = kVersion,
        .free = {"steps", "epochs", "output", "resume", "checkpoint", "log_every", "eval", "eval_every",
-                "threads", "model", "reference", "train"}});  // files are known by their content
+                "threads", "model", "reference", "train", "samples"}});  // files are known by their content
   const int64_t first = checkpoints.open(config_.resume, checkpoint_bytes(training), team);
   for (const std::string& note : checkpoints.notes()) process_.say(note);
   checkpoints.restore(training);
   if (first > 0)
     process_.say("going on after step " + std::to_string(first) + " of " + std::to_string(config_.fit.steps));
-  write_file_atomically(process_.fs(), join_path(config_.output, "config.json"), dump(resolved, 2) + "\n");
+  write_config(resolved);
   if (keeps_reference()) {
     use_reference(*train_);
     if (eval_) use_reference(*eval_);
@@ -190,6 +198,20 @@ bool DpoTrainer::train() {
   }
   finish(result);
   return true;
+}
+
+void DpoTrainer::write_config(const Json& resolved) {
+  const std::string path = join_path(config_.output, "config.json");
+  if (process_.fs().exists(path)) {
+    const Json before = parse_json(read_file(process_.fs(), path, 1 << 20), path);
+    const int64_t was = before.at("steps").as_integer(), is = config_.fit.steps;
+    if (was != is && config_.fit.schedule.lr_scheduler_type != "constant") {
+      process_.say("steps was " + std::to_string(was) + " and is " + std::to_string(is) +
+                   ": from here the learning rate follows the new schedule");
+    }
+  }
+  process_.say("config " + config_hash(resolved).substr(0, 12) + ": " + dump(resolved));
+  write_file_atomically(process_.fs(), path, dump(resolved, 2) + "\n");
 }
 
 FitResult DpoTrainer::run(Training& training, Checkpoints& checkpoints, Team& team) {

@@ -9,7 +9,6 @@
 #include <sys/resource.h>
 
 #include <fstream>
-#include <iostream>
 #include <thread>
 
 namespace prefer {
@@ -54,11 +53,9 @@ std::string Process::description() const {
          std::to_string(at::get_num_threads()) + " threads), products: " + gemm_routes().name();
 }
 
-void Process::say(const std::string& line) const { std::cerr << line << '\n'; }
-
 bool Process::invariant(at::ScalarType dtype) const {
   const InvarianceReport report = self_test_invariance(dtype);
-  for (const std::string& broken : report.broken) say("on this CPU: " + broken);
+  for (const std::string& broken : report.broken) log_.warning("on this CPU: ", broken);
   return device_.is_cpu() && report.holds();
 }
 

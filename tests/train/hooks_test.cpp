@@ -111,8 +111,8 @@ TEST(Console, DrawsABarOverItselfOnATerminal) {
   hook(first);
   hook(second);
   EXPECT_EQ(text,
-            "\r\x1b[2K[==========          ] 1/2  0.5 s/step \r\x1b[2Kstep 2 skipped: a spike\n"
-            "\r\x1b[2K[====================] 2/2  1 s/step  6\n");
+            "\r\x1b[2K[==========          ] 1/2  loss 1.5  l\r\x1b[2Kstep 2 skipped: a spike\n"
+            "\r\x1b[2K[====================] 2/2  loss 2.5  l\n");
 }
 
 TEST(Every, RunsAtItsStepsAndAtTheLast) {

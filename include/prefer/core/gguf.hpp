@@ -102,4 +102,8 @@ class GgufFile {
   std::map<std::string, std::size_t, std::less<>> index_;
 };
 
+/// Whether a regular file begins as a GGUF does, whatever its name. False for a folder or where nothing
+/// stands.
+bool is_gguf(Fs& fs, const std::string& path);
+
 }  // namespace prefer

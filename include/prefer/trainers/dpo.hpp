@@ -69,6 +69,7 @@ class DpoTrainer {
   std::unique_ptr<RecordSource> source(const std::string& path, const std::string& name);
   bool keeps_reference() const;
   void use_reference(RecordSource& source);
+  void write_config(const Json& resolved);
   void say_memory(const Training& training) const;
   FitResult run(Training& training, Checkpoints& checkpoints, Team& team);
   void finish(const FitResult& result);

@@ -3,6 +3,7 @@
 
 #include "prefer/core/config.hpp"
 #include "prefer/core/fs.hpp"
+#include "prefer/core/log.hpp"
 #include "prefer/tensor.hpp"
 #include "prefer/train/hooks.hpp"
 
@@ -32,8 +33,8 @@ class Process {
   StopSignals watch_signals() const { return {}; }
   /// CPU, instruction set, threads and the route of matrix products, in words.
   std::string description() const;
-  /// A line on the standard error output.
-  void say(const std::string& line) const;
+  /// A line of the log, on the standard error output.
+  void say(const std::string& line) const { log_.info(line); }
   /// Tests in a few milliseconds whether the products of `dtype` keep their bits on this CPU; says which do
   /// not.
   bool invariant(at::ScalarType dtype) const;
@@ -41,6 +42,7 @@ class Process {
  private:
   at::Device device_ = at::kCPU;
   PosixFs fs_;
+  Log log_;
 };
 
 /// The rule for fields that hold the name of a number type (dtype_from_name).
