@@ -17,7 +17,7 @@ namespace prefer {
 std::shared_ptr<Transformer> load_model(Fs& fs, const std::string& path, at::ScalarType dtype,
                                         at::Device device = at::kCPU);
 
-/// Writes a folder that transformers, vLLM and llama.cpp's converter load: config.json,
+/// Writes a Hugging Face folder, as transformers reads it: config.json,
 /// generation_config.json, model.safetensors in the model's type, and `files` (name to bytes: the
 /// tokenizer's). It appears under its name whole or not at all. An existing folder of that name is replaced.
 void save_model(Fs& fs, const std::string& folder, const Transformer& model,
