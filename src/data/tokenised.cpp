@@ -201,4 +201,12 @@ std::vector<Sequence> as_group(const TokenisedPair& pair) {
           sequence_of(pair.rejected, role::kRejected, pair.score_rejected, pair.margin)};
 }
 
+Dataset as_dataset(const PreferenceData& data) {
+  Dataset out{.fingerprint = fingerprint(data.pairs), .counts = data.counts.text(), .skipped = data.skipped};
+  for (const TokenisedPair& pair : data.pairs) out.records.push_back(as_group(pair));
+  if (data.counts.truncated > 0) out.noted.emplace_back("answers truncated", data.counts.truncated);
+  if (data.counts.unshared > 0) out.noted.emplace_back("pairs without a shared prompt", data.counts.unshared);
+  return out;
+}
+
 }  // namespace prefer

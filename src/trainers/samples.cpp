@@ -1,7 +1,9 @@
 // Reads prompts, lets the model go on from them, and keeps what it said.
 #include "prefer/trainers/samples.hpp"
 
+#include "prefer/core/error.hpp"
 #include "prefer/core/lines.hpp"
+#include "prefer/core/sha256.hpp"
 #include "prefer/data/preference.hpp"
 #include "prefer/text/json.hpp"
 #include "prefer/train/hooks.hpp"
@@ -14,8 +16,14 @@ void SamplesConfig::describe(Fields& f) {
   f("max_new_tokens", max_new_tokens, "length of an answer", at_least(1));
 }
 
+void SamplesConfig::check() const {
+  if (every > 0 && !prompts)
+    fail("samples.every=", every, " wants prompts to answer, and samples.prompts is null");
+}
+
 Samples::Samples(const SamplesConfig& config, Fs& fs, const std::string& folder, const SpanBuilder& spans)
     : config_(config), fs_(fs), folder_(folder), spans_(spans) {
+  fingerprint_ = sha256(read_file(fs_, *config_.prompts, uint64_t{1} << 30));
   Skipped none;
   for (const PromptRecord& record : read_prompts(fs_, *config_.prompts, OnBad::stop, none)) {
     const TokenSpans tokens = record.words.index() == 0

@@ -58,7 +58,7 @@ TEST(Refusals, CommandLines) {
       {"dpo", {"model=x", "train=x", "output="}, "output=: must not be empty"},
       {"dpo",
        {"model=x", "train=x", "output=x", "eval_every=3"},
-       "eval_every=3 wants held-out pairs, and eval is null"},
+       "eval_every=3 wants held-out records, and eval is null"},
       {"dpo",
        {"model=x", "train=x", "output=x", "samples.every=3"},
        "samples.every=3 wants prompts to answer, and samples.prompts is null"},

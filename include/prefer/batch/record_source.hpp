@@ -6,11 +6,9 @@
 
 #include "prefer/batch/source.hpp"
 #include "prefer/core/config.hpp"
+#include "prefer/data/dataset.hpp"
 
 namespace prefer {
-
-/// A record is a group of sequences that meet in one loss: a pair, K answers, or one alone.
-using Record = std::vector<Sequence>;
 
 /// How records become steps.
 struct RecordOrder {

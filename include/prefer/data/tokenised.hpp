@@ -2,7 +2,7 @@
 #pragma once
 
 #include "prefer/core/config.hpp"
-#include "prefer/data/forest.hpp"
+#include "prefer/data/dataset.hpp"
 #include "prefer/data/preference.hpp"
 #include "prefer/text/spans.hpp"
 
@@ -80,5 +80,8 @@ std::string fingerprint(std::span<const TokenisedPair> pairs);
 /// The pair as a group of two sequences for the planner: chosen first, completions scored, grades (score,
 /// margin).
 std::vector<Sequence> as_group(const TokenisedPair& pair);
+
+/// All of them as groups.
+Dataset as_dataset(const PreferenceData& data);
 
 }  // namespace prefer

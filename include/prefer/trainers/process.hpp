@@ -38,6 +38,8 @@ class Process {
   /// Tests in a few milliseconds whether the products of `dtype` keep their bits on this CPU; says which do
   /// not.
   bool invariant(at::ScalarType dtype) const;
+  /// By how many nats two forwards of one model may differ in a sequence's log-prob: 0 where `invariant`.
+  double sum_bound(at::ScalarType dtype) const;
 
  private:
   at::Device device_ = at::kCPU;

@@ -19,6 +19,8 @@ struct SamplesConfig {
   int64_t max_new_tokens = 64;
 
   void describe(Fields& f);
+  /// Throws Error where `every` has nothing to answer.
+  void check() const;
 };
 
 /// Greedy continuations of a file of prompts ({prompt} or {messages} a line), written to
@@ -33,6 +35,8 @@ class Samples {
   void write(int64_t step, const Transformer& model);
   /// The hook that does so every `every` steps and at the end.
   Hook hook(const Transformer& model);
+  /// SHA-256 of the file of prompts.
+  const std::string& fingerprint() const { return fingerprint_; }
   /// What was said after step 0 and after `last`.
   std::vector<SideBySide> side_by_side(int64_t last) const;
 
@@ -43,6 +47,7 @@ class Samples {
   Fs& fs_;
   std::string folder_;
   const SpanBuilder& spans_;
+  std::string fingerprint_;
   std::vector<std::string> shown_;  // prompts as a person reads them
   std::vector<Prompt> prompts_;
 };

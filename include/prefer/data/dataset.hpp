@@ -1,0 +1,24 @@
+// Records of any kind, ready to be trained on: what every reader of training data ends in.
+#pragma once
+
+#include "prefer/data/forest.hpp"
+#include "prefer/data/records.hpp"
+
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace prefer {
+
+/// A record is a group of sequences that meet in one loss: a pair, K answers, or one alone.
+using Record = std::vector<Sequence>;
+
+struct Dataset {
+  std::vector<Record> records;
+  std::string fingerprint;  ///< SHA-256 of all that a loss can see of the records, in order
+  std::string counts;       ///< one line: how many, how long, what was cut
+  std::vector<std::pair<std::string, std::int64_t>> noted;  ///< what a report counts beside what was skipped
+  Skipped skipped;
+};
+
+}  // namespace prefer

@@ -1,0 +1,100 @@
+// What every training run has beside its method: inputs that make it what it is, a folder that it can go on
+// from, metrics and a report.
+#pragma once
+
+#include "prefer/batch/record_source.hpp"
+#include "prefer/data/tokenised.hpp"
+#include "prefer/eval/report.hpp"
+#include "prefer/model/transformer.hpp"
+#include "prefer/train/checkpoint.hpp"
+#include "prefer/train/fit.hpp"
+#include "prefer/trainers/process.hpp"
+
+#include <memory>
+#include <optional>
+#include <string>
+
+namespace prefer {
+
+/// The keys that every trainer has.
+struct RunConfig {
+  std::string output;
+  int64_t seed = 0;
+  std::string dtype = "float32";
+  bool activation_checkpointing = false;
+  bool resume = false;
+  std::string on_bad = "stop";
+  RecordOrder order;
+  FitConfig fit;
+  CheckpointConfig checkpoint;
+  int64_t log_every = 1;
+  int64_t eval_every = 0;
+  ProcessConfig process;
+
+  void describe(Fields& f);
+  /// Throws Error where `eval_every` has nothing to evaluate on.
+  void check(bool has_eval) const;
+  /// Sets what follows from the number of records: steps, and after which of them checkpoints are saved.
+  void resolve(int64_t records);
+};
+
+/// A run and its folder `output`. A trainer says what the run reads, then trains:
+///
+///     policy = run.model("model", path);                  // and what else it reads
+///     Training training(config.fit, source, objective);
+///     run.open(training, config_json(config));            // from the newest checkpoint, or from the start
+///     const FitResult result = run.fit(training, {run.evaluation(...)});
+///     if (!result.stopped) run.finish(result, ...);
+class Run {
+ public:
+  /// `process` must outlive it.
+  Run(const RunConfig& config, Process& process);
+  Run(const Run&) = delete;
+  Run& operator=(const Run&) = delete;
+
+  /// Loads a model: an input of the run, by the name `what`.
+  std::shared_ptr<Transformer> model(const std::string& what, const std::string& path);
+  /// Anything else that the run reads, by its fingerprint. A run goes on only with the inputs it began with.
+  void reads(const std::string& what, const std::string& fingerprint) { inputs_[what] = fingerprint; }
+  /// Records in keyed order, an input of the run; says what was counted and what was skipped. `held_out`: all
+  /// of them in one step.
+  std::unique_ptr<RecordSource> source(const std::string& what, const std::string& path, Dataset data,
+                                       bool held_out);
+
+  /// Finds where to begin, puts the newest checkpoint into `training` and writes config.json.
+  void open(Training& training, const Json& resolved);
+  /// The metrics of `measure`, every `eval_every` steps and after the last.
+  Hook evaluation(std::function<Metrics()> measure);
+  /// Trains to the last step or to a signal: `hooks` first, then console, files and checkpoints.
+  FitResult fit(Training& training, Hooks hooks);
+  /// Says how much memory training will take.
+  void say_memory(const Training& training, RecordSource& source, const ModelConfig& model,
+                  int64_t models) const;
+  /// Adds what is known of the run to the report and writes it, after the trainer has saved its model to
+  /// `output`/model.
+  void finish(const FitResult& result, const Transformer& model, const std::string& model_path);
+
+  std::string path(const std::string& name) const;  ///< of a file or folder in `output`
+  Process& process() const { return process_; }
+  Team& team() { return team_; }
+  Report& report() { return report_; }
+  void write_report();
+
+ private:
+  void write_config();
+
+  const RunConfig& config_;
+  Process& process_;
+  Alone team_;
+  std::map<std::string, std::string> inputs_;
+  Json resolved_;
+  std::optional<Checkpoints> checkpoints_;
+  Report report_;
+};
+
+/// Throws Error where a model of config `model`, which came from `name`, has no place or no embedding for a
+/// token of the records, which came from `path`.
+void check_fits(const RecordSource& source, const std::string& path, const ModelConfig& model,
+                const std::string& name);
+
+}  // namespace prefer

@@ -1,0 +1,174 @@
+// The part of a training run that does not depend on its method.
+#include "prefer/trainers/run.hpp"
+
+#include "kernels/isa.hpp"
+#include "prefer/core/error.hpp"
+#include "prefer/core/version.hpp"
+#include "prefer/model/load.hpp"
+#include "prefer/objectives/reference_cache.hpp"
+#include "prefer/ops/gemm.hpp"
+#include "prefer/trainers/run_files.hpp"
+
+#include <algorithm>
+
+namespace prefer {
+
+void RunConfig::describe(Fields& f) {
+  f("output", output, "folder for checkpoints, metrics, report and model", required());
+  f("seed", seed, "of the record order and of every draw", non_negative());
+  f("dtype", dtype, "number type of the weights; gradients and the optimizer stay float32", dtype_rule());
+  f("activation_checkpointing", activation_checkpointing,
+    "compute layers again in backward: less memory, more time");
+  f("resume", resume, "go on from the newest checkpoint in `output`, or start; false refuses a used folder");
+  f("on_bad", on_bad, "a record that cannot be used stops the run or is skipped and counted",
+    one_of({"stop", "skip"}));
+  order.describe(f);
+  fit.describe(f);
+  f.group("checkpoint", checkpoint);
+  f("log_every", log_every, "steps between plain lines on a log", at_least(1));
+  f("eval_every", eval_every, "steps between evaluations on `eval`; 0: at the end only", at_least(0));
+  process.describe(f);
+}
+
+void RunConfig::check(bool has_eval) const {
+  if (eval_every > 0 && !has_eval)
+    fail("eval_every=", eval_every, " wants held-out records, and eval is null");
+}
+
+void RunConfig::resolve(int64_t records) {
+  fit.resolve_steps(records, order.batch_size);
+  fit.save_every = checkpoint.every;
+}
+
+Run::Run(const RunConfig& config, Process& process) : config_(config), process_(process) {
+  process_.say(process_.description());
+}
+
+std::string Run::path(const std::string& name) const { return join_path(config_.output, name); }
+
+std::shared_ptr<Transformer> Run::model(const std::string& what, const std::string& path) {
+  auto model = load_model(process_.fs(), path, dtype_from_name(config_.dtype), process_.device());
+  reads(what, weights_fingerprint(model->weights()));
+  return model;
+}
+
+std::unique_ptr<RecordSource> Run::source(const std::string& what, const std::string& path, Dataset data,
+                                          bool held_out) {
+  reads(what, data.fingerprint);
+  process_.say(path + ": " + data.counts);
+  if (data.skipped.total() > 0) process_.say(path + ": " + data.skipped.text());
+  for (const auto& [reason, count] : data.noted) report_.skipped.emplace_back(what + ": " + reason, count);
+  for (const auto& [reason, cases] : data.skipped.reasons)
+    report_.skipped.emplace_back(what + ": " + reason, cases.count);
+  auto records = std::make_shared<const std::vector<Record>>(std::move(data.records));
+  RecordOrder order = config_.order;
+  order.seed = static_cast<uint64_t>(config_.seed);
+  const auto size = static_cast<int64_t>(records->size());
+  if (held_out) {
+    order.batch_size = size;
+  } else if (order.batch_size > size) {
+    process_.say("batch_size=" + std::to_string(order.batch_size) + " is more than the " +
+                 std::to_string(size) + " records: a step holds some of them more than once");
+  }
+  return std::make_unique<RecordSource>(std::move(records), order, process_.device());
+}
+
+void Run::open(Training& training, const Json& resolved) {
+  resolved_ = resolved;
+  checkpoints_.emplace(process_.fs(), config_.output, config_.checkpoint,
+                       RunIdentity{.config = resolved,
+                                   .inputs = inputs_,
+                                   .route = gemm_routes().name(),
+                                   .isa = kernels::name(kernels::best_isa()),
+                                   .version = kVersion,
+                                   .free = {"steps", "epochs", "output", "resume", "checkpoint", "log_every",
+                                            "eval", "eval_every", "threads", "model", "reference", "train",
+                                            "samples"}});  // files are known by their content
+  const int64_t first = checkpoints_->open(config_.resume, checkpoint_bytes(training), team_);
+  for (const std::string& note : checkpoints_->notes()) process_.say(note);
+  checkpoints_->restore(training);
+  if (first > 0)
+    process_.say("going on after step " + std::to_string(first) + " of " +
+                 std::to_string(training.config.steps));
+  write_config();
+}
+
+void Run::write_config() {
+  const std::string file = path("config.json");
+  if (process_.fs().exists(file)) {
+    const Json before = parse_json(read_file(process_.fs(), file, 1 << 20), file);
+    const int64_t was = before.at("steps").as_integer(), is = resolved_.at("steps").as_integer();
+    if (was != is && config_.fit.schedule.lr_scheduler_type != "constant") {
+      process_.say("steps was " + std::to_string(was) + " and is " + std::to_string(is) +
+                   ": from here the learning rate follows the new schedule");
+    }
+  }
+  process_.say("config " + config_hash(resolved_).substr(0, 12) + ": " + dump(resolved_));
+  write_file_atomically(process_.fs(), file, dump(resolved_, 2) + "\n");
+}
+
+Hook Run::evaluation(std::function<Metrics()> measure) {
+  return every(config_.eval_every > 0 ? config_.eval_every : config_.fit.steps,
+               evaluate(team_, std::move(measure)));
+}
+
+FitResult Run::fit(Training& training, Hooks hooks) {
+  const StopSignals signals = process_.watch_signals();
+  hooks.insert(hooks.begin(), stop_when([&signals] { return signals.requested(); }, team_));
+  hooks.push_back(metrics_file(process_.fs(), config_.output, training.step));
+  hooks.push_back(tensorboard(process_.fs(), config_.output));
+  hooks.push_back(console(standard_error(config_.log_every)));
+  hooks.push_back(save_checkpoints(*checkpoints_, training, team_));
+  const FitResult result = prefer::fit(training, team_, hooks);
+  if (result.stopped)
+    process_.say("stopped after step " + std::to_string(result.step) + "; resume=true goes on from there");
+  return result;
+}
+
+void Run::say_memory(const Training& training, RecordSource& source, const ModelConfig& model,
+                     int64_t models) const {
+  int64_t tokens = 0;
+  for (int64_t step = 1; step <= std::min<int64_t>(training.config.steps, 20); ++step) {
+    for (const Slot& slot : source.plan(step).slots) tokens = std::max(tokens, slot.tokens);
+  }
+  const auto width = static_cast<int64_t>(c10::elementSize(dtype_from_name(config_.dtype)));
+  process_.say("memory: " +
+               estimate_memory(model, width, models, tokens, config_.activation_checkpointing).text());
+}
+
+void Run::finish(const FitResult& result, const Transformer& model, const std::string& model_path) {
+  report_.facts.insert(report_.facts.begin(), {{"model", model_path},
+                                               {"parameters", std::to_string(model.parameter_count())},
+                                               {"machine", process_.description()},
+                                               {"peak memory", bytes_text(peak_memory())}});
+  if (result.skipped > 0) report_.skipped.emplace_back("steps that the guard skipped", result.skipped);
+  report_.plots = read_plots(process_.fs(), config_.output);
+  report_.config = dump(resolved_, 2);
+  write_report();
+  process_.say("peak memory " + bytes_text(peak_memory()) + "; wrote " + path("model") + " and " +
+               path("report.html"));
+}
+
+void Run::write_report() { write_file_atomically(process_.fs(), path("report.html"), render_html(report_)); }
+
+void check_fits(const RecordSource& source, const std::string& path, const ModelConfig& model,
+                const std::string& name) {
+  std::size_t longest = 0;
+  int32_t largest = 0;
+  for (const Record& record : source.records()) {
+    for (const Sequence& s : record) {
+      longest = std::max(longest, s.tokens.size());
+      largest = std::max(largest, std::ranges::max(s.tokens));
+    }
+  }
+  if (static_cast<int64_t>(longest) > model.context) {
+    fail(path, ": the longest side has ", longest, " tokens, and the context of ", name, " is ",
+         model.context, "; max_length=", model.context, " cuts it");
+  }
+  if (largest >= model.vocab_size) {
+    fail(path, ": has token ", largest, ", and the vocabulary of ", name, " is 0..", model.vocab_size - 1,
+         "; its tokenizer belongs to another model");
+  }
+}
+
+}  // namespace prefer
