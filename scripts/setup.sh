@@ -3,7 +3,7 @@
 #
 #   scripts/setup.sh          for the CPU; with an NVIDIA GPU present, as --cuda
 #   scripts/setup.sh --nvcc   and the CUDA compiler, where there is no toolkit 13 (compiles the kernels; needs no GPU)
-#   scripts/setup.sh --cuda   and NCCL: all that the CUDA build needs
+#   scripts/setup.sh --cuda   and CUDA's libraries: all that a machine with a driver needs to build and run with device=cuda
 #
 # Wheels are pinned by version and hash (scripts/wheels) and land in .deps, whole or not at all. A LibTorch 2.11 named
 # by PREFER_TORCH_DIR or CMAKE_PREFIX_PATH, or one that python3 imports, is used instead of fetching one.
@@ -14,14 +14,14 @@ say() { echo "setup: $*" >&2; }
 stop() { say "$*"; exit 1; }
 
 # --- what is asked -----------------------------------------------------------------------------------------------
-want_nvcc=no want_nccl=no
+want_nvcc=no want_cuda=no
 case "${1-}" in
   "") if [[ -e /dev/nvidia0 ]] || nvidia-smi -L >/dev/null 2>&1; then
         say "an NVIDIA GPU is here: setting up for CUDA too"
-        want_nvcc=yes want_nccl=yes
+        want_nvcc=yes want_cuda=yes
       fi ;;
   --nvcc) want_nvcc=yes ;;
-  --cuda) want_nvcc=yes want_nccl=yes ;;
+  --cuda) want_nvcc=yes want_cuda=yes ;;
   *) stop "unknown option $1; known are --nvcc and --cuda" ;;
 esac
 [[ $(uname -sm) == "Linux x86_64" ]] || stop "prefer runs on x86-64 Linux, and this is $(uname -sm)"
@@ -53,14 +53,6 @@ has_nvcc() {
   [[ -n $release && $release -ge 13 ]]
 }
 
-has_nccl() {
-  local folder
-  for folder in /usr/local/cuda/include /usr/local/include /usr/include; do
-    if [[ -e $folder/nccl.h ]]; then return 0; fi
-  done
-  return 1
-}
-
 # The wheels that FOLDER must hold: the lines of LISTS without their comments.
 lines_of() { sed -e '/^#/d' -e 's/ *#.*//' "$@"; }
 # Whether FOLDER holds the wheels of LISTS: its stamp is the lines that it was made of.
@@ -72,8 +64,9 @@ holds() {
 torch_at=$(other_torch)
 python_lists=(scripts/wheels/data.txt) cuda_lists=()
 if [[ -z $torch_at ]]; then python_lists=(scripts/wheels/torch.txt scripts/wheels/data.txt); fi
+# A LibTorch from elsewhere brings its CUDA libraries with it.
+if [[ -z $torch_at && $want_cuda == yes ]]; then python_lists+=(scripts/wheels/cuda.txt); fi
 if [[ $want_nvcc == yes ]] && ! has_nvcc; then cuda_lists+=(scripts/wheels/nvcc.txt); fi
-if [[ $want_nccl == yes ]] && ! has_nccl; then cuda_lists+=(scripts/wheels/nccl.txt); fi
 need_wheels=no
 holds .deps/python "${python_lists[@]}" || need_wheels=yes
 if [[ ${#cuda_lists[@]} -gt 0 ]] && ! holds .deps/cuda "${cuda_lists[@]}"; then need_wheels=yes; fi
@@ -133,22 +126,31 @@ fetch() {  # LIST...: every wheel of the lists into .deps/download
 }
 
 install_wheels() {  # FOLDER LIST...: the wheels of the lists, into a folder beside it that then takes its name
-  local folder=$1; shift
+  local folder=$1 there=/dev/null; shift
   if holds "$folder" "$@"; then return; fi
   mkdir -p .deps/download .deps/tmp
-  fetch "$@"
-  rm -rf "$folder.new" "$folder.old"
-  lines_of "$@" > .deps/download/wheels.txt
-  pip install -q --no-compile --no-index --find-links .deps/download "${wheel_options[@]}" --target "$folder.new" \
-    -r .deps/download/wheels.txt || stop "the wheels could not be unpacked into $folder.new (pip's words stand above)"
-  if [[ -d $folder.new/nvidia/cu13/lib ]]; then  # the names by which compilers look for them
-    ln -s lib "$folder.new/nvidia/cu13/lib64"
-    ln -s libcudart.so.13 "$folder.new/nvidia/cu13/lib/libcudart.so"
+  rm -rf "$folder.new" "$folder.more" "$folder.old"
+  # Where all that is there is wanted, the rest is laid over links to it; otherwise the folder is made anew.
+  if [[ -f $folder/.wheels ]] && ! grep -vxFf <(lines_of "$@") "$folder/.wheels" >/dev/null; then
+    there=$folder/.wheels
+    cp -al "$folder" "$folder.new"
   fi
-  cp .deps/download/wheels.txt "$folder.new/.wheels"
+  sed '/^#/d' "$@" | grep -vFf "$there" > .deps/download/missing.txt
+  fetch .deps/download/missing.txt
+  lines_of .deps/download/missing.txt > .deps/download/wheels.txt
+  pip install -q --no-compile --no-index --find-links .deps/download "${wheel_options[@]}" --target "$folder.more" \
+    -r .deps/download/wheels.txt || stop "the wheels could not be unpacked into $folder.more (pip's words stand above)"
+  mkdir -p "$folder.new"
+  cp -alf "$folder.more/." "$folder.new/"
+  if [[ -d $folder.new/nvidia/cu13/lib ]]; then  # the names by which compilers look for them
+    ln -sfn lib "$folder.new/nvidia/cu13/lib64"
+    ln -sfn libcudart.so.13 "$folder.new/nvidia/cu13/lib/libcudart.so"
+  fi
+  rm -f "$folder.new/.wheels"  # a link to that of the folder as it is
+  lines_of "$@" > "$folder.new/.wheels"
   if [[ -d $folder ]]; then mv "$folder" "$folder.old"; fi
   mv "$folder.new" "$folder"
-  rm -rf "$folder.old" .deps/download .deps/tmp
+  rm -rf "$folder.old" "$folder.more" .deps/download .deps/tmp
 }
 
 progress=(-q)
