@@ -27,8 +27,11 @@ const Tensor& Batch::column(const std::string& name) const {
 }
 
 Batch make_batch(const Forest& f, at::Device device) {
-  const auto ids = [&](const auto& values) { return tensor_of(values, at::kLong).to(device); };
-  const auto reals = [&](const auto& values) { return tensor_of(values, at::kFloat).to(device); };
+  const auto put = [&](const auto& values, at::ScalarType type) {
+    return tensor_of(values, type).to(device, type, /*non_blocking=*/true);
+  };
+  const auto ids = [&](const auto& values) { return put(values, at::kLong); };
+  const auto reals = [&](const auto& values) { return put(values, at::kFloat); };
   Batch b;
   b.tokens = ids(f.tokens);        // [T]
   b.positions = ids(f.positions);  // [T]
@@ -38,10 +41,10 @@ Batch make_batch(const Forest& f, at::Device device) {
   b.sequence = ids(f.sequence);  // [M]
   b.term = ids(f.term);          // [M]
   if (!f.weight.empty()) b.weight = reals(f.weight);
-  b.group = ids(f.group);                                       // [S]
-  b.role = ids(f.role);                                         // [S]
-  b.grade = reals(f.grade).reshape({f.sequences(), f.grades});  // [S, A]
-  b.share = reals(f.share);                                     // [S]
+  b.group = tensor_of(f.group, at::kLong);                                  // [S]
+  b.role = tensor_of(f.role, at::kLong);                                    // [S]
+  b.grade = reals(f.grade).reshape({f.sequences(), f.grades});              // [S, A]
+  b.share = tensor_of(f.share, at::kFloat);                                 // [S]
   b.reads = {ids(f.read_row), ids(f.read_sequence), reals(f.read_target)};  // [P]
   return b;
 }

@@ -5,6 +5,8 @@
 #include "prefer/ops/differentiable.hpp"
 #include "src/ops/dispatch.hpp"
 
+#include <cmath>
+
 namespace prefer {
 
 Tensor embed(const Tensor& table, const Tensor& ids) {
@@ -17,17 +19,22 @@ Tensor embed(const Tensor& table, const Tensor& ids) {
       fail("embed: token ", low < 0 ? low : high, " lies outside the vocabulary of ", table.size(0));
     }
   }
-  Tensor rows;
+  Tensor rows, known = ids;
   {
     const at::NoGradGuard no_grad;
-    rows = at::index_select(table, 0, ids);  // [T, D]
+    if (ids.device().is_cpu()) {
+      rows = at::index_select(table, 0, ids);  // [T, D]
+    } else {
+      known = ids.clamp(0, table.size(0) - 1);
+      rows = at::index_select(table, 0, known).masked_fill((known != ids).unsqueeze(1), NAN);
+    }
   }
   differentiable(
       "embedding", {rows}, {table},
-      [ids, size = table.size(0), type = table.scalar_type()](const std::vector<Tensor>& gradients,
-                                                              const std::vector<bool>&) {
+      [known, size = table.size(0), type = table.scalar_type()](const std::vector<Tensor>& gradients,
+                                                                const std::vector<bool>&) {
         const Tensor wide = gradients[0].to(ops::wide_type(type)).contiguous();
-        return std::vector<Tensor>{at::embedding_dense_backward(wide, ids, size, -1, false).to(type)};
+        return std::vector<Tensor>{at::embedding_dense_backward(wide, known, size, -1, false).to(type)};
       });
   return rows;
 }

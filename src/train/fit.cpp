@@ -24,19 +24,30 @@ std::vector<int64_t> tokens_of(const Plan& plan) {
 
 /// What the slots of a step add up to, beside their gradient.
 struct Sums {
-  double loss = 0;
+  double loss = 0;  ///< once finish() has read it
   Metrics metrics;
   std::map<std::string, Identity> identities;  ///< the one that is furthest off, of each name
 
   void add(const Loss& slot, const Tensor& divided) {
-    loss += divided.item<double>();
+    const Tensor value = divided.detach().to(at::kDouble).reshape({1});
+    loss_ = loss_.defined() ? loss_ + value : value;  // read when all slots are done: a GPU is not waited for
     metrics.merge(slot.metrics);
     for (const Identity& identity : slot.identities) {
       const auto [at, is_new] = identities.try_emplace(identity.name, identity);
       if (!is_new && !(gap(identity) <= gap(at->second))) at->second = identity;
     }
   }
+  /// Adds up over the ranks, with the gradients.
+  void finish(std::vector<Tensor> gradients, Team& team) {
+    gradients.push_back(loss_.defined() ? loss_ : at::zeros({1}, gradients.front().options().dtype(at::kDouble)));
+    team.reduce(gradients);
+    loss = gradients.back().item<double>();
+    metrics = merged(metrics, team);
+  }
   static double gap(const Identity& identity) { return std::abs(identity.measured - identity.expected); }
+
+ private:
+  Tensor loss_;  // [1]
 };
 
 void check_identities(const Sums& sums, Team& team) {
@@ -67,11 +78,7 @@ Sums backward(Training& training, int64_t step, const Plan& plan, Team& team) {
     divided.backward();
     sums.add(loss, divided);
   }
-  std::vector<Tensor> shared = training.gradients.sums();
-  shared.push_back(at::full({1}, sums.loss, at::kDouble));
-  team.reduce(shared);
-  sums.loss = shared.back().item<double>();
-  sums.metrics = merged(sums.metrics, team);
+  sums.finish(training.gradients.sums(), team);
   return sums;
 }
 

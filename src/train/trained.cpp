@@ -9,6 +9,7 @@
 
 #include <cmath>
 #include <memory>
+#include <numeric>
 #include <set>
 
 namespace prefer {
@@ -52,12 +53,21 @@ double sum_of_squares(const Tensor& tensor) {
   return sum;
 }
 
-double sum_of_squares(const Tensor& tensor) {
-  if (!tensor.is_cpu()) {
-    const double norm = at::linalg_vector_norm(tensor, 2, std::nullopt, false, at::kDouble).item<double>();
-    return norm * norm;
+/// Of each tensor; a GPU is waited for once.
+std::vector<double> sums_of_squares(const std::vector<Tensor>& tensors) {
+  std::vector<double> sums;
+  if (tensors.front().is_cpu()) {
+    for (const Tensor& t : tensors)
+      sums.push_back(t.scalar_type() == at::kDouble ? sum_of_squares<double>(t) : sum_of_squares<float>(t));
+    return sums;
   }
-  return tensor.scalar_type() == at::kDouble ? sum_of_squares<double>(tensor) : sum_of_squares<float>(tensor);
+  std::vector<Tensor> norms;
+  for (const Tensor& t : tensors)
+    norms.push_back(at::linalg_vector_norm(t, 2, std::nullopt, false, at::kDouble));
+  const Tensor read = at::stack(norms).to(at::kCPU);
+  const double* norm = read.const_data_ptr<double>();
+  for (std::size_t i = 0; i < tensors.size(); ++i) sums.push_back(norm[i] * norm[i]);
+  return sums;
 }
 
 }  // namespace
@@ -125,14 +135,14 @@ std::vector<Tensor>& Gradients::sums() {
 }
 
 double Gradients::norm() {
-  double sum = 0;
-  for (const Tensor& tensor : sums()) sum += sum_of_squares(tensor);
-  return std::sqrt(sum);
+  const std::vector<double> squares = sums_of_squares(sums());
+  return std::sqrt(std::accumulate(squares.begin(), squares.end(), 0.0));
 }
 
 std::string Gradients::first_not_finite() {
-  for (std::size_t i = 0; i < sums().size(); ++i) {
-    if (!std::isfinite(sum_of_squares(sums_[i]))) return parameters_[i].name;
+  const std::vector<double> squares = sums_of_squares(sums());
+  for (std::size_t i = 0; i < squares.size(); ++i) {
+    if (!std::isfinite(squares[i])) return parameters_[i].name;
   }
   return "";
 }

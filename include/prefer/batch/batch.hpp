@@ -27,6 +27,8 @@ struct Reads {
 };
 
 /// A micro-batch (architecture 4.1). Shapes: T tokens, G segments, M scored tokens, S sequences, N groups, P reads.
+/// group, role and share lie on the CPU like the segments, since the host decides by them what is computed; all else
+/// on the device.
 struct Batch {
   Tensor tokens;                  // [T] int64
   Tensor positions;               // [T] int64, position inside the sequence a token belongs to

@@ -22,7 +22,7 @@ struct Side {
 struct Pairs {
   Side chosen;
   Side rejected;
-  Tensor share;  // [N] weight of the record
+  Tensor share;  // [N] weight of the record, double on the CPU
 };
 
 }  // namespace prefer

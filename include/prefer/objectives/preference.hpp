@@ -24,6 +24,8 @@ class PreferenceObjective final : public Objective {
 
   std::vector<ParameterGroup> parameters() const override;
   Loss operator()(const Batch& batch, const NamedTensors& prepared) override;
+  /// From here the policy is no longer the reference: the identity is not measured, as that waits for the device.
+  void passed(int64_t) override { at_start_ = false; }
   /// The pairs of a batch as the loss sees them; gradients flow to the policy where they are enabled.
   Pairs pairs(const Batch& batch) const;
 
@@ -31,6 +33,7 @@ class PreferenceObjective final : public Objective {
   std::shared_ptr<Model> policy_;
   PreferenceLoss loss_;
   ReferenceSource reference_;
+  bool at_start_ = true;
 };
 
 }  // namespace prefer

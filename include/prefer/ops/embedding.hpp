@@ -6,7 +6,8 @@
 namespace prefer {
 
 /// table [V, D], ids [T] int64 -> [T, D]. The gradient of a row that several tokens share is summed in float
-/// at least, in the order of the tokens. Throws Error when shapes do not fit or an id lies outside the table.
+/// at least, in the order of the tokens. Throws Error when shapes do not fit or an id lies outside the table;
+/// on CUDA, where a look at the ids would wait for the device, such a token gets a row of NaN.
 Tensor embed(const Tensor& table, const Tensor& ids);
 
 }  // namespace prefer
