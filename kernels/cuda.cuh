@@ -66,6 +66,7 @@ class Block {
 class Scratch {
  public:
   Scratch(std::size_t bytes, cudaStream_t stream) : stream_(stream) {
+    keep_pool();
     cuda_check(cudaMallocAsync(&data_, std::max<std::size_t>(bytes, 1), stream),
                "scratch memory of a kernel");
   }
@@ -79,6 +80,18 @@ class Scratch {
   }
 
  private:
+  /// Unless told, the device's pool gives all that is free back to the driver whenever the host waits: every
+  /// step would ask for it anew.
+  static void keep_pool() {
+    int device = 0;
+    cudaMemPool_t pool = nullptr;
+    std::uint64_t bytes = std::uint64_t{64} << 20;
+    cuda_check(cudaGetDevice(&device), "the current device");
+    cuda_check(cudaDeviceGetDefaultMemPool(&pool, device), "the device's memory pool");
+    cuda_check(cudaMemPoolSetAttribute(pool, cudaMemPoolAttrReleaseThreshold, &bytes),
+               "the device's memory pool");
+  }
+
   void* data_ = nullptr;
   cudaStream_t stream_;
 };

@@ -33,8 +33,24 @@ struct alignas(16) Pack {
   T at[kSize];
 };
 
-/// Calls `one(i)` or, where all of `pointers` at i are aligned alike to 16 bytes, `pack(i)` for
-/// Pack<T>::kSize elements from i, so that [0, size) is covered once by the group.
+template <class T>
+PREFER_HOST_DEVICE Pack<T> load_pack(const T* from) {
+  return *reinterpret_cast<const Pack<T>*>(from);
+}
+template <class T>
+PREFER_HOST_DEVICE void store_pack(T* to, const Pack<T>& pack) {
+  *reinterpret_cast<Pack<T>*>(to) = pack;
+}
+
+/// Whether both begin at the same place within 16 bytes; a null pointer, which is not read, does with any.
+template <class T>
+PREFER_HOST_DEVICE bool alike(const T* a, const T* b) {
+  return !a || !b || ((reinterpret_cast<std::uintptr_t>(a) ^ reinterpret_cast<std::uintptr_t>(b)) & 15) == 0;
+}
+
+/// Calls `one(i)` or, where `together` says that all that is moved is aligned as `aligned_as` is, `pack(i)`
+/// for Pack<T>::kSize elements from i, so that [0, size) is covered once by the group, each element by the
+/// same thread in equal calls.
 template <class T, class Group, class One, class Many>
 PREFER_HOST_DEVICE void for_packs(const T* aligned_as, bool together, std::int64_t size, const Group& group,
                                   One one, Many pack) {

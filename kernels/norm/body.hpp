@@ -31,44 +31,77 @@ void check(const Backward<T>& a) {
 template <class T, class Group>
 PREFER_HOST_DEVICE void forward_row(const Forward<T>& a, std::int64_t row, const Group& group) {
   using W = Wide<T>;
-  const T* x = a.x + row * a.x_stride;
-  const T* s = a.residual ? a.sum + row * a.width : x;
-  T* y = a.y + row * a.width;
+  const std::int64_t at = row * a.width;
+  const T *x = a.x + row * a.x_stride, *residual = a.residual ? a.residual + at : nullptr;
+  T *sum = a.residual ? a.sum + at : nullptr, *y = a.y + at;
+  const T* s = a.residual ? sum : x;
+  const bool together = alike<T>(x, residual) && alike<T>(x, sum) && alike<T>(x, y) && alike<T>(x, a.weight);
   W total = 0;
-  for (std::int64_t i = group.rank(); i < a.width; i += group.size()) {
-    W v = widen(x[i]);
-    if (a.residual) {
-      const T sum = narrow<T>(v + widen(a.residual[row * a.width + i]));
-      a.sum[row * a.width + i] = sum;
-      v = widen(sum);
+  const auto see = [&](T seen) { total += widen(seen) * widen(seen); };
+  const auto add = [](T one, T other) { return narrow<T>(widen(one) + widen(other)); };
+  const auto see_one = [&](std::int64_t i) {
+    if (residual) sum[i] = add(x[i], residual[i]);
+    see(s[i]);
+  };
+  const auto see_pack = [&](std::int64_t i) {
+    Pack<T> seen = load_pack(x + i);
+    if (residual) {
+      const Pack<T> more = load_pack(residual + i);
+      for (int j = 0; j < Pack<T>::kSize; ++j) seen.at[j] = add(seen.at[j], more.at[j]);
+      store_pack(sum + i, seen);
     }
-    total += v * v;
-  }
+    for (int j = 0; j < Pack<T>::kSize; ++j) see(seen.at[j]);
+  };
+  for_packs(x, together, a.width, group, see_one, see_pack);
   total = group.reduce(total, Plus{});
   const W rstd = 1 / std::sqrt(total / static_cast<W>(a.width) + static_cast<W>(a.eps));
-  // The same thread wrote s[i] above.
-  for (std::int64_t i = group.rank(); i < a.width; i += group.size()) {
-    y[i] = narrow<T>(widen(a.weight[i]) * widen(narrow<T>(widen(s[i]) * rstd)));
-  }
+  const auto scaled = [&](T seen, T weight) {
+    return narrow<T>(widen(weight) * widen(narrow<T>(widen(seen) * rstd)));
+  };
+  const auto scale_one = [&](std::int64_t i) { y[i] = scaled(s[i], a.weight[i]); };
+  const auto scale_pack = [&](std::int64_t i) {
+    Pack<T> seen = load_pack(s + i);
+    const Pack<T> weight = load_pack(a.weight + i);
+    for (int j = 0; j < Pack<T>::kSize; ++j) seen.at[j] = scaled(seen.at[j], weight.at[j]);
+    store_pack(y + i, seen);
+  };
+  for_packs(x, together, a.width, group, scale_one, scale_pack);  // the same thread wrote s[i] above
   if (group.rank() == 0) a.rstd[row] = rstd;
 }
 
 template <class T, class Group>
 PREFER_HOST_DEVICE void backward_row(const Backward<T>& a, std::int64_t row, const Group& group) {
   using W = Wide<T>;
-  const T* s = a.x + row * a.x_stride;
-  const T* dy = a.dy + row * a.width;
+  constexpr int kSize = Pack<T>::kSize;
+  const std::int64_t at = row * a.width;
+  const T *s = a.x + row * a.x_stride, *dy = a.dy + at, *dsum = a.dsum ? a.dsum + at : nullptr;
+  T* dx = a.dx + at;
+  const bool together = alike<T>(s, dy) && alike<T>(s, dsum) && alike<T>(s, dx) && alike<T>(s, a.weight);
   const W rstd = a.rstd[row];
   W dot = 0;
-  for (std::int64_t i = group.rank(); i < a.width; i += group.size()) {
-    dot += widen(dy[i]) * widen(a.weight[i]) * widen(s[i]);
-  }
+  const auto see = [&](T dy_, T weight, T seen) { dot += widen(dy_) * widen(weight) * widen(seen); };
+  const auto see_one = [&](std::int64_t i) { see(dy[i], a.weight[i], s[i]); };
+  const auto see_pack = [&](std::int64_t i) {
+    const Pack<T> dys = load_pack(dy + i), weight = load_pack(a.weight + i), seen = load_pack(s + i);
+    for (int j = 0; j < kSize; ++j) see(dys.at[j], weight.at[j], seen.at[j]);
+  };
+  for_packs(s, together, a.width, group, see_one, see_pack);
   const W pull = group.reduce(dot, Plus{}) * rstd * rstd / static_cast<W>(a.width);
-  for (std::int64_t i = group.rank(); i < a.width; i += group.size()) {
-    W gradient = rstd * (widen(dy[i]) * widen(a.weight[i]) - widen(s[i]) * pull);
-    if (a.dsum) gradient += widen(a.dsum[row * a.width + i]);
-    a.dx[row * a.width + i] = narrow<T>(gradient);
-  }
+  const auto gradient = [&](T dy_, T weight, T seen, W more) {
+    return narrow<T>(rstd * (widen(dy_) * widen(weight) - widen(seen) * pull) + more);
+  };
+  const auto write_one = [&](std::int64_t i) {
+    dx[i] = gradient(dy[i], a.weight[i], s[i], dsum ? widen(dsum[i]) : W{0});
+  };
+  const auto write_pack = [&](std::int64_t i) {
+    Pack<T> dys = load_pack(dy + i);
+    const Pack<T> weight = load_pack(a.weight + i), seen = load_pack(s + i);
+    const Pack<T> more = load_pack(dsum ? dsum + i : dy + i);
+    for (int j = 0; j < kSize; ++j)
+      dys.at[j] = gradient(dys.at[j], weight.at[j], seen.at[j], dsum ? widen(more.at[j]) : W{0});
+    store_pack(dx + i, dys);
+  };
+  for_packs(s, together, a.width, group, write_one, write_pack);
 }
 
 /// One block of rows' share of one column of dweight; to be taken before dx overwrites dy.

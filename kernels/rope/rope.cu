@@ -9,10 +9,11 @@ constexpr int kThreads = 256;
 
 template <class T>
 __global__ void __launch_bounds__(kThreads) forward_kernel(Forward<T> a) {
-  const std::int64_t half = a.dim / 2;
+  const unsigned half =
+      static_cast<unsigned>(a.dim / 2);  // 32 bits: the division is the kernel's longest part
+  const unsigned pairs = static_cast<unsigned>(a.heads) * half;
   for (std::int64_t row = blockIdx.x; row < a.rows; row += gridDim.x) {
-    for (std::int64_t i = threadIdx.x; i < a.heads * half; i += kThreads)
-      rotate_pair(a, row, i / half, i % half);
+    for (unsigned i = threadIdx.x; i < pairs; i += kThreads) rotate_pair(a, row, i / half, i % half);
   }
 }
 

@@ -137,7 +137,7 @@ class Row {
 template <class T, class Group>
 PREFER_HOST_DEVICE void forward_row(const Forward<T>& a, std::int64_t row, const Group& group) {
   const T* x = a.logits + row * a.stride;
-  const token_logprob::Online<float> all = token_logprob::online_row(x, a.vocab, 1.0f, group);
+  const token_logprob::Online<float> all = token_logprob::online_row<false>(x, a.vocab, 1.0f, group);
   std::int64_t token = -1;
   if (all.sum > 0) {  // false for NaN
     token = all.argmax;

@@ -1,4 +1,4 @@
-// CUDA twins of swiglu: a thread an element.
+// CUDA twins of swiglu: a block a row.
 #include "kernels/cuda.cuh"
 #include "kernels/swiglu/body.hpp"
 
@@ -9,16 +9,12 @@ constexpr int kThreads = 256;
 
 template <class T>
 __global__ void __launch_bounds__(kThreads) forward_kernel(Forward<T> a) {
-  for (std::int64_t row = blockIdx.x; row < a.rows; row += gridDim.x) {
-    for (std::int64_t i = threadIdx.x; i < a.width; i += kThreads) forward_element(a, row, i);
-  }
+  for (std::int64_t row = blockIdx.x; row < a.rows; row += gridDim.x) forward_row(a, row, Block{});
 }
 
 template <class T>
 __global__ void __launch_bounds__(kThreads) backward_kernel(Backward<T> a) {
-  for (std::int64_t row = blockIdx.x; row < a.rows; row += gridDim.x) {
-    for (std::int64_t i = threadIdx.x; i < a.width; i += kThreads) backward_element(a, row, i);
-  }
+  for (std::int64_t row = blockIdx.x; row < a.rows; row += gridDim.x) backward_row(a, row, Block{});
 }
 
 }  // namespace

@@ -30,6 +30,20 @@ void check(const Backward<T>& a) {
   require(a.grad != a.logits || a.grad_stride == a.stride, "token_logprob in place wants equal strides");
 }
 
+/// exp, on the device in two instructions instead of seven: a bf16 row is read faster than exact ones could
+/// be computed. Off by 2^-22 and by a rounding of x (numbers below 2^-126 are 0), which is within the table
+/// for sums.
+PREFER_HOST_DEVICE float quick_exp(float x) {
+#ifdef __CUDA_ARCH__
+  float result;
+  asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(result) : "f"(x * 1.4426950408889634f));
+  return result;
+#else
+  return std::exp(x);
+#endif
+}
+PREFER_HOST_DEVICE double quick_exp(double x) { return std::exp(x); }
+
 /// Of a part of a row: the largest z and where it stands first, sum exp(z - max), sum exp(z - max) (z - max).
 template <class W>
 struct Online {
@@ -43,16 +57,17 @@ struct Online {
   /// Moves the sums from this max to a larger one.
   PREFER_HOST_DEVICE void raise(W to) {
     const W by = max == -INFINITY ? W{0} : max - shift(to);
-    const W scale = max == -INFINITY ? W{1} : std::exp(by);
+    const W scale = max == -INFINITY ? W{1} : quick_exp(by);
     weighted = scale == 0 ? W{0} : scale * (weighted + sum * by);
     sum *= scale;
     max = to;
   }
+  template <bool kWeighted>
   PREFER_HOST_DEVICE void add(W z) {
     const W off = z - shift(max);
-    const W e = std::exp(off);
+    const W e = quick_exp(off);
     sum += e;
-    weighted += e == 0 ? W{0} : e * off;
+    if constexpr (kWeighted) weighted += e == 0 ? W{0} : e * off;
   }
   PREFER_HOST_DEVICE void see(W z, std::int64_t at) {
     if (z > max) {
@@ -68,7 +83,8 @@ struct Online {
   }
 };
 
-template <class T, class Group>
+/// kWeighted: also the weighted sum, which the entropy wants.
+template <bool kWeighted, class T, class Group>
 PREFER_HOST_DEVICE Online<Wide<T>> online_row(const T* x, std::int64_t size, Wide<T> scale,
                                               const Group& group) {
   using W = Wide<T>;
@@ -76,18 +92,22 @@ PREFER_HOST_DEVICE Online<Wide<T>> online_row(const T* x, std::int64_t size, Wid
   const auto one = [&](std::int64_t i) {
     const W z = scale * widen(x[i]);
     mine.see(z, i);
-    mine.add(z);
+    mine.template add<kWeighted>(z);
   };
   const auto pack = [&](std::int64_t i) {
-    const Pack<T> p = *reinterpret_cast<const Pack<T>*>(x + i);
-    W largest = -INFINITY;
-    int at = 0;
-    for (int j = 0; j < Pack<T>::kSize; ++j) {
-      const W z = scale * widen(p.at[j]);
-      if (z > largest) largest = z, at = j;
+    constexpr int kSize = Pack<T>::kSize;
+    const Pack<T> p = load_pack(x + i);
+    W z[kSize], largest = -INFINITY;
+    for (int j = 0; j < kSize; ++j) {
+      z[j] = scale * widen(p.at[j]);
+      largest = std::fmax(largest, z[j]);
     }
-    mine.see(largest, i + at);
-    for (int j = 0; j < Pack<T>::kSize; ++j) mine.add(scale * widen(p.at[j]));
+    if (largest > mine.max) {
+      int at = 0;
+      for (int j = kSize - 1; j >= 0; --j) at = z[j] == largest ? j : at;
+      mine.see(largest, i + at);
+    }
+    for (int j = 0; j < kSize; ++j) mine.template add<kWeighted>(z[j]);
   };
   for_packs(x, true, size, group, one, pack);
   return group.reduce(mine, [](Online<W> a, Online<W> b) { return merge(a, b); });
@@ -97,7 +117,8 @@ template <class T, class Group>
 PREFER_HOST_DEVICE void forward_row(const Forward<T>& a, std::int64_t row, const Group& group) {
   using W = Wide<T>;
   const T* x = a.logits + row * a.stride;
-  const Online<W> all = online_row(x, a.vocab, a.inv_temperature, group);
+  const Online<W> all = a.entropy ? online_row<true>(x, a.vocab, a.inv_temperature, group)
+                                  : online_row<false>(x, a.vocab, a.inv_temperature, group);
   if (group.rank() != 0) return;
   const std::int64_t y = a.label[row];
   const W log_sum = all.sum > 0 ? std::log(all.sum) : static_cast<W>(NAN);
@@ -113,9 +134,12 @@ template <class W>
 struct RowGradient {
   W scale, lse, mean, g, h;  // inv_temperature, lse, E, upstream of logp and of entropy
 
+  /// kEntropy: whether there is an h.
+  template <bool kEntropy>
   PREFER_HOST_DEVICE W other(W x) const {
     const W z = scale * x;
-    const W p = std::exp(z - lse);
+    const W p = quick_exp(z - lse);
+    if constexpr (!kEntropy) return -scale * g * p;
     return p == 0 ? W{0} : -scale * p * (g + h * (z - mean));
   }
   /// The label's: 1 - p cancels where the label is likely.
@@ -134,8 +158,8 @@ PREFER_HOST_DEVICE RowGradient<Wide<T>> row_gradient(const Backward<T>& a, std::
           entropy ? a.grad_entropy[row] : W{0}};
 }
 
-template <class T, class Group>
-PREFER_HOST_DEVICE void backward_row(const Backward<T>& a, std::int64_t row, const Group& group) {
+template <bool kEntropy, class T, class Group>
+PREFER_HOST_DEVICE void gradient_row(const Backward<T>& a, std::int64_t row, const Group& group) {
   using W = Wide<T>;
   const T* x = a.logits + row * a.stride;
   T* dx = a.grad + row * a.grad_stride;
@@ -144,19 +168,25 @@ PREFER_HOST_DEVICE void backward_row(const Backward<T>& a, std::int64_t row, con
   if (y < 0 || y >= a.vocab) gradient.g = static_cast<W>(NAN);
   const auto one = [&](std::int64_t i) {
     const W value = widen(x[i]);
-    dx[i] = narrow<T>(i == y ? gradient.label(value) : gradient.other(value));
+    dx[i] = narrow<T>(i == y ? gradient.label(value) : gradient.template other<kEntropy>(value));
   };
   const auto pack = [&](std::int64_t i) {
-    Pack<T> p = *reinterpret_cast<const Pack<T>*>(x + i);
-    for (int j = 0; j < Pack<T>::kSize; ++j) {
-      const W value = widen(p.at[j]);
-      p.at[j] = narrow<T>(i + j == y ? gradient.label(value) : gradient.other(value));
+    constexpr int kSize = Pack<T>::kSize;
+    const Pack<T> in = load_pack(x + i);
+    Pack<T> out;
+    for (int j = 0; j < kSize; ++j) out.at[j] = narrow<T>(gradient.template other<kEntropy>(widen(in.at[j])));
+    if (y >= i && y < i + kSize) {
+      for (int j = 0; j < kSize; ++j)
+        if (i + j == y) out.at[j] = narrow<T>(gradient.label(widen(in.at[j])));
     }
-    *reinterpret_cast<Pack<T>*>(dx + i) = p;
+    store_pack(dx + i, out);
   };
-  const bool together =
-      ((reinterpret_cast<std::uintptr_t>(x) ^ reinterpret_cast<std::uintptr_t>(dx)) & 15) == 0;
-  for_packs(x, together, a.vocab, group, one, pack);
+  for_packs(x, alike<T>(x, dx), a.vocab, group, one, pack);
+}
+
+template <class T, class Group>
+PREFER_HOST_DEVICE void backward_row(const Backward<T>& a, std::int64_t row, const Group& group) {
+  a.grad_entropy ? gradient_row<true>(a, row, group) : gradient_row<false>(a, row, group);
 }
 
 }  // namespace prefer::kernels::token_logprob

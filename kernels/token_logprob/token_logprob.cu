@@ -5,15 +5,15 @@
 namespace prefer::kernels::token_logprob::cuda {
 namespace {
 
-constexpr int kThreads = 512;
+constexpr int kThreads = 512, kBlocks = 3;  // so many of a processor: enough reads under way at once
 
 template <class T>
-__global__ void __launch_bounds__(kThreads) forward_kernel(Forward<T> a) {
+__global__ void __launch_bounds__(kThreads, kBlocks) forward_kernel(Forward<T> a) {
   for (std::int64_t row = blockIdx.x; row < a.rows; row += gridDim.x) forward_row(a, row, Block{});
 }
 
 template <class T>
-__global__ void __launch_bounds__(kThreads) backward_kernel(Backward<T> a) {
+__global__ void __launch_bounds__(kThreads, kBlocks) backward_kernel(Backward<T> a) {
   for (std::int64_t row = blockIdx.x; row < a.rows; row += gridDim.x) backward_row(a, row, Block{});
 }
 

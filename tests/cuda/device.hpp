@@ -34,7 +34,8 @@ class OnDevice {
     if (copy.bytes == 0) return;
     cuda_check(cudaMalloc(&copy.device, copy.bytes));
     copies_.push_back(copy);
-    cuda_check(cudaMemcpy(copy.device, values.data(), copy.bytes, cudaMemcpyHostToDevice));
+    // On the twins' stream: a plain copy may still be under way when it returns, and this stream waits for no other.
+    cuda_check(cudaMemcpyAsync(copy.device, values.data(), copy.bytes, cudaMemcpyHostToDevice, stream_));
   }
 
   /// The arguments of a twin, plain words of which each that is an address within an added vector becomes the

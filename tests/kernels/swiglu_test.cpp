@@ -21,15 +21,17 @@ TYPED_TEST(Swiglu, CpuIsTheReferenceOnEveryInstructionSet) {
   }
 }
 
-TYPED_TEST(Swiglu, ElementsAreTheReference) {
-  this->compare([&](auto& data) {
-    for (std::int64_t row = 0; row < data.shape.rows; ++row) {
-      for (std::int64_t i = 0; i < data.shape.width; ++i) {
-        forward_element(data.forward(), row, i);
-        backward_element(data.backward(), row, i);
-      }
-    }
-  });
+TYPED_TEST(Swiglu, GroupsAreTheReference) {
+  for (const int size : {1, 4}) {
+    this->compare([&](auto& data) {
+      ThreadGroup::run(size, [&](const ThreadGroup& group) {
+        for (std::int64_t row = 0; row < data.shape.rows; ++row) {
+          forward_row(data.forward(), row, group);
+          backward_row(data.backward(), row, group);
+        }
+      });
+    });
+  }
 }
 
 TYPED_TEST(Swiglu, GradientsOverTheInputsAndThreadsKeepTheBits) {

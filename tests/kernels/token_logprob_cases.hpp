@@ -21,6 +21,7 @@ struct Case {
   double scale = 3;  // of the logits
   float inv_temperature = 1;
   bool masked = false;  // every third logit is -inf, and the whole first block
+  bool entropy = true;  // asked for, and with a gradient
 };
 
 inline const Case kCases[] = {
@@ -41,6 +42,8 @@ inline const Case kCases[] = {
     {2, 1500, 1500, 1e4, 0.25f},
     {2, 3001, 3001, 3, 1, true},
     {2, 40, 40, 3, 0.5f, true},
+    {2, 1025, 1031, 3, 1.7f, false, false},
+    {2, 3001, 3001, 3, 1, true, false},
 };
 
 /// Inputs and outputs of one case in T.
@@ -60,7 +63,7 @@ struct Data {
     logp = lse = entropy = std::vector<Wide<T>>(n);
     argmax.resize(n);
     grad_logp = normals<Wide<T>>(c.rows, 2);
-    grad_entropy = normals<Wide<T>>(c.rows, 3);
+    grad_entropy = normals<Wide<T>>(c.rows, 3, c.entropy ? 1 : 0);
     grad = logits;
   }
   T& at(std::int64_t row, std::int64_t j) { return logits[static_cast<std::size_t>(row * shape.stride + j)]; }
@@ -71,7 +74,7 @@ struct Data {
     a.inv_temperature = shape.inv_temperature;
     a.logp = logp.data();
     a.lse = lse.data();
-    a.entropy = entropy.data();
+    a.entropy = shape.entropy ? entropy.data() : nullptr;
     a.argmax = argmax.data();
     a.isa = isa;
     return a;
@@ -83,7 +86,7 @@ struct Data {
     a.lse = lse.data();
     a.entropy = entropy.data();
     a.grad_logp = grad_logp.data();
-    a.grad_entropy = grad_entropy.data();
+    a.grad_entropy = shape.entropy ? grad_entropy.data() : nullptr;
     a.grad = grad.data();
     a.isa = isa;
     return a;
