@@ -1,5 +1,6 @@
 // Speed of the CUDA twins beside a copy on the same device in the same run: one program without LibTorch, to
-// be carried to a machine with a GPU. It says so and ends where there is none.
+// be carried to a machine with a GPU. It says so and ends where there is none. peers/cuda.py reads these
+// lines and times torch on the same shapes.
 #include "kernels/adamw/adamw.hpp"
 #include "kernels/norm/norm.hpp"
 #include "kernels/rope/rope.hpp"
@@ -26,9 +27,9 @@ template <class T>
 class Memory {
  public:
   explicit Memory(std::int64_t count, double scale = 1) {
-    const auto size = static_cast<std::size_t>(count);
+    const auto size = static_cast<std::size_t>(count) * sizeof(T);
     std::vector<T> values;
-    for (std::int64_t i = 0; i < count; ++i) {
+    for (std::int64_t i = 0; i < std::min<std::int64_t>(count, 1 << 20); ++i) {
       const double x = scale * (static_cast<double>(i * 7919 % 2003) / 1001.5 - 1);
       if constexpr (std::is_same_v<T, std::int64_t>) {
         values.push_back(i % 101);
@@ -36,8 +37,13 @@ class Memory {
         values.push_back(narrow<T>(x));
       }
     }
-    check(cudaMalloc(&data_, size * sizeof(T)));
-    check(cudaMemcpy(data_, values.data(), size * sizeof(T), cudaMemcpyHostToDevice));
+    check(cudaMalloc(&data_, size));
+    std::size_t filled = values.size() * sizeof(T);
+    check(cudaMemcpy(data_, values.data(), filled, cudaMemcpyHostToDevice));
+    for (std::size_t more; filled < size; filled += more) {
+      more = std::min(filled, size - filled);
+      check(cudaMemcpy(static_cast<char*>(data_) + filled, data_, more, cudaMemcpyDeviceToDevice));
+    }
   }
   ~Memory() { cudaFree(data_); }
   Memory(const Memory&) = delete;
@@ -95,6 +101,10 @@ void logits(std::int64_t rows, std::int64_t vocab) {
   const double size = static_cast<double>(rows * vocab);
   report<T>("token_logprob", size, [&] { token_logprob::cuda::forward(forward); });
   report<T>("token_logprob backward", 2 * size, [&] { token_logprob::cuda::backward(backward); });
+  report<T>("token_logprob with gradient", 3 * size, [&] {
+    token_logprob::cuda::forward(forward);
+    token_logprob::cuda::backward(backward);
+  });
   report<T>("sample", size, [&] { sample::cuda::forward(draw); });
   draw.top_k = 50, draw.top_p = 0.9;
   report<T>("sample top_k top_p", size, [&] { sample::cuda::forward(draw); });
@@ -104,7 +114,7 @@ template <class T>
 void rows_of(std::int64_t rows, std::int64_t width) {
   const std::int64_t count = rows * width;
   const double size = static_cast<double>(count);
-  const Memory<T> a(count), b(count), c(count), d(count), weight(width);
+  const Memory<T> a(count), b(count), c(count), d(count), weight(width), gate_up(2 * count);
   const Memory<float> rstd(rows), dweight(width), cosines(101 * 32), sines(101 * 32);
   const Memory<std::int64_t> position(rows);
   norm::Forward<T> normed{.x = a.data(), .residual = b.data(), .weight = weight.data(), .rows = rows};
@@ -114,8 +124,8 @@ void rows_of(std::int64_t rows, std::int64_t width) {
   norm::Backward<T> back{.x = a.data(), .weight = weight.data(), .rstd = rstd.data(), .dy = b.data()};
   back.rows = rows, back.width = back.x_stride = width, back.dx = c.data(), back.dweight = dweight.data();
   report<T>("norm backward", 3 * size, [&] { norm::cuda::backward(back); });
-  swiglu::Forward<T> act{.gate = a.data(), .up = b.data(), .rows = rows, .width = width};
-  act.gate_stride = act.up_stride = width, act.h = c.data();
+  swiglu::Forward<T> act{.gate = gate_up.data(), .up = gate_up.data() + width, .rows = rows, .width = width};
+  act.gate_stride = act.up_stride = 2 * width, act.h = c.data();
   report<T>("swiglu", 3 * size, [&] { swiglu::cuda::forward(act); });
   rope::Forward<T> turn{.x = a.data(), .rows = rows, .heads = width / 64, .dim = 64, .x_stride = width};
   turn.position = position.data(), turn.cos = cosines.data(), turn.sin = sines.data(), turn.positions = 101;
@@ -127,7 +137,9 @@ void optimizer(std::int64_t size) {
   const Memory<float> param(size), grad(size), m(size), v(size);
   const Memory<bf16> copy(size);
   adamw::Step<float> step{.param = param.data(), .grad = grad.data(), .m = m.data(), .v = v.data()};
-  step.copy = copy.data(), step.size = size, step.learning_rate = 1e-4;
+  step.size = size, step.learning_rate = 1e-4;
+  report<float>("adamw", 7 * static_cast<double>(size), [&] { adamw::cuda::forward(step); });
+  step.copy = copy.data();
   report<float>("adamw with bf16 copy", 7.5 * static_cast<double>(size), [&] { adamw::cuda::forward(step); });
 }
 
@@ -161,8 +173,8 @@ void attend(std::int64_t length) {
 
 template <class T>
 void run() {
-  logits<T>(1024, 49152);
-  rows_of<T>(16384, 576);
+  logits<T>(4096, 49152);
+  rows_of<T>(16384, 2048);
   attend<T>(1024);
 }
 

@@ -54,11 +54,12 @@ function(prefer_carried_cuda target)
   set_target_properties(${target} PROPERTIES LINKER_LANGUAGE CXX CUDA_RUNTIME_LIBRARY Static)
 endfunction()
 
-# A program that is linked with CUDA beside the one that is not: all twins come first, so that no body of no_cuda.cpp
-# is taken, and a twin that is missing is an error.
-function(prefer_program_with_cuda name)
-  add_executable(${name}_cuda $<TARGET_OBJECTS:${name}>)
-  set_target_properties(${name}_cuda PROPERTIES LINKER_LANGUAGE CXX)
-  target_link_libraries(${name}_cuda PRIVATE
-    "$<LINK_LIBRARY:WHOLE_ARCHIVE,prefer_cuda_kernels>" torch::cuda prefer::prefer prefer_flags)
+# Links all of prefer with CUDA, whatever the other programs have. Beside them: all twins come first, so that no body
+# of no_cuda.cpp is taken, and a twin that is missing is an error.
+function(prefer_link_with_cuda target)
+  set_target_properties(${target} PROPERTIES LINKER_LANGUAGE CXX)
+  if(PREFER_CUDA STREQUAL "BESIDE")
+    target_link_libraries(${target} PRIVATE "$<LINK_LIBRARY:WHOLE_ARCHIVE,prefer_cuda_kernels>" torch::cuda)
+  endif()
+  target_link_libraries(${target} PRIVATE prefer::prefer prefer_flags)
 endfunction()

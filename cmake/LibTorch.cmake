@@ -2,7 +2,8 @@
 #
 # `find_package(Torch)` of a CUDA wheel wants nvcc at configure time and rewrites the CUDA flags; imported targets of
 # our own do not. Looked at in this order, the first of version 2.11 is taken: PREFER_TORCH_DIR (cache or environment),
-# CMAKE_PREFIX_PATH (cache or environment), PREFER_DEPS_DIR/torch (scripts/setup.sh), the torch that python3 imports.
+# CMAKE_PREFIX_PATH (cache or environment), PREFER_DEPS_DIR/torch (scripts/setup.sh), the torch that python3 imports,
+# and last, for those who find the package, the one that it was built with.
 set(PREFER_TORCH_VERSION 2.11)
 set(PREFER_TORCH_DIR "$ENV{PREFER_TORCH_DIR}" CACHE PATH "folder of LibTorch 2.11 that holds include/ and lib/ (python's torch folder will do)")
 set(PREFER_DEPS_DIR "${PROJECT_SOURCE_DIR}/.deps/python" CACHE PATH "where scripts/setup.sh puts its wheels")
@@ -32,7 +33,7 @@ function(prefer_torch_candidates out)
   list(APPEND candidates ${PREFER_DEPS_DIR}/torch)
   execute_process(COMMAND python3 -c "import importlib.util as u; s = u.find_spec('torch'); print(s.submodule_search_locations[0] if s else '')"
     OUTPUT_VARIABLE imported OUTPUT_STRIP_TRAILING_WHITESPACE ERROR_QUIET RESULT_VARIABLE ignored)
-  set(${out} ${candidates} ${imported} PARENT_SCOPE)
+  set(${out} ${candidates} ${imported} ${PREFER_TORCH_BUILT_WITH} PARENT_SCOPE)
 endfunction()
 
 function(prefer_find_torch out)

@@ -1,5 +1,5 @@
-// Runs the tests of the CUDA twins where there is a GPU, and says in one line that nothing was run where
-// there is none.
+// Runs the tests of test_cuda and test_cuda_model where there is a GPU, and says in one line that nothing was
+// run where there is none.
 #include <cuda_runtime_api.h>
 #include <gtest/gtest.h>
 
@@ -14,10 +14,10 @@ int main(int argc, char** argv) {
   int count = 0;
   const cudaError_t status = cudaGetDeviceCount(&count);
   if (status != cudaSuccess || count == 0) {
-    std::printf("test_cuda: no GPU here (%s): nothing was run\n", cudaGetErrorString(status));
+    std::printf("%s: no GPU here (%s): nothing was run\n", argv[0], cudaGetErrorString(status));
     return kSkipped;
   }
   cudaDeviceProp device;
-  if (cudaGetDeviceProperties(&device, 0) == cudaSuccess) std::printf("test_cuda: on %s\n", device.name);
+  if (cudaGetDeviceProperties(&device, 0) == cudaSuccess) std::printf("%s: on %s\n", argv[0], device.name);
   return RUN_ALL_TESTS();
 }
