@@ -81,11 +81,11 @@ else
 fi
 
 dpo() {
-  "$bin/dpo_cuda" "model=$model" "train=$pairs" "output=$scratch/dpo" device=cuda dtype=bfloat16 append_eos=false steps=40 \
+  "$bin/dpo_cuda" "model=$model" "train=$pairs" "output=$scratch/run" device=cuda dtype=bfloat16 append_eos=false steps=40 \
     optimizer.learning_rate=4e-5 schedule.warmup_ratio=0.1 checkpoint.keep=1 log_every=10 || return
   awk -F'"loss":' '{ split($2, x, /[,}]/); loss[NR] = x[1] }
     END { for (i = 1; i <= 5; ++i) { first += loss[i] / 5; last += loss[NR + 1 - i] / 5 }
-          print "loss of the first five steps " first ", of the last five " last; exit !(last < first) }' "$scratch/dpo/metrics.jsonl"
+          print "loss of the first five steps " first ", of the last five " last; exit !(last < first) }' "$scratch/run/metrics.jsonl"
 }
 if [[ -e $model && -e $pairs ]]; then
   step dpo dpo
