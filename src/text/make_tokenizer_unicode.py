@@ -1,8 +1,16 @@
-# Writes tokenizer_nfc_data.cpp and tokenizer_class_data.cpp beside itself from Python's unicodedata.
-# Run: python3 src/text/make_tokenizer_unicode.py
+# Writes tokenizer_nfc_data.cpp and tokenizer_class_data.cpp beside itself: what Python's unicodedata says of the characters
+# that Hugging Face tokenizers know. Their normal form C is that of an older Unicode (9), their lower case that of a newer
+# (17), and ids must be theirs. Run: python3 src/text/make_tokenizer_unicode.py, with tokenizers 0.23.3.
 import contextlib
 import pathlib
 import unicodedata
+
+import tokenizers
+
+DECOMPOSED = tokenizers.normalizers.NFD().normalize_str
+LOWERED = tokenizers.normalizers.Lowercase().normalize_str
+LAST_MARK = "\u0345"  # of the highest combining class: whatever mark stands behind it is put before it
+SCALARS = [code for code in range(0x110000) if not 0xD800 <= code < 0xE000]
 
 
 def literal(code):
@@ -38,9 +46,10 @@ def runs_rows(name, records):
 
 def combining_runs():
     runs = []
-    for code in range(0x110000):
+    for code in SCALARS:
         value = unicodedata.combining(chr(code))
-        if not value:
+        known = chr(code) == LAST_MARK or DECOMPOSED(LAST_MARK + chr(code)) != LAST_MARK + chr(code)
+        if not value or not known:
             continue
         if runs and runs[-1][1] == code - 1 and runs[-1][2] == value:
             runs[-1][1] = code
@@ -51,9 +60,9 @@ def combining_runs():
 
 def lower_runs():
     runs = []  # first, last, step, delta
-    for code in range(0x80, 0x110000):
-        lower = chr(code).lower()
-        if lower == chr(code) or len(lower) != 1:
+    for code in SCALARS:
+        lower = LOWERED(chr(code))
+        if code < 0x80 or lower == chr(code) or len(lower) != 1:
             continue
         delta = ord(lower) - code
         if runs and runs[-1][3] == delta:
@@ -68,7 +77,7 @@ def lower_runs():
 @contextlib.contextmanager
 def data_file(name, what):
     with open(pathlib.Path(__file__).parent / name, "w") as out, contextlib.redirect_stdout(out):
-        print(f"// Unicode {unicodedata.unidata_version}: {what}.")
+        print(f"// What Hugging Face tokenizers know of Unicode: {what}.")
         print("// Written by make_tokenizer_unicode.py; not edited by hand.")
         print("// clang-format off")
         print('#include "tokenizer_unicode.hpp"\n')
@@ -79,9 +88,9 @@ def data_file(name, what):
 
 def main():
     composing, other_pairs, singles = [], [], []
-    for code in range(0x110000):
+    for code in SCALARS:
         rule = unicodedata.decomposition(chr(code))
-        if not rule or rule.startswith("<"):
+        if not rule or rule.startswith("<") or DECOMPOSED(chr(code)) == chr(code):
             continue
         parts = [int(p, 16) for p in rule.split()]
         if len(parts) == 1:

@@ -1,4 +1,4 @@
-// Unicode 14.0.0: canonical decompositions.
+// What Hugging Face tokenizers know of Unicode: canonical decompositions.
 // Written by make_tokenizer_unicode.py; not edited by hand.
 // clang-format off
 #include "tokenizer_unicode.hpp"
@@ -173,7 +173,7 @@ const std::u32string_view kComposing =
     U"\U000110AB\U000110A5\U000110BA\U0001112E\U00011131\U00011127\U0001112F\U00011132\U00011127"
     U"\U0001134B\U00011347\U0001133E\U0001134C\U00011347\U00011357\U000114BB\U000114B9\U000114BA"
     U"\U000114BC\U000114B9\U000114B0\U000114BE\U000114B9\U000114BD\U000115BA\U000115B8\U000115AF"
-    U"\U000115BB\U000115B9\U000115AF\U00011938\U00011935\U00011930";
+    U"\U000115BB\U000115B9\U000115AF";
 
 const std::u32string_view kDecomposingOnly =
     U"\u0344\u0308\u0301\u0958\u0915\u093C\u0959\u0916\u093C\u095A\u0917\u093C\u095B\u091C\u093C"
