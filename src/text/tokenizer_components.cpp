@@ -165,12 +165,12 @@ std::optional<std::string> read_post_processor(const Json& json) {
   return found;
 }
 
-std::vector<DecodeStep> sentencepiece_decoders(bool strip) {
+std::vector<DecodeStep> sentencepiece_decoders(std::size_t leading_spaces) {
   std::vector<DecodeStep> steps;
   steps.push_back(ReplaceInToken{Pattern::literal("\u2581"), " "});
   steps.push_back(FromByteTokens{});
   steps.push_back(Fuse{});
-  if (strip) steps.push_back(StripToken{" ", 1, 0});
+  if (leading_spaces > 0) steps.push_back(StripToken{" ", leading_spaces, 0});
   return steps;
 }
 

@@ -59,9 +59,9 @@ bool flag_or(const Json& json, std::string_view key, bool otherwise);
 /// The member, or null when it is missing.
 const Json& member(const Json& json, std::string_view key);
 
-/// The decoding of SentencePiece models: byte tokens, and U+2581 for a space; one space off the front if
-/// `strip`.
-std::vector<DecodeStep> sentencepiece_decoders(bool strip);
+/// The decoding of SentencePiece models: byte tokens, and U+2581 for a space; up to `leading_spaces` off the
+/// front.
+std::vector<DecodeStep> sentencepiece_decoders(std::size_t leading_spaces);
 
 PartsPtr read_tokenizer_json(const Json& json, const std::string& name);
 PartsPtr read_tokenizer_gguf(Fs& fs, const std::string& path);

@@ -6,6 +6,7 @@
 #include <sentencepiece_processor.h>
 
 #include <algorithm>
+#include <limits>
 #include <utility>
 
 namespace prefer::text {
@@ -13,21 +14,48 @@ namespace {
 
 using sentencepiece::SentencePieceProcessor;
 
+constexpr std::size_t kLongRun = 64;  // characters
+
 class SentencePieceModel : public Model {
  public:
   SentencePieceModel(std::unique_ptr<SentencePieceProcessor> processor, const Vocabulary& vocabulary)
       : processor_(std::move(processor)), vocabulary_(vocabulary), bytes_(byte_tokens(vocabulary)) {}
 
   void encode(std::string_view piece, std::vector<std::int32_t>& ids) const override {
-    std::vector<int> out;
-    const auto status = processor_->Encode({piece.data(), piece.size()}, &out);
-    if (!status.ok()) fail("sentencepiece: ", status.ToString());
+    const std::vector<int> out = ids_of(shortened(piece));
     const bool forged = std::ranges::any_of(out, [&](int id) { return special(id); });
     if (forged) return spell(piece, ids);
     ids.insert(ids.end(), out.begin(), out.end());
   }
 
  private:
+  std::vector<int> ids_of(std::string_view text) const {
+    std::vector<int> ids;
+    const auto status = processor_->Encode({text.data(), text.size()}, &ids);
+    if (!status.ok()) fail("sentencepiece: ", status.ToString());
+    return ids;
+  }
+
+  // The library makes one <unk> of unknown neighbours, and takes quadratic time for it. So of a long run of
+  // one unknown character only a part is shown to it: the <unk> is the same.
+  std::string shortened(std::string_view piece) const {
+    std::string out;
+    out.reserve(piece.size());
+    for (std::size_t at = 0, end = 0; at < piece.size(); at = end) {
+      const std::string_view character = piece.substr(at, utf8::first(piece.substr(at)).size);
+      while (piece.substr(end).starts_with(character)) end += character.size();
+      const std::size_t part = kLongRun * character.size();
+      const bool unknown = end - at > part && is_unknown(piece.substr(at, part));
+      out += piece.substr(at, unknown ? part : end - at);
+    }
+    return out;
+  }
+
+  bool is_unknown(std::string_view run) const {
+    const std::vector<int> ids = ids_of(run);  // perhaps a space in front
+    return !ids.empty() && ids.size() <= 2 && ids.back() == processor_->unk_id();
+  }
+
   bool special(int id) const { return id != processor_->unk_id() && vocabulary_.is_special(id); }
 
   // The library can't be told to leave out a user-defined piece, so such text is spelt by characters.
@@ -63,9 +91,11 @@ void read_pieces(const SentencePieceProcessor& processor, const std::string& nam
   }
 }
 
-bool puts_space_first(const SentencePieceProcessor& processor) {
-  std::vector<std::string> pieces;
-  return processor.Encode("a", &pieces).ok() && !pieces.empty() && pieces.front().starts_with("\u2581");
+/// How many spaces decoding takes off the front: all where encoding drops them, one where it puts one there.
+std::size_t leading_spaces(const SentencePieceProcessor& processor) {
+  const std::vector<std::string> pieces = processor.EncodeAsPieces("a");
+  if (processor.EncodeAsPieces("  a") == pieces) return std::numeric_limits<std::size_t>::max();
+  return !pieces.empty() && pieces.front().starts_with("\u2581") ? 1 : 0;
 }
 
 }  // namespace
@@ -77,7 +107,7 @@ PartsPtr read_sentencepiece(const std::string& bytes, const std::string& name) {
   if (!status.ok()) fail(name, ": not a sentencepiece model: ", status.ToString());
   auto parts = std::make_unique<TokenizerParts>();
   read_pieces(*processor, name, *parts);
-  parts->decoders = sentencepiece_decoders(puts_space_first(*processor));
+  parts->decoders = sentencepiece_decoders(leading_spaces(*processor));
   parts->bos = named(processor->bos_id());
   parts->eos = named(processor->eos_id());
   parts->pad = named(processor->pad_id());

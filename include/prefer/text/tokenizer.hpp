@@ -37,7 +37,7 @@ struct TokenizerParts;  // what the readers hand over (src/text/tokenizer_parts.
 
 /// A tokenizer: immutable, shared freely between threads.
 ///
-/// Ids are those of Hugging Face tokenizers 0.22 (tokenizer.json), llama.cpp (GGUF) and sentencepiece
+/// Ids are those of Hugging Face tokenizers 0.23 (tokenizer.json), llama.cpp (GGUF) and sentencepiece
 /// (.model). Added tokens which are not special (such as a run of spaces) are matched in both modes of
 /// Specials. Bytes which are not UTF-8 are read as U+FFFD, one for each longest broken piece, as Unicode
 /// advises.
@@ -52,11 +52,12 @@ class Tokenizer {
   /// steps.
   std::vector<std::int32_t> encode(std::string_view text, Specials specials) const;
 
-  /// The ids of `text` encoded as one, where a special token counts only when it lies wholly in literal parts. So
-  /// they are encode(text, Specials::recognise) unless another part spells a special token. `continues`: a text
-  /// stands before this one, so nothing that marks the beginning is put in front. The parts follow each other from
-  /// byte 0 on and cover the text.
-  std::vector<PartToken> encode(std::string_view text, std::span<const TextPart> parts, bool continues = false) const;
+  /// The ids of `text` encoded as one, where a special token counts only when it lies wholly in literal
+  /// parts. So they are encode(text, Specials::recognise) unless another part spells a special token.
+  /// `continues`: a text stands before this one, so nothing that marks the beginning is put in front. The
+  /// parts follow each other from byte 0 on and cover the text.
+  std::vector<PartToken> encode(std::string_view text, std::span<const TextPart> parts,
+                                bool continues = false) const;
 
   /// The text of `ids`, always UTF-8. Throws Error on an id outside [0, vocab_size()).
   std::string decode(std::span<const std::int32_t> ids, bool skip_special = false) const;
