@@ -58,15 +58,16 @@ KEYS = [
 PERMUTATIONS = [(0, 0, 1), (7, 0, 2), (7, 1, 5), (42, 3, 16), (42, 3, 17), (2**40 + 9, 2**33, 33)]
 LARGE = [(42, 0, 2354), (42, 5, 10**9), (1, 0, 2**62 + 11)]
 
-golden = {
-    "draws": [{"key": key, "bits": draw(*key)} for key in KEYS],
-    "permutations": [
-        {"seed": s, "epoch": e, "n": n, "order": [permutation(s, e, n)(i) for i in range(n)]}
-        for s, e, n in PERMUTATIONS
-    ],
-    "large": [
-        {"seed": s, "epoch": e, "n": n, "first": [permutation(s, e, n)(i) for i in range(8)]} for s, e, n in LARGE
-    ],
-}
-text = json.dumps(golden, indent=1)
-pathlib.Path(__file__).with_name("random.json").write_text(text + "\n")
+if __name__ == "__main__":
+    golden = {
+        "draws": [{"key": key, "bits": draw(*key)} for key in KEYS],
+        "permutations": [
+            {"seed": s, "epoch": e, "n": n, "order": [permutation(s, e, n)(i) for i in range(n)]}
+            for s, e, n in PERMUTATIONS
+        ],
+        "large": [
+            {"seed": s, "epoch": e, "n": n, "first": [permutation(s, e, n)(i) for i in range(8)]} for s, e, n in LARGE
+        ],
+    }
+    text = json.dumps(golden, indent=1)
+    pathlib.Path(__file__).with_name("random.json").write_text(text + "\n")

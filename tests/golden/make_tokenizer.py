@@ -143,12 +143,13 @@ def piece_model(path, count):
 
 ALL_TEXTS = TEXTS + FLAG_TEXTS
 TEXT_INDEX = {t: i for i, t in enumerate(ALL_TEXTS)}
-golden = {
-    "made_with": f"tokenizers {tokenizers.__version__}, sentencepiece {sentencepiece.__version__}",
-    "texts": ALL_TEXTS,
-    "variants": [variant(*v) for v in VARIANTS],
-    "models": [piece_model("tokenizers/sentencepiece/test_model.model", 60), piece_model("tokenizers/mistral/tokenizer.model.v1", 90)],
-}
-out = pathlib.Path(__file__).parent / "tokenizer.json"
-out.write_text(json.dumps(golden, ensure_ascii=False, separators=(",", ":")) + "\n")
-print(out.stat().st_size)
+if __name__ == "__main__":
+    golden = {
+        "made_with": f"tokenizers {tokenizers.__version__}, sentencepiece {sentencepiece.__version__}",
+        "texts": ALL_TEXTS,
+        "variants": [variant(*v) for v in VARIANTS],
+        "models": [piece_model("tokenizers/sentencepiece/test_model.model", 60), piece_model("tokenizers/mistral/tokenizer.model.v1", 90)],
+    }
+    out = pathlib.Path(__file__).parent / "tokenizer.json"
+    out.write_text(json.dumps(golden, ensure_ascii=False, separators=(",", ":")) + "\n")
+    print(out.stat().st_size)

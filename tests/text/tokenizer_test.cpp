@@ -110,13 +110,54 @@ TEST(Tokenizer, GivesTheIdsOfSentencePiece) {
   }
 }
 
-TEST(Tokenizer, GivesGpt2sIdsOfAFrenchText) {
-  PREFER_NEEDS(shared_data("tokenizers"));
-  const Json json = json_of(shared_data("tokenizers/golden-hf/gpt2_encoded_tokens.json"));
-  const auto tokenizer = load("tokenizers/gpt2/tokenizer.json");
-  const Ids ids = ids_of(json.at("token_ids"));
-  EXPECT_EQ(tokenizer->encode(json.at("text").as_string(), Specials::recognise), ids);
-  EXPECT_EQ(tokenizer->decode(ids), json.at("decoded_text").as_string());
+// golden-hf: what Hugging Face's tokenizers give, where the tokenizer is at hand. Phi-3 has Llama 2's tokens
+// and more.
+TEST(Tokenizer, GivesTheIdsOfAFrenchText) {
+  PREFER_NEEDS(shared_data("tokenizers/golden-hf"));
+  const std::pair<const char*, const char*> files[] = {
+      {"gpt2_encoded_tokens.json", "tokenizers/gpt2/tokenizer.json"},
+      {"llama_encoded.json", "tokenizers/llama.cpp/ggml-vocab-phi-3.gguf"}};
+  for (const auto& [file, model] : files) {
+    const Json json = json_of(shared_data("tokenizers/golden-hf") / file);
+    const auto tokenizer = load(model);
+    const Ids wanted = ids_of(json.at("token_ids"));
+    Ids ids = tokenizer->encode(json.at("text").as_string(), Specials::plain);
+    if (tokenizer->adds_bos()) ids.insert(ids.begin(), *tokenizer->bos());
+    EXPECT_EQ(ids, wanted) << file;
+    EXPECT_EQ(tokenizer->decode(wanted), json.at("decoded_text").as_string()) << file;
+  }
+}
+
+struct Published {
+  const char* name;           // in tokenizer_tests.json
+  const char* model;          // whose ids it shares
+  std::size_t before, after;  // ids which it puts around a text
+};
+
+// DistilGPT2 has GPT-2's tokens, as have Whisper's English models but for those around a text. Where
+// transformers has decoded, it has also drawn "?" and "!" to the word before, so the text itself is what is
+// wanted.
+TEST(Tokenizer, GivesTheIdsOfPublishedModels) {
+  PREFER_NEEDS(shared_data("tokenizers/golden-hf"));
+  const char* const gpt2 =
+      "tokenizers/llama.cpp/ggml-vocab-gpt-2.gguf";  // tokenizer.json has runs of spaces besides
+  const char* const phi3 = "tokenizers/llama.cpp/ggml-vocab-phi-3.gguf";
+  const Json json = json_of(shared_data("tokenizers/golden-hf/tokenizer_tests.json"));
+  for (const auto& [name, model, before, after] :
+       {Published{"distilgpt2", gpt2, 0, 0}, Published{"openai/whisper-tiny.en", gpt2, 2, 1},
+        Published{"coreml-projects/Llama-2-7b-chat-coreml", phi3, 1, 0}}) {
+    const auto tokenizer = load(model);
+    EXPECT_EQ(json.at(name).size(), 18u);
+    for (const Json& vector : json.at(name).as_array()) {
+      const std::string& text = vector.at("input").as_string();
+      const Ids all = ids_of(vector.at("encoded").at("input_ids"));
+      const Ids ids(all.begin() + static_cast<std::ptrdiff_t>(before),
+                    all.end() - static_cast<std::ptrdiff_t>(after));
+      EXPECT_EQ(tokenizer->encode(text, Specials::plain), ids) << name << ": " << quote(text);
+      EXPECT_EQ(tokenizer->decode(ids), text) << name;
+      EXPECT_EQ(stream(tokenizer, ids), text) << name;
+    }
+  }
 }
 
 TEST(Tokenizer, TheTwoFormsOfStories260KAgree) {
