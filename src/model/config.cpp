@@ -3,6 +3,8 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
+#include <stdexcept>
 
 namespace prefer {
 namespace {
@@ -46,84 +48,169 @@ void read_tokens(const Json& json, ModelConfig& config) {
   if (const Json* value = present(json, "eos_token_id")) config.eos = ids(*value);
 }
 
-std::string family(const Json& json) {
+// Whether layers see a window: where sliding_window is given, or where use_sliding_window is true besides.
+enum class Window { never, where_given, where_used };
+// Which products of attention have biases: all or none where attention_bias says so.
+enum class Bias { never, query_key_value, as_given };
+
+// What transformers' code of a family has where config.json is silent.
+struct Family {
+  const char* model_type;
+  const char* architecture;
+  int64_t kv_heads;  // 0: as many as heads
+  int64_t head_dim;  // 0: hidden_size / heads
+  int64_t context;
+  std::optional<int64_t> bos, eos;
+  Bias bias;
+  bool query_key_norm;
+  Window window;
+};
+
+const std::array<Family, 4> kFamilies = {{
+    {"llama", "LlamaForCausalLM", 0, 0, 2048, 1, 2, Bias::as_given, false, Window::never},
+    {"mistral", "MistralForCausalLM", 8, 0, 131072, 1, 2, Bias::never, false, Window::where_given},
+    {"qwen2", "Qwen2ForCausalLM", 32, 0, 32768, {}, {}, Bias::query_key_value, false, Window::where_used},
+    {"qwen3", "Qwen3ForCausalLM", 32, 128, 32768, {}, {}, Bias::as_given, true, Window::where_used},
+}};
+
+const Family* find_family(const std::string& model_type) {
+  const auto found =
+      std::ranges::find_if(kFamilies, [&](const Family& f) { return f.model_type == model_type; });
+  return found != kFamilies.end() ? &*found : nullptr;
+}
+
+const Family& family_of(const Json& json) {
   const Json& type = json.at("model_type");
-  constexpr std::array known = {"llama", "mistral", "qwen2", "qwen3"};
-  if (std::ranges::find(known, type.as_string()) == known.end()) {
-    type.fail_here("model_type ", quoted(type.as_string()),
-                   " is not implemented; implemented are llama, mistral, qwen2, qwen3");
-  }
-  return type.as_string();
+  if (const Family* family = find_family(type.as_string())) return *family;
+  type.fail_here("model_type ", quoted(type.as_string()),
+                 " is not implemented; implemented are llama, mistral, qwen2, qwen3");
 }
 
-// Values that would change the maths.
+bool same_value(const Json& a, const Json& b) {
+  return a.is_number() && b.is_number() ? a.as_number() == b.as_number() : a == b;
+}
+
+// Keys that change the maths, in transformers or in code that comes with a model, and the one value that
+// doesn't; null: none.
 void refuse_what_is_not_implemented(const Json& json) {
-  const auto refuse = [&](const char* key, const auto& allowed) {
-    const Json* value = present(json, key);
-    if (value != nullptr && !allowed(*value))
-      value->fail_here(key, " = ", dump(*value), " is not implemented");
-  };
-  refuse("hidden_act", [](const Json& v) { return v.as_string() == "silu" || v.as_string() == "swish"; });
-  refuse("mlp_bias", [](const Json& v) { return !v.as_bool(); });
-  refuse("partial_rotary_factor", [](const Json& v) { return v.as_number() == 1; });
-  refuse("attn_logit_softcapping", [](const Json&) { return false; });
-  refuse("final_logit_softcapping", [](const Json&) { return false; });
-  refuse("num_local_experts", [](const Json&) { return false; });
-  refuse("num_experts", [](const Json& v) { return v.as_integer() == 0; });
-  refuse("quantization_config", [](const Json&) { return false; });
+  static const Json::Object neutral = {{"mlp_bias", false},
+                                       {"attention_dropout", 0},
+                                       {"is_causal", true},
+                                       {"partial_rotary_factor", 1},
+                                       {"attn_logit_softcapping", {}},
+                                       {"final_logit_softcapping", {}},
+                                       {"logit_scale", 1},
+                                       {"logits_scaling", 1},
+                                       {"embedding_multiplier", 1},
+                                       {"residual_multiplier", 1},
+                                       {"attention_multiplier", {}},
+                                       {"query_pre_attn_scalar", {}},
+                                       {"use_qk_norm", false},
+                                       {"num_experts", 0},
+                                       {"num_local_experts", 0},
+                                       {"quantization_config", {}}};
+  for (const auto& [key, allowed] : neutral) {
+    const Json* value = present(json, key.c_str());
+    if (value == nullptr || same_value(*value, allowed)) continue;
+    value->fail_here(key, " = ", dump(*value), " is not implemented",
+                     allowed.is_null() ? "" : "; implemented is " + dump(allowed));
+  }
+  const Json* act = present(json, "hidden_act");
+  if (act != nullptr && act->as_string() != "silu" && act->as_string() != "swish")
+    act->fail_here("hidden_act = ", dump(*act), " is not implemented; implemented is \"silu\"");
 }
 
-// `json` is rope_parameters, or rope_scaling of transformers 4.
-void read_rope(const Json& json, kernels::rope::Frequencies& rope) {
-  rope.theta = number(json, "rope_theta", rope.theta);
-  if (const Json* partial = present(json, "partial_rotary_factor"); partial && partial->as_number() != 1) {
-    partial->fail_here("partial_rotary_factor = ", dump(*partial), " is not implemented");
+// rope_scaling of transformers 4 goes before rope_parameters of transformers 5, as it does there.
+const Json* rope_of(const Json& json) {
+  for (const char* key : {"rope_scaling", "rope_parameters"}) {
+    if (const Json* rope = present(json, key); rope != nullptr && !rope->as_object().empty()) return rope;
   }
-  const Json* type = present(json, "rope_type");
-  if (type == nullptr) type = present(json, "type");
+  return nullptr;
+}
+
+void read_rope(const Json& json, ModelConfig& config) {
+  kernels::rope::Frequencies& rope = config.rope;
+  rope.dim = config.head_dim;
+  rope.theta = number(json, "rope_theta", 10000);
+  const Json* given = rope_of(json);
+  if (given == nullptr) return;
+  for (const auto& [key, value] : given->as_object()) {
+    if (value.is_object()) value.fail_here("rope parameters of ", key, " alone are not implemented");
+  }
+  rope.theta = number(*given, "rope_theta", rope.theta);
+  if (const Json* part = present(*given, "partial_rotary_factor"); part && part->as_number() != 1)
+    part->fail_here("partial_rotary_factor = ", dump(*part), " is not implemented; implemented is 1");
+  const Json* type = present(*given, "rope_type");
+  if (type == nullptr) type = present(*given, "type");
   if (type == nullptr || type->as_string() == "default") return;
   if (type->as_string() != "llama3") {
     type->fail_here("rope_type ", quoted(type->as_string()),
                     " is not implemented; implemented are default and llama3");
   }
   rope.llama3 = true;
-  rope.factor = json.at("factor").as_number();
-  rope.low_freq_factor = json.at("low_freq_factor").as_number();
-  rope.high_freq_factor = json.at("high_freq_factor").as_number();
-  rope.original_context = json.at("original_max_position_embeddings").as_number();
+  rope.factor = given->at("factor").as_number();
+  rope.low_freq_factor = given->at("low_freq_factor").as_number();
+  rope.high_freq_factor = given->at("high_freq_factor").as_number();
+  const char* original = "original_max_position_embeddings";  // beside the rope parameters it goes first
+  rope.original_context =
+      number(json, original, number(*given, original, static_cast<double>(config.context)));
 }
 
-// Tokens that a query sees in every layer; a window in some layers alone is refused.
-int64_t window_of(const Json& json, const ModelConfig& config) {
-  int64_t window = integer(json, "sliding_window", 0);
-  if (config.model_type.starts_with("qwen")) {
-    const bool used = truth(json, "use_sliding_window", false);
-    if (!used || integer(json, "max_window_layers", 28) >= config.layers) window = 0;
-  } else if (config.model_type == "llama") {
-    window = 0;
+// How many of layer_types have a window.
+int64_t count_sliding(const Json& types, int64_t layers) {
+  if (static_cast<int64_t>(types.size()) != layers)
+    types.fail_here("layer_types names ", types.size(), " layers, and num_hidden_layers = ", layers);
+  int64_t count = 0;
+  for (const Json& type : types.as_array()) {
+    const std::string& name = type.as_string();
+    if (name == "sliding_attention") ++count;
+    if (name == "sliding_attention" || name == "full_attention") continue;
+    type.fail_here("a layer of ", quoted(name),
+                   " is not implemented; implemented are full_attention and sliding_attention");
   }
-  if (window == 0) return 0;
-  if (const Json* types = present(json, "layer_types")) {
-    for (const Json& type : types->as_array()) {
-      if (type.as_string() != "sliding_attention")
-        type.fail_here("layers with and without a sliding window are not implemented");
-    }
-  } else if (config.model_type.starts_with("qwen") && integer(json, "max_window_layers", 28) > 0) {
-    json.at("max_window_layers").fail_here("a sliding window in some layers only is not implemented");
-  }
-  return window;
+  return count;
 }
 
-void read_sizes(const Json& json, ModelConfig& config) {
+// The window of those layers that have one; 0: none has.
+int64_t width_of_window(const Json& json, const Family& family) {
+  if (family.window == Window::never) return 0;
+  if (family.window == Window::where_used && !truth(json, "use_sliding_window", false)) return 0;
+  const Json* given = json.find("sliding_window");
+  if (given == nullptr) return 4096;
+  if (given->is_null()) return 0;
+  if (given->as_integer() < 1)
+    given->fail_here("sliding_window = ", dump(*given), " is not a number of tokens; null: no window");
+  return given->as_integer();
+}
+
+// Tokens that a query sees in every layer, 0: all before it; a window in some layers alone is refused.
+int64_t window_of(const Json& json, const Family& family, int64_t layers) {
+  const int64_t width = width_of_window(json, family);
+  const Json* types = present(json, "layer_types");
+  int64_t with = layers;
+  if (family.window == Window::where_used) with -= integer(json, "max_window_layers", 28);
+  with = types != nullptr ? count_sliding(*types, layers) : std::clamp<int64_t>(with, 0, layers);
+  if (types != nullptr && with > 0 && width == 0)
+    types->fail_here("layer_types names layers with a sliding window, and no other key gives them one");
+  if (width == 0 || with == layers) return width;
+  if (with == 0 && family.window == Window::where_used) return 0;
+  (types != nullptr ? *types : json.at("use_sliding_window"))
+      .fail_here("a sliding window in ", with, " of ", layers,
+                 " layers is not implemented; implemented is one in all or in none");
+}
+
+void read_sizes(const Json& json, const Family& family, ModelConfig& config) {
   config.vocab_size = json.at("vocab_size").as_integer();
   config.hidden_size = json.at("hidden_size").as_integer();
   config.intermediate_size = json.at("intermediate_size").as_integer();
   config.layers = json.at("num_hidden_layers").as_integer();
   config.heads = json.at("num_attention_heads").as_integer();
-  config.kv_heads = integer(json, "num_key_value_heads", config.model_type == "mistral" ? 8 : config.heads);
+  const bool kv_by_default = !json.contains("num_key_value_heads") && family.kv_heads > 0;
+  config.kv_heads = kv_by_default ? family.kv_heads : integer(json, "num_key_value_heads", config.heads);
+  const bool dim_by_default = !json.contains("head_dim") && family.head_dim > 0;
   const int64_t even = config.heads > 0 ? config.hidden_size / config.heads : 0;
-  config.head_dim = integer(json, "head_dim", config.model_type == "qwen3" ? 128 : even);
-  config.context = integer(json, "max_position_embeddings", 2048);
+  config.head_dim = dim_by_default ? family.head_dim : integer(json, "head_dim", even);
+  config.context = integer(json, "max_position_embeddings", family.context);
   config.norm_eps = number(json, "rms_norm_eps", 1e-6);
   config.initializer_range = number(json, "initializer_range", 0.02);
 }
@@ -151,38 +238,42 @@ void write_tokens(const ModelConfig& config, Json& json) {
   json.set("pad_token_id", config.pad ? Json(*config.pad) : Json());
 }
 
-const char* architecture(const std::string& model_type) {
-  if (model_type == "mistral") return "MistralForCausalLM";
-  if (model_type == "qwen2") return "Qwen2ForCausalLM";
-  return model_type == "qwen3" ? "Qwen3ForCausalLM" : "LlamaForCausalLM";
+void write_window(const Family& family, int64_t window, Json& json) {
+  if (family.window == Window::never) return;
+  json.set("sliding_window", window > 0 ? Json(window) : Json());
+  if (family.window != Window::where_used) return;
+  json.set("use_sliding_window", window > 0);
+  if (window > 0) json.set("max_window_layers", 0);
 }
 
 }  // namespace
 
 ModelConfig read_model_config(const Json& json) {
   ModelConfig config;
-  config.model_type = family(json);
+  const Family& family = family_of(json);
+  config.model_type = family.model_type;
   refuse_what_is_not_implemented(json);
-  read_sizes(json, config);
-  const bool bias = truth(json, "attention_bias", config.model_type == "qwen2");
-  config.qkv_bias = bias;
-  config.output_bias = bias && config.model_type != "qwen2";
-  config.query_key_norm = config.model_type == "qwen3";
+  read_sizes(json, family, config);
+  config.qkv_bias = family.bias == Bias::as_given ? truth(json, "attention_bias", false)
+                                                  : family.bias == Bias::query_key_value;
+  config.output_bias = config.qkv_bias && family.bias == Bias::as_given;
+  config.query_key_norm = family.query_key_norm;
   config.tied = truth(json, "tie_word_embeddings", false);
-  config.rope.dim = config.head_dim;
-  config.rope.theta = number(json, "rope_theta", 10000);
-  if (const Json* scaling = present(json, "rope_scaling")) read_rope(*scaling, config.rope);
-  if (const Json* parameters = present(json, "rope_parameters")) read_rope(*parameters, config.rope);
-  config.window = window_of(json, config);
+  read_rope(json, config);
+  config.window = window_of(json, family, config.layers);
   config.dtype = text(json, "dtype", text(json, "torch_dtype", "float32").c_str());
+  if (!json.contains("bos_token_id")) config.bos = family.bos;
+  if (!json.contains("eos_token_id") && family.eos) config.eos = {*family.eos};
   read_tokens(json, config);
   check_model_config(config, json.place());
   return config;
 }
 
 Json write_model_config(const ModelConfig& config) {
+  check_family(config, "model config");
+  const Family& family = *find_family(config.model_type);
   Json json = Json::object();
-  json.set("architectures", Json::array({Json(architecture(config.model_type))}));
+  json.set("architectures", Json::array({Json(family.architecture)}));
   json.set("model_type", config.model_type);
   json.set("vocab_size", config.vocab_size);
   json.set("hidden_size", config.hidden_size);
@@ -195,12 +286,10 @@ Json write_model_config(const ModelConfig& config) {
   json.set("max_position_embeddings", config.context);
   json.set("rms_norm_eps", config.norm_eps);
   json.set("initializer_range", config.initializer_range);
-  json.set("attention_bias", config.qkv_bias);
+  if (family.bias == Bias::as_given) json.set("attention_bias", config.qkv_bias);
   json.set("attention_dropout", 0.0);
   if (config.model_type == "llama") json.set("mlp_bias", false);
-  if (config.model_type == "mistral")
-    json.set("sliding_window", config.window > 0 ? Json(config.window) : Json());
-  if (config.model_type.starts_with("qwen")) json.set("use_sliding_window", false);
+  write_window(family, config.window, json);
   json.set("rope_theta", config.rope.theta);
   Json scaling = rope_scaling(config.rope);
   json.set("rope_scaling", config.rope.llama3 ? scaling : Json());
@@ -234,12 +323,38 @@ void check_model_config(const ModelConfig& config, const std::string& where) {
   positive("num_key_value_heads", config.kv_heads);
   positive("head_dim", config.head_dim);
   positive("max_position_embeddings", config.context);
+  const auto want = [&](bool holds, const char* name, double value, const char* wanted) {
+    if (!holds) fail(where, ": ", name, " = ", value, " is not ", wanted);
+  };
+  want(config.window >= 0, "sliding_window", static_cast<double>(config.window), "a number of tokens");
+  want(config.norm_eps >= 0 && std::isfinite(config.norm_eps), "rms_norm_eps", config.norm_eps, "0 or more");
   if (config.heads % config.kv_heads != 0) {
     fail(where, ": num_attention_heads = ", config.heads,
          " is not a multiple of num_key_value_heads = ", config.kv_heads);
   }
   if (config.head_dim % 2 != 0)
     fail(where, ": head_dim = ", config.head_dim, " is odd, and rotary positions want pairs");
+  try {
+    kernels::rope::inverse_frequencies(config.rope);
+  } catch (const std::invalid_argument& error) {
+    fail(where, ": ", error.what());
+  }
+}
+
+void check_family(const ModelConfig& config, const std::string& where) {
+  const Family* family = find_family(config.model_type);
+  if (family == nullptr) fail(where, ": model_type ", config.model_type, " is not implemented");
+  const auto refuse = [&](bool differs, const char* what) {
+    if (differs) fail(where, ": a ", config.model_type, " model ", what, " has no config.json");
+  };
+  const bool as_given = family->bias == Bias::as_given, always = family->bias == Bias::query_key_value;
+  refuse(config.qkv_bias && family->bias == Bias::never, "with biases");
+  refuse(!config.qkv_bias && always, "without biases of queries, keys and values");
+  refuse(config.output_bias && !as_given, "with a bias of attention's output");
+  refuse(as_given && config.qkv_bias != config.output_bias, "with some of attention's biases alone");
+  refuse(config.query_key_norm && !family->query_key_norm, "with norms of queries and keys");
+  refuse(!config.query_key_norm && family->query_key_norm, "without norms of queries and keys");
+  refuse(config.window > 0 && family->window == Window::never, "with a sliding window");
 }
 
 }  // namespace prefer

@@ -60,6 +60,22 @@ bool is_derived(const std::string& name, const ModelConfig& config) {
   return name.ends_with(".rotary_emb.inv_freq") || (config.tied && name == "lm_head.weight");
 }
 
+// A tied head may be stored besides; transformers uses it where it differs.
+void check_tied_head(const SafetensorsFolder& files, const std::string& folder, const ModelConfig& config) {
+  const auto head = files.tensors().find("lm_head.weight");
+  if (!config.tied || head == files.tensors().end()) return;
+  const auto embedding = files.tensors().find("model.embed_tokens.weight");
+  const std::vector<int64_t> shape{config.vocab_size, config.hidden_size};
+  const auto read = [&](const auto& found) {
+    return read_tensor(*found->second.file, *found->second.tensor, {found->first, shape});
+  };
+  if (!at::equal(read(head), read(embedding))) {
+    fail(folder,
+         ": lm_head.weight is not model.embed_tokens.weight, and config.json says "
+         "tie_word_embeddings = true; false keeps both");
+  }
+}
+
 NamedTensors folder_weights(Fs& fs, const std::string& folder, const ModelConfig& config,
                             at::ScalarType dtype, at::Device device) {
   const SafetensorsFolder files(fs, folder);
@@ -78,6 +94,7 @@ NamedTensors folder_weights(Fs& fs, const std::string& folder, const ModelConfig
       fail(found.file->path(), ": ", name, " is not a weight of a ", config.model_type, " model");
     }
   }
+  check_tied_head(files, folder, config);
   return weights;
 }
 
@@ -123,6 +140,7 @@ std::shared_ptr<Transformer> load_model(Fs& fs, const std::string& path, at::Sca
   if (is_gguf(fs, path)) {
     const GgufFile file(fs, path);
     const ModelConfig config = gguf::read_config(file);
+    check_family(config, path);
     return std::make_shared<Transformer>(config, gguf_weights(file, config, dtype, device));
   }
   const ModelConfig config = folder_config(fs, path);

@@ -44,7 +44,7 @@ struct ModelConfig {
 ModelConfig read_model_config(const Json& config);
 
 /// config.json for transformers 4 and 5, vLLM and llama.cpp's converter alike: both spellings of what was
-/// renamed.
+/// renamed. Throws as check_family does.
 Json write_model_config(const ModelConfig& config);
 
 /// generation_config.json: the tokens that begin, end and pad.
@@ -55,5 +55,8 @@ void read_generation_config(const Json& generation, ModelConfig& config);
 
 /// Throws Error unless the sizes fit each other.
 void check_model_config(const ModelConfig& config, const std::string& where);
+
+/// Throws Error unless a config.json of its model_type can say what the model computes.
+void check_family(const ModelConfig& config, const std::string& where);
 
 }  // namespace prefer
