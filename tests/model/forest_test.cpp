@@ -12,10 +12,11 @@
 namespace prefer {
 namespace {
 
+using testing::batch_of;
 using testing::every_option;
 using testing::family;
 using testing::loss_of;
-using testing::sequence;
+using testing::score;
 using testing::tiny_config;
 using testing::tiny_model;
 
@@ -37,8 +38,8 @@ double largest_gap(const NamedTensors& a, const NamedTensors& b) {
 TEST(Forest, SharedPrefixesGiveTheLossAndGradientOfUnsharedOnes) {
   for (const ModelConfig& config : {tiny_config(), every_option()}) {
     const auto model = tiny_model(at::kDouble, config);
-    const Batch shared = make_batch(make_forest(family(), Sharing::on));
-    const Batch apart = make_batch(make_forest(family(), Sharing::off));
+    const Batch shared = batch_of(family(), Sharing::on);
+    const Batch apart = batch_of(family());
     ASSERT_LT(shared.tokens.size(0), apart.tokens.size(0));
     EXPECT_NEAR(loss_of(*model, shared).item<double>(), loss_of(*model, apart).item<double>(), 1e-10);
     EXPECT_LE(largest_gap(gradients(*model, shared), gradients(*model, apart)), 1e-10);
@@ -48,7 +49,7 @@ TEST(Forest, SharedPrefixesGiveTheLossAndGradientOfUnsharedOnes) {
 TEST(Forest, GradientIsThatOfFiniteDifferences) {
   for (const ModelConfig& config : {tiny_config(), every_option()}) {
     const auto model = tiny_model(at::kDouble, config);
-    const Batch batch = make_batch(make_forest(family(), Sharing::on));
+    const Batch batch = batch_of(family(), Sharing::on);
     const NamedTensors found = gradients(*model, batch);
     for (const char* part : {"input_layernorm.weight", "self_attn.k_proj.weight", "mlp.up_proj.weight"}) {
       const std::string name = std::string("model.layers.0.") + part;
@@ -63,7 +64,7 @@ TEST(Forest, GradientIsThatOfFiniteDifferences) {
 
 TEST(Forest, RecomputedActivationsGiveTheSameGradient) {
   const auto model = tiny_model(at::kFloat, every_option());
-  const Batch batch = make_batch(make_forest(family(), Sharing::on));
+  const Batch batch = batch_of(family(), Sharing::on);
   const NamedTensors kept = gradients(*model, batch);
   model->checkpoint_activations(true);
   const NamedTensors again = gradients(*model, batch);
@@ -80,8 +81,7 @@ TEST_P(Bits, OfASequenceAreTheSameAloneInAPairAndPacked) {
   config.vocab_size = 301;
   const auto model = tiny_model(GetParam(), config);
   const auto scores = [&](const std::vector<Sequence>& sequences, Sharing sharing) {
-    const Batch batch = make_batch(make_forest(sequences, sharing));
-    return linear_logprob(model->hidden(batch).index_select(0, batch.row), model->head(), batch.label).logp;
+    return score(*model, batch_of(sequences, sharing));
   };
   const std::vector<Sequence> all = family();
   const Tensor packed = scores(all, Sharing::off);
@@ -99,7 +99,7 @@ TEST_P(Bits, OfADecodedTokenAreThoseOfAScoredOne) {
   const auto model = tiny_model(GetParam());
   const Sequence one = family().back();
   const int64_t length = static_cast<int64_t>(one.tokens.size());
-  const Tensor whole = model->hidden(make_batch(make_forest(std::vector<Sequence>{one}, Sharing::off)));
+  const Tensor whole = model->hidden(batch_of({one}));
   KeyValueCache cache = model->make_cache(2 * length);
   const auto step = [&](int64_t first, int64_t count) {
     Placement placement{at::arange(first, first + count, at::kLong), first + count, {}};

@@ -5,10 +5,10 @@
 #include "prefer/core/json.hpp"
 #include "prefer/model/load.hpp"
 #include "prefer/ops/gemm.hpp"
-#include "prefer/ops/linear_logprob.hpp"
 #include "prefer/text/tokenizer.hpp"
 #include "support/data.hpp"
 #include "support/invariance.hpp"
+#include "support/scoring.hpp"
 #include "support/tiny_model.hpp"
 
 #include <gtest/gtest.h>
@@ -21,14 +21,10 @@ using testing::tiny_model;
 const std::vector<Prompt> kPrompts = {{{1, 5, 9}, 0}, {{4}, 1}, {{3, 1, 4, 1, 5, 9, 2, 6}, 2}, {{7, 7}, 3}};
 
 std::vector<float> scored(const Transformer& model, const Prompt& prompt, const Completion& text) {
-  Sequence sequence;
-  sequence.tokens = prompt.tokens;
-  sequence.tokens.insert(sequence.tokens.end(), text.tokens.begin(), text.tokens.end());
-  sequence.scored = {{static_cast<int64_t>(prompt.tokens.size()),
-                      static_cast<int64_t>(sequence.tokens.size()), Term::completion}};
-  const Batch batch = make_batch(make_forest(std::vector<Sequence>{sequence}, Sharing::off));
-  const Tensor logp =
-      linear_logprob(model.hidden(batch).index_select(0, batch.row), model.head(), batch.label).logp;
+  std::vector<int32_t> whole = prompt.tokens;
+  whole.insert(whole.end(), text.tokens.begin(), text.tokens.end());
+  const auto from = static_cast<int64_t>(prompt.tokens.size());
+  const Tensor logp = testing::score(model, testing::batch_of({testing::sequence_of(whole, from)}));
   const auto* data = static_cast<const float*>(logp.const_data_ptr());
   return {data, data + logp.size(0)};
 }
