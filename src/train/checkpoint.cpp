@@ -60,6 +60,17 @@ void CheckpointConfig::describe(Fields& f) {
   f("keep", keep, "how many of the newest are kept", at_least(1));
 }
 
+void check_output(Fs& fs, const std::string& output, bool resume) {
+  std::string there = output;
+  while (!fs.exists(there)) there = parent_directory(there);
+  if (fs.status(there)->kind != FileKind::directory)
+    fail("output ", output, " cannot be a folder: ", there, " is a file");
+  const std::vector<std::string> names = there == output ? fs.list(output) : std::vector<std::string>();
+  if (resume || names.empty()) return;
+  fail("output ", output, " is in use: it holds ", names.front(),
+       "; resume=true continues, or choose another folder");
+}
+
 Checkpoints::Checkpoints(Fs& fs, std::string output, CheckpointConfig config, RunIdentity identity)
     : fs_(fs), output_(std::move(output)), config_(config), identity_(std::move(identity)) {}
 
@@ -91,13 +102,9 @@ int64_t Checkpoints::open(bool resume, int64_t bytes, Team& team) {
 }
 
 int64_t Checkpoints::find(bool resume) {
+  check_output(fs_, output_, resume);
   make_lasting_directories(fs_, output_);
-  const std::vector<std::string> names = fs_.list(output_);
-  if (!resume && !names.empty()) {
-    fail("output ", output_, " is in use: it holds ", names.front(),
-         "; resume=true continues, or choose another folder");
-  }
-  for (const std::string& name : names) {
+  for (const std::string& name : fs_.list(output_)) {
     if (name.starts_with(".tmp-") || name.starts_with(".trash-")) remove_all(fs_, join_path(output_, name));
   }
   for (const int64_t step : steps()) {

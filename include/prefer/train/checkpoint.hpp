@@ -22,6 +22,10 @@ struct CheckpointConfig {
   void describe(Fields& f);
 };
 
+/// Throws Error where `output` cannot be the folder of a run: a file, or, without `resume`, a folder that
+/// holds anything. Makes nothing, so it may be asked before anything is read.
+void check_output(Fs& fs, const std::string& output, bool resume);
+
 /// The checkpoints of one output folder: `checkpoint-STEP/` with weights.safetensors, optimizer.safetensors,
 /// state.safetensors and manifest.json (docs/formats.md). A folder gets its name by a rename, after all it
 /// holds is on the disk: the only commit. The newest is the highest step whose files are what its manifest
@@ -31,8 +35,8 @@ class Checkpoints {
   Checkpoints(Fs& fs, std::string output, CheckpointConfig config, RunIdentity identity);
 
   /// Makes the output folder ready and finds where to begin: the step of the newest good checkpoint, or 0.
-  /// Without `resume` a folder that holds anything is refused. Throws Error where config or inputs are not
-  /// those of the checkpoint, or where the disk has no room for one more of `bytes`. Collective.
+  /// Throws Error where check_output does, where config or inputs are not those of the checkpoint, or where
+  /// the disk has no room for one more of `bytes`. Collective.
   int64_t open(bool resume, int64_t bytes, Team& team);
   /// Puts the checkpoint that `open` found into `training`; nothing where it found none.
   void restore(Training& training) const;
