@@ -1,14 +1,17 @@
 // The steps of decoding as state machines.
 #include "tokenizer_decode.hpp"
 
+#include "prefer/core/error.hpp"
 #include "prefer/text/utf8.hpp"
 #include "tokenizer_steps.hpp"
 
+#include <algorithm>
 #include <utility>
 
 namespace prefer::text {
 namespace {
 
+constexpr std::size_t kMaxTokenText = std::size_t{1} << 20;
 constexpr const char* kReplacement = "\xEF\xBF\xBD";
 
 int hex_digit(char c) {
@@ -95,7 +98,10 @@ struct Decoding::Feeder {
   void next(std::string_view text) const { self.pass(index + 1, text, out); }
 
   void operator()(const ReplaceInToken& step) const {
-    next(rewritten(Substitute{step.pattern, step.content}, token, false));
+    const std::string text = rewritten(Substitute{step.pattern, step.content}, token, false);
+    if (text.size() > std::max(kMaxTokenText, token.size()))
+      fail("the decoder makes more than ", kMaxTokenText, " bytes of a token");
+    next(text);
   }
   void operator()(const FromByteLetters&) const {
     state.held += bytes_of_letters(token);

@@ -78,9 +78,7 @@ class Mixed {
   }
 
   std::string normalised(std::string_view text) const {
-    std::string out(text);
-    for (const text::Rewrite& step : normalizers()) out = text::rewritten(step, out, begins_);
-    return out;
+    return text::normalised(normalizers(), text, begins_);
   }
 
   const std::vector<text::Rewrite>& normalizers() const {

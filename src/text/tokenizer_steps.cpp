@@ -1,6 +1,7 @@
 // Rewriting and cutting text before the model.
 #include "tokenizer_steps.hpp"
 
+#include "prefer/core/error.hpp"
 #include "prefer/text/utf8.hpp"
 #include "tokenizer_unicode.hpp"
 
@@ -9,6 +10,14 @@
 
 namespace prefer::text {
 namespace {
+
+/// Throws Error where `to` bytes are far more than the `from` that they were made of.
+void check_growth(std::size_t from, std::size_t to) {
+  constexpr std::size_t kFactor = 64, kFree = 4096;
+  if (to > kFree && (to - kFree) / kFactor > from)
+    fail("the tokenizer's replacements make ", to, " bytes of a text of ", from, "; at most ", kFactor,
+         " times as many are allowed");
+}
 
 struct Letters {
   std::array<std::string, 256> of_byte;
@@ -43,7 +52,9 @@ struct Rewriter {
   std::string operator()(const Substitute& step) const {
     std::string out;
     std::size_t at = 0;
-    for (const Range& match : step.pattern.find_all(text)) {
+    const std::vector<Range> matches = step.pattern.find_all(text);
+    check_growth(text.size(), matches.size() * step.content.size());
+    for (const Range& match : matches) {
       out += text.substr(at, match.begin - at);
       out += step.content;
       at = match.end;
@@ -123,6 +134,15 @@ std::string rewritten(const Rewrite& step, std::string_view text, bool begins_in
   return std::visit(Rewriter{text, begins_input}, step);
 }
 
+std::string normalised(const std::vector<Rewrite>& steps, std::string_view text, bool begins_input) {
+  std::string out(text);
+  for (const Rewrite& step : steps) {
+    out = rewritten(step, out, begins_input);
+    check_growth(text.size(), out.size());
+  }
+  return out;
+}
+
 Pieces pre_tokenized(const std::vector<PreStep>& steps, std::string_view text, bool begins_input) {
   Pieces now;
   if (!text.empty()) now.push(text);
@@ -138,6 +158,7 @@ Pieces pre_tokenized(const std::vector<PreStep>& steps, std::string_view text, b
       first = false;
     });
     now = std::move(next);
+    check_growth(text.size(), now.text.size());
   }
   return now;
 }

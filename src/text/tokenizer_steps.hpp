@@ -45,6 +45,10 @@ using Rewrite = std::variant<Prefix, Substitute, Nfc, Lowercase, StripSpace, Byt
 /// `text` after the step. `begins_input`: nothing stands before it.
 std::string rewritten(const Rewrite& step, std::string_view text, bool begins_input);
 
+/// `text` after all steps. Throws Error where they make far more of it than it was: a chain of replacements
+/// can double it at each.
+std::string normalised(const std::vector<Rewrite>& steps, std::string_view text, bool begins_input);
+
 /// Cuts at the matches of `pattern`.
 struct Cut {
   enum class Behavior { removed, isolated, merged_with_previous, merged_with_next, contiguous };
@@ -74,7 +78,7 @@ struct Pieces {
   }
 };
 
-/// The pieces after all steps; empty ones are dropped.
+/// The pieces after all steps; empty ones are dropped. Throws as normalised does.
 Pieces pre_tokenized(const std::vector<PreStep>& steps, std::string_view text, bool begins_input);
 
 /// The letters of byte-level BPE by byte, and the byte of a letter (-1: none).

@@ -4,6 +4,7 @@
 #include "src/text/jinja/machine.hpp"
 
 #include <algorithm>
+#include <limits>
 
 namespace prefer::jinja {
 namespace {
@@ -89,7 +90,10 @@ Value Machine::evaluate_logic(const Expr& expr) {
   }
   if (expr.kind == ExprKind::concat) {
     Text out;
-    for (const ExprPtr& arg : expr.args) out.append(to_text(evaluate(*arg)));
+    for (const ExprPtr& arg : expr.args) {
+      out.append(to_text(evaluate(*arg)));
+      check_size(out);
+    }
     return text(std::move(out));
   }
   const Value left = part(0);
@@ -142,6 +146,7 @@ Value Machine::evaluate_compare(const Expr& expr) {
   for (std::size_t i = 0; i < expr.operators.size(); ++i) {
     const std::string& op = expr.operators[i];
     Value right = evaluate(*expr.args[i + 1]);
+    charge_bytes(weight_of(left) + weight_of(right));
     const bool holds = op == "=="       ? equal(left, right)
                        : op == "!="     ? !equal(left, right)
                        : op == "in"     ? contains(right, left)
@@ -156,12 +161,12 @@ Value Machine::evaluate_compare(const Expr& expr) {
 bool Machine::contains(const Value& container, const Value& item) {
   if (container.text()) {
     if (!item.text()) fail("in a string only strings can be looked for, not ", item.type_name());
-    charge_bytes(container.text()->size());
+    charge_search(container.text()->size(), item.text()->size());
     return container.text()->bytes().find(item.text()->bytes()) != std::string::npos;
   }
   if (container.dict()) return item.text() && container.dict()->find(item.text()->bytes());
   const std::vector<Value> items = iterate(container);
-  charge(items.size());
+  charge(items.size() * (1 + weight_of(item) / 256));
   return std::any_of(items.begin(), items.end(), [&](const Value& one) { return equal(one, item); });
 }
 
@@ -218,6 +223,8 @@ Value Machine::item(const Value& value, const Value& key) {
       const std::int64_t at = *index < 0 ? *index + count : *index;
       if (at >= 0 && at < count) return value.list()->items[static_cast<std::size_t>(at)];
     } else if (value.text()) {
+      if (*index == std::numeric_limits<std::int64_t>::max())
+        return Undefined{"item " + std::to_string(*index)};
       const Value next = Value::integer(*index + 1);
       const Value one = slice(*this, value, &key, *index == -1 ? none : &next, nullptr);
       if (!one.text()->empty()) return one;

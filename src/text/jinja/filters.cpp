@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <cmath>
 
 namespace prefer::jinja {
 namespace {
@@ -57,9 +58,9 @@ Value to_json_filter(Machine& machine, const Value& value, const Arguments& argu
 
 Value trim(Machine& machine, const Value& value, const Arguments& arguments) {
   const auto bound = arguments.bind("trim", {"chars"});
-  const Text text = to_text(value);
-  machine.charge_bytes(text.size());
-  return strip(text, Sides::both, given(bound[0]) ? &to_text(*bound[0]).bytes() : nullptr);
+  const Text text = to_text(value), chars = given(bound[0]) ? to_text(*bound[0]) : Text();
+  machine.charge_search(text.size(), chars.size());
+  return strip(text, Sides::both, given(bound[0]) ? &chars.bytes() : nullptr);
 }
 
 Value length(Machine&, const Value& value, const Arguments& arguments) {
@@ -201,7 +202,7 @@ Value unique(Machine& machine, const Value& value, const Arguments& arguments) {
   for (const Value& item : machine.iterate(value)) {
     Value key = given(bound[1]) ? walk(machine, item, *bound[1]) : item;
     if (!flag(bound[0])) key = lower_case(key);
-    machine.charge(1 + keys.size());
+    machine.charge((1 + keys.size()) * (1 + weight_of(key) / 256));
     if (std::any_of(keys.begin(), keys.end(), [&](const Value& known) { return equal(known, key); }))
       continue;
     keys.push_back(std::move(key));
@@ -264,8 +265,10 @@ Value same(Machine&, const Value& value, const Arguments& arguments) {
 Value to_integer(Machine&, const Value& value, const Arguments& arguments) {
   const auto bound = arguments.bind("int", {"default"});
   if (value.integer()) return Value::integer(*value.integer());
-  if (value.number())
+  if (value.number()) {
+    if (!std::isfinite(*value.number())) fail("int of a number that is not finite");
     return Value::integer(static_cast<std::int64_t>(std::clamp(*value.number(), -9e18, 9e18)));
+  }
   const std::string text = value.text() ? strip(*value.text(), Sides::both).bytes() : "";
   std::int64_t read = 0;
   const auto result = std::from_chars(text.data(), text.data() + text.size(), read);

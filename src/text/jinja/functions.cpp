@@ -2,6 +2,7 @@
 #include "prefer/core/error.hpp"
 #include "src/text/jinja/machine.hpp"
 
+#include <algorithm>
 #include <array>
 #include <ctime>
 
@@ -76,8 +77,10 @@ Value make_dictionary(Machine& machine, const Arguments& arguments) {
 }
 
 Value raise(Machine&, const Arguments& arguments) {
-  fail("the template refuses: ",
-       arguments.given.empty() ? std::string() : to_text(arguments.given[0]).bytes());
+  std::string reason = arguments.given.empty() ? std::string() : to_text(arguments.given[0]).bytes();
+  std::ranges::replace_if(
+      reason, [](unsigned char c) { return c < ' '; }, ' ');  // an error is one line
+  fail("the template refuses: ", reason);
 }
 
 Value strftime_now(Machine& machine, const Arguments& arguments) {
@@ -215,7 +218,10 @@ std::optional<Value> string_method(const Value& value, const std::string& name) 
     if (known != name) continue;
     const auto run = body;
     return function(name, [value, run](Machine& machine, const Arguments& arguments) {
-      machine.charge_bytes(value.text()->size());
+      std::size_t wanted = 0;
+      for (const Value& given : arguments.given) wanted += weight_of(given);
+      for (const auto& [_, given] : arguments.named) wanted += weight_of(given);
+      machine.charge_search(value.text()->size(), wanted);
       return run(machine, *value.text(), arguments);
     });
   }

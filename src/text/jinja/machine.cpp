@@ -44,10 +44,14 @@ void Machine::charge(std::uint64_t steps) {
   if (steps_ > limits_.steps) fail("the template takes more than ", limits_.steps, " steps");
 }
 
-Value Machine::text(Text made) {
-  charge_bytes(made.size());
+void Machine::check_size(const Text& made) const {
   if (made.size() > limits_.output_bytes)
     fail("the template makes a text of more than ", limits_.output_bytes, " bytes");
+}
+
+Value Machine::text(Text made) {
+  charge_bytes(made.size());
+  check_size(made);
   return made;
 }
 
@@ -177,7 +181,7 @@ Machine::Flow Machine::loop(const Stmt& stmt, Text& out) {
   }
   for (std::size_t i = 0; i < items.size(); ++i) {
     const Entered entered(scope_, inside(scope_));
-    charge(1);
+    charge(8);  // what `loop` costs to make
     scope_->set("loop", loop_variable(items, i));
     assign(*stmt.target, items[i]);
     if (execute(stmt.body, out) == Flow::leave) break;

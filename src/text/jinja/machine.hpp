@@ -32,6 +32,9 @@ class Machine {
   /// Counts work against the limit on steps; `bytes` are counted in portions.
   void charge(std::uint64_t steps);
   void charge_bytes(std::size_t bytes) { charge(1 + bytes / 256); }
+  /// A search that may compare all of `wanted` at each of `bytes`.
+  void charge_search(std::size_t bytes, std::size_t wanted) { charge((1 + bytes / 256) * (1 + wanted / 64)); }
+  void check_size(const Text& made) const;
   /// A text made by the template, checked against the limit on output.
   Value text(Text made);
 

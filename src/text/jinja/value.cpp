@@ -90,6 +90,11 @@ int checked(int depth) {
   return depth;
 }
 
+std::uint64_t checked(std::uint64_t weight) {
+  if (weight > kMaxWeight) fail("lists and dictionaries hold more than ", kMaxWeight, " values and bytes");
+  return weight;
+}
+
 /// Python's repr() of a string; characters it would escape as unprintable beyond Latin-1 are kept.
 Text quote(const Text& text) {
   const std::string& bytes = text.bytes();
@@ -150,9 +155,17 @@ Text repr(const Value& value) {
 
 }  // namespace
 
+std::uint64_t weight_of(const Value& value) {
+  if (value.text()) return 1 + value.text()->size();
+  return value.list() ? value.list()->weight : value.dict() ? value.dict()->weight : 1;
+}
+
 Value make_list(std::vector<Value> items, ListKind kind) {
   auto list = std::make_shared<List>();
-  for (const Value& item : items) list->depth = std::max(list->depth, checked(depth_of(item) + 1));
+  for (const Value& item : items) {
+    list->depth = std::max(list->depth, checked(depth_of(item) + 1));
+    list->weight = checked(list->weight + weight_of(item));
+  }
   list->items = std::move(items);
   list->kind = kind;
   return std::shared_ptr<const List>(std::move(list));
@@ -160,7 +173,10 @@ Value make_list(std::vector<Value> items, ListKind kind) {
 
 Value make_dict(std::vector<std::pair<Text, Value>> items) {
   auto dict = std::make_shared<Dict>();
-  for (const auto& item : items) dict->depth = std::max(dict->depth, checked(depth_of(item.second) + 1));
+  for (const auto& [key, item] : items) {
+    dict->depth = std::max(dict->depth, checked(depth_of(item) + 1));
+    dict->weight = checked(dict->weight + key.size() + weight_of(item));
+  }
   dict->items = std::move(items);
   return std::shared_ptr<const Dict>(std::move(dict));
 }

@@ -80,11 +80,13 @@ struct List {
   std::vector<Value> items;
   ListKind kind = ListKind::list;
   int depth = 1;
+  std::uint64_t weight = 1;
 };
 
 struct Dict {
   std::vector<std::pair<Text, Value>> items;
   int depth = 1;
+  std::uint64_t weight = 1;
   const Value* find(std::string_view key) const;
 };
 
@@ -109,8 +111,12 @@ struct Callable {
   std::function<Value(Machine&, const Arguments&)> body;
 };
 
-/// Containers with their nesting depth checked (kMaxNesting), so that no walk over a value recurses deeper.
+/// Containers with their nesting depth and weight checked, so that no walk over a value recurses deeper or
+/// takes longer: shared parts make a small value long to write.
 inline constexpr int kMaxNesting = 160;
+inline constexpr std::uint64_t kMaxWeight = std::uint64_t{1} << 26;
+/// What a walk over a value passes: values, and bytes of text.
+std::uint64_t weight_of(const Value& value);
 Value make_list(std::vector<Value> items, ListKind kind = ListKind::list);
 Value make_dict(std::vector<std::pair<Text, Value>> items);
 Value make_text(std::string_view bytes);
