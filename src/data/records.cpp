@@ -64,6 +64,7 @@ void Skipped::add(const std::string& reason, const std::string& place) {
 }
 
 void Skipped::add(const Skipped& other) {
+  blank_lines += other.blank_lines;
   for (const auto& [reason, cases] : other.reasons) {
     Cases& mine = reasons[reason];
     mine.count += cases.count;
@@ -91,8 +92,7 @@ std::string_view file_of(std::string_view place) {
 }  // namespace
 
 std::string Skipped::text() const {
-  if (reasons.empty()) return "";
-  std::string out = std::to_string(total()) + " skipped: ";
+  std::string out = reasons.empty() ? "" : std::to_string(total()) + " skipped: ";
   bool first_reason = true;
   for (const auto& [reason, cases] : reasons) {
     if (!first_reason) out += "; ";
@@ -100,12 +100,15 @@ std::string Skipped::text() const {
     out += reason + " (" + std::to_string(cases.count);
     for (std::size_t i = 0; i < cases.first.size(); ++i) {
       const bool same_file = i > 0 && file_of(cases.first[i]) == file_of(cases.first[i - 1]);
-      out += (i == 0 ? ": " : ", ") + (same_file ? cases.first[i].substr(file_of(cases.first[i]).size()) : cases.first[i]);
+      out += (i == 0 ? ": " : ", ") +
+             (same_file ? cases.first[i].substr(file_of(cases.first[i]).size()) : cases.first[i]);
     }
     if (static_cast<std::size_t>(cases.count) > cases.first.size()) out += ", ...";
     out += ")";
   }
-  return out;
+  if (blank_lines == 0) return out;
+  return out + (out.empty() ? "" : "; ") + std::to_string(blank_lines) +
+         (blank_lines == 1 ? " blank line" : " blank lines");
 }
 
 std::int64_t read_records(Fs& fs, const std::string& path, OnBad on_bad, Skipped& skipped,
@@ -123,6 +126,7 @@ std::int64_t read_records(Fs& fs, const std::string& path, OnBad on_bad, Skipped
     ++count;
     guarded(on_bad, skipped, [&] { take(lines.record(line)); });
   }
+  skipped.blank_lines += lines.blank_lines();
   return count;
 }
 

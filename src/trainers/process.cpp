@@ -33,7 +33,7 @@ void keep_memory() {
 
 void ProcessConfig::describe(Fields& f) {
   f("device", device, "where tensors live", one_of({"cpu", "cuda"}));
-  f("threads", threads, "CPU threads; 0 takes all cores", non_negative());
+  f("threads", threads, "CPU threads; 0 takes all cores", within(0, 1024));
 }
 
 Process::Process(const ProcessConfig& config) {
@@ -51,6 +51,10 @@ Process::Process(const ProcessConfig& config) {
 std::string Process::description() const {
   return device_.str() + " (" + cpu_name() + ", " + kernels::name(kernels::best_isa()) + ", " +
          std::to_string(at::get_num_threads()) + " threads), products: " + gemm_routes().name();
+}
+
+void Process::say_skipped(const std::string& path, const Skipped& skipped) const {
+  if (const std::string text = skipped.text(); !text.empty()) say(path + ": " + text);
 }
 
 bool Process::invariant(at::ScalarType dtype) const {

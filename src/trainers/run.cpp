@@ -41,6 +41,7 @@ void RunConfig::resolve(int64_t records) {
 }
 
 Run::Run(const RunConfig& config, Process& process) : config_(config), process_(process) {
+  check_output(process_.fs(), config_.output, config_.resume);
   process_.say(process_.description());
 }
 
@@ -56,7 +57,7 @@ std::unique_ptr<RecordSource> Run::source(const std::string& what, const std::st
                                           bool held_out) {
   reads(what, data.fingerprint);
   process_.say(path + ": " + data.counts);
-  if (data.skipped.total() > 0) process_.say(path + ": " + data.skipped.text());
+  process_.say_skipped(path, data.skipped);
   for (const auto& [reason, count] : data.noted) report_.skipped.emplace_back(what + ": " + reason, count);
   for (const auto& [reason, cases] : data.skipped.reasons)
     report_.skipped.emplace_back(what + ": " + reason, cases.count);

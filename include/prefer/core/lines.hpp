@@ -35,8 +35,8 @@ class LineReader {
 
   /// The next line that is not blank; false at the end.
   bool next(Line& line);
-  std::size_t lines() const { return number_; }       ///< so far, blank ones included
-  std::size_t blank_lines() const { return blank_; }  ///< so far
+  std::size_t lines() const { return number_; }  ///< so far, blank ones included
+  std::int64_t blank_lines() const { return static_cast<std::int64_t>(blank_); }  ///< so far
   const std::string& path() const { return path_; }
   /// The line as a JSON record; errors carry file, line and column.
   Json record(const Line& line) const {

@@ -24,11 +24,13 @@ struct Skipped {
     std::vector<std::string> first;  ///< "file:line:column" of the first few
   };
   std::map<std::string, Cases> reasons;
+  std::int64_t blank_lines = 0;  ///< no records, and not in total()
 
   void add(const std::string& reason, const std::string& place);
   void add(const Skipped& other);
   std::int64_t total() const;
-  /// "3 skipped: chosen equals rejected (2: pairs.jsonl:4:1, 9:1); ..."; empty when nothing was.
+  /// "3 skipped: chosen equals rejected (2: pairs.jsonl:4:1, 9:1); ...; 2 blank lines"; empty when nothing
+  /// was.
   std::string text() const;
 };
 

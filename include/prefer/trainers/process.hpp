@@ -4,6 +4,7 @@
 #include "prefer/core/config.hpp"
 #include "prefer/core/fs.hpp"
 #include "prefer/core/log.hpp"
+#include "prefer/data/records.hpp"
 #include "prefer/tensor.hpp"
 #include "prefer/train/hooks.hpp"
 
@@ -35,6 +36,8 @@ class Process {
   std::string description() const;
   /// A line of the log, on the standard error output.
   void say(const std::string& line) const { log_.info(line); }
+  /// Says what was left out of a file, where anything was.
+  void say_skipped(const std::string& path, const Skipped& skipped) const;
   /// Tests in a few milliseconds whether the products of `dtype` keep their bits on this CPU; says which do
   /// not.
   bool invariant(at::ScalarType dtype) const;
