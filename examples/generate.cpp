@@ -38,18 +38,21 @@ std::vector<Json> prompts_of(const GenerateConfig& config, Process& process) {
   LineReader lines(process.fs(), *config.input);
   for (Line line; lines.next(line);) {
     const Json record = lines.record(line);
-    prompts.push_back(record.contains("messages") ? record.at("messages") : record.at("prompt"));
+    prompt_from_json(record);  // refuses what is neither
+    prompts.push_back(record.contains("prompt") ? record.at("prompt") : record.at("messages"));
   }
+  process.say_skipped(*config.input, {.blank_lines = lines.blank_lines()});
   return prompts;
 }
 
 /// What the model is given: a text, or a conversation opened for the assistant's turn.
 std::vector<int32_t> tokens_of(const Json& prompt, const SpanBuilder& spans, const GenerateConfig& config) {
   if (prompt.is_array()) return open_chat_from_json(prompt, spans).ids;
-  const std::vector<Message> question = {{"user", prompt.as_string()}};
-  if (config.chat) return spans.chat(question, {.add_generation_prompt = true}).ids;
-  const auto ids =
-      spans.text(prompt.as_string(), config.specials ? Specials::recognise : Specials::plain).ids;
+  const auto ids = placed_at(prompt, [&] {
+    const std::vector<Message> question = {{"user", prompt.as_string()}};
+    if (config.chat) return spans.chat(question, {.add_generation_prompt = true}).ids;
+    return spans.text(prompt.as_string(), config.specials ? Specials::recognise : Specials::plain).ids;
+  });
   if (ids.empty())
     prompt.fail_here("there are no tokens to continue, and the tokenizer puts no BOS before a text");
   return ids;
@@ -75,6 +78,9 @@ int main(int argc, char** argv) {
 
     const auto model =
         load_model(process.fs(), config.model, dtype_from_name(config.dtype), process.device());
+    for (const Prompt& prompt : prompts)
+      check_token(std::ranges::max(prompt.tokens), config.input.value_or("prompt"), model->config(),
+                  config.model);
     config.options.seed = static_cast<uint64_t>(config.seed);
     std::vector<std::vector<std::optional<Completion>>> said(
         prompts.size(), std::vector<std::optional<Completion>>(static_cast<size_t>(config.options.samples)));

@@ -28,9 +28,12 @@ struct Text {
 
 Text read(const Json& record, const SpanBuilder& spans, Specials specials) {
   if (const Json* tokens = record.find("tokens")) return {ids_from_json(*tokens, spans.tokenizer()), 0};
-  if (!record.contains("prompt")) return {spans.text(record.at("text").as_string(), specials).ids, 0};
-  const auto answer = spans.answer(record.at("prompt").as_string(), record.at("completion").as_string(),
-                                   specials, /*ends=*/false);
+  if (!record.contains("prompt")) {
+    const std::string& text = record.at("text").as_string();
+    return {placed_at(record, [&] { return spans.text(text, specials).ids; }), 0};
+  }
+  const std::string &prompt = record.at("prompt").as_string(), &said = record.at("completion").as_string();
+  const auto answer = placed_at(record, [&] { return spans.answer(prompt, said, specials, /*ends=*/false); });
   std::vector<int32_t> tokens = answer.prompt;
   tokens.insert(tokens.end(), answer.completion.begin(), answer.completion.end());
   return {tokens, answer.prompt.size()};
@@ -51,9 +54,12 @@ int main(int argc, char** argv) {
       if (size == 0) record.fail_here("there are no tokens to score");
       sequences.push_back({.tokens = texts.back().tokens, .scored = {{1, size}}});
     }
+    process.say_skipped(config.input, {.blank_lines = lines.blank_lines()});
 
     const auto model =
         load_model(process.fs(), config.model, dtype_from_name(config.dtype), process.device());
+    for (const Text& text : texts)
+      check_token(std::ranges::max(text.tokens), config.input, model->config(), config.model);
     const int64_t context = model->config().context;
     const auto longer = std::ranges::count_if(
         texts, [&](const Text& text) { return static_cast<int64_t>(text.tokens.size()) > context; });

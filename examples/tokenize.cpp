@@ -35,7 +35,9 @@ Json convert(const Json& record, const SpanBuilder& spans, const TokenizeConfig&
         {{"ids", list_to_json(chat.ids)}, {"text", chat.text}, {"roles", list_to_json(roles)}});
   }
   const auto specials = config.specials ? Specials::recognise : Specials::plain;
-  return Json::object({{"ids", list_to_json(tokenizer.encode(record.at("text").as_string(), specials))}});
+  const std::string& text = record.at("text").as_string();
+  const auto ids = placed_at(record, [&] { return tokenizer.encode(text, specials); });
+  return Json::object({{"ids", list_to_json(ids)}});
 }
 
 int main(int argc, char** argv) {
@@ -44,5 +46,6 @@ int main(int argc, char** argv) {
     const SpanBuilder spans(load_tokenizer(config.model));
     LineReader lines(process.fs(), config.input);
     for (Line line; lines.next(line);) std::cout << dump(convert(lines.record(line), spans, config)) << '\n';
+    process.say_skipped(config.input, {.blank_lines = lines.blank_lines()});
   });
 }

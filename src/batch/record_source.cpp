@@ -9,11 +9,11 @@
 namespace prefer {
 
 void RecordOrder::describe(Fields& f) {
-  f("batch_size", batch_size, "records a step, over all micro-batches and ranks", at_least(1));
+  f("batch_size", batch_size, "records a step, over all micro-batches and ranks", within(1, 1 << 20));
   f("shuffle", shuffle, "permute the records anew in every pass; false keeps the file's order");
   f("share_prefixes", share_prefixes, "compute the common prefix of a record's sequences once");
   f("tokens_per_slot", tokens_per_slot, "token budget of a micro-batch", at_least(1));
-  f("slots", slots, "cut a step into at least as many micro-batches", at_least(1));
+  f("slots", slots, "cut a step into at least as many micro-batches", within(1, 1 << 20));
 }
 
 RecordSource::RecordSource(std::shared_ptr<const std::vector<Record>> records, RecordOrder order, at::Device device)

@@ -83,14 +83,15 @@ std::int64_t GgufFile::integer_at(std::string_view key, const Value& value, std:
       return static_cast<std::int64_t>(wide);
     }
     default:
-      wrong_type(key, value, "integers");
+      wrong_type(key, value, value.is_array ? "integers" : "an integer");
   }
 }
 
 double GgufFile::number_at(std::string_view key, const Value& value, std::uint64_t i) const {
   if (value.kind == Kind::f32) return item<float>(value.raw, i);
   if (value.kind == Kind::f64) return item<double>(value.raw, i);
-  if (value.kind == Kind::string || value.kind == Kind::boolean) wrong_type(key, value, "numbers");
+  if (value.kind == Kind::string || value.kind == Kind::boolean)
+    wrong_type(key, value, value.is_array ? "numbers" : "a number");
   return static_cast<double>(integer_at(key, value, i));
 }
 

@@ -60,7 +60,8 @@ class Gzip : public LineReader::Bytes {
     if (code == Z_STREAM_END)
       between_members_ = true;
     else if (code != Z_OK && (code != Z_BUF_ERROR || out_of_bytes))
-      fail("gzip data ", code == Z_BUF_ERROR ? "end early" : state_.msg ? state_.msg : "are damaged");
+      fail("gzip data ", code == Z_BUF_ERROR ? "end early" : "are damaged",
+           code != Z_BUF_ERROR && state_.msg ? std::string(": ") + state_.msg : "");
   }
 
   /// Zeros may fill up the last block of a medium.

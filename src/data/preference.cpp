@@ -201,7 +201,9 @@ std::vector<Preference> read_preferences(Fs& fs, const std::string& path, OnBad 
 PromptRecord prompt_from_json(const Json& record) {
   if (!record.is_object()) record.fail_here("a record must be an object, not ", record.type_name());
   const Json* prompt = record.find("prompt");
-  const Json& value = prompt ? *prompt : member(record, "messages");
+  const Json* messages_given = record.find("messages");
+  if (!prompt && !messages_given) throw BadRecord(record.place(), "\"prompt\" or \"messages\" is missing");
+  const Json& value = prompt ? *prompt : *messages_given;
   if (!prompt && !value.is_array()) value.fail_here("messages must be a list, not ", value.type_name());
   PromptRecord out{words_from(value), record.place()};
   const auto* messages = std::get_if<Messages>(&out.words);

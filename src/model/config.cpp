@@ -82,7 +82,7 @@ const Family* find_family(const std::string& model_type) {
 const Family& family_of(const Json& json) {
   const Json& type = json.at("model_type");
   if (const Family* family = find_family(type.as_string())) return *family;
-  type.fail_here("model_type ", quoted(type.as_string()),
+  type.fail_here("model_type ", quote(type.as_string()),
                  " is not implemented; implemented are llama, mistral, qwen2, qwen3");
 }
 
@@ -144,7 +144,7 @@ void read_rope(const Json& json, ModelConfig& config) {
   if (type == nullptr) type = present(*given, "type");
   if (type == nullptr || type->as_string() == "default") return;
   if (type->as_string() != "llama3") {
-    type->fail_here("rope_type ", quoted(type->as_string()),
+    type->fail_here("rope_type ", quote(type->as_string()),
                     " is not implemented; implemented are default and llama3");
   }
   rope.llama3 = true;
@@ -165,7 +165,7 @@ int64_t count_sliding(const Json& types, int64_t layers) {
     const std::string& name = type.as_string();
     if (name == "sliding_attention") ++count;
     if (name == "sliding_attention" || name == "full_attention") continue;
-    type.fail_here("a layer of ", quoted(name),
+    type.fail_here("a layer of ", quote(name),
                    " is not implemented; implemented are full_attention and sliding_attention");
   }
   return count;
@@ -209,6 +209,11 @@ void read_sizes(const Json& json, const Family& family, ModelConfig& config) {
   config.kv_heads = kv_by_default ? family.kv_heads : integer(json, "num_key_value_heads", config.heads);
   const bool dim_by_default = !json.contains("head_dim") && family.head_dim > 0;
   const int64_t even = config.heads > 0 ? config.hidden_size / config.heads : 0;
+  if (config.heads > 0 && even * config.heads != config.hidden_size && !present(json, "head_dim") &&
+      !dim_by_default)
+    json.at("num_attention_heads")
+        .fail_here("num_attention_heads = ", config.heads,
+                   " do not divide hidden_size = ", config.hidden_size, ", and there is no head_dim");
   config.head_dim = dim_by_default ? family.head_dim : integer(json, "head_dim", even);
   config.context = integer(json, "max_position_embeddings", family.context);
   config.norm_eps = number(json, "rms_norm_eps", 1e-6);
@@ -312,28 +317,38 @@ Json write_generation_config(const ModelConfig& config) {
 void read_generation_config(const Json& generation, ModelConfig& config) { read_tokens(generation, config); }
 
 void check_model_config(const ModelConfig& config, const std::string& where) {
-  const auto positive = [&](const char* name, int64_t value) {
-    if (value < 1 || value > int64_t{1} << 31) fail(where, ": ", name, " = ", value, " is not a size");
+  const auto positive = [&](const char* name, int64_t value, int64_t most = int64_t{1} << 31) {
+    if (value < 1 || value > most) fail(where, ": ", name, " = ", value, " is not a size from 1 to ", most);
+  };
+  const auto finite = [&](const char* name, double value, bool may_be_zero = false) {
+    if (!std::isfinite(value) || value < 0 || (value == 0 && !may_be_zero))
+      fail(where, ": ", name, " = ", value, " is not a positive number");
   };
   positive("vocab_size", config.vocab_size);
   positive("hidden_size", config.hidden_size);
   positive("intermediate_size", config.intermediate_size);
-  positive("num_hidden_layers", config.layers);
+  positive("num_hidden_layers", config.layers, 4096);
   positive("num_attention_heads", config.heads);
   positive("num_key_value_heads", config.kv_heads);
   positive("head_dim", config.head_dim);
   positive("max_position_embeddings", config.context);
-  const auto want = [&](bool holds, const char* name, double value, const char* wanted) {
-    if (!holds) fail(where, ": ", name, " = ", value, " is not ", wanted);
-  };
-  want(config.window >= 0, "sliding_window", static_cast<double>(config.window), "a number of tokens");
-  want(config.norm_eps >= 0 && std::isfinite(config.norm_eps), "rms_norm_eps", config.norm_eps, "0 or more");
   if (config.heads % config.kv_heads != 0) {
     fail(where, ": num_attention_heads = ", config.heads,
          " is not a multiple of num_key_value_heads = ", config.kv_heads);
   }
   if (config.head_dim % 2 != 0)
     fail(where, ": head_dim = ", config.head_dim, " is odd, and rotary positions want pairs");
+  if (config.window < 0) fail(where, ": sliding_window = ", config.window, " is negative");
+  finite("rms_norm_eps", config.norm_eps, true);
+  finite("rope_theta", config.rope.theta);
+  if (config.rope.llama3) {
+    finite("factor", config.rope.factor);
+    finite("low_freq_factor", config.rope.low_freq_factor);
+    finite("original_max_position_embeddings", config.rope.original_context);
+    if (!(config.rope.high_freq_factor > config.rope.low_freq_factor))
+      fail(where, ": high_freq_factor = ", config.rope.high_freq_factor,
+           " is not above low_freq_factor = ", config.rope.low_freq_factor);
+  }
   try {
     kernels::rope::inverse_frequencies(config.rope);
   } catch (const std::invalid_argument& error) {
@@ -355,6 +370,13 @@ void check_family(const ModelConfig& config, const std::string& where) {
   refuse(config.query_key_norm && !family->query_key_norm, "with norms of queries and keys");
   refuse(!config.query_key_norm && family->query_key_norm, "without norms of queries and keys");
   refuse(config.window > 0 && family->window == Window::never, "with a sliding window");
+}
+
+void check_token(int64_t largest, const std::string& path, const ModelConfig& model,
+                 const std::string& name) {
+  if (largest >= model.vocab_size)
+    fail(path, ": has token ", largest, ", and the vocabulary of ", name, " is 0..", model.vocab_size - 1,
+         "; its tokenizer belongs to another model");
 }
 
 }  // namespace prefer

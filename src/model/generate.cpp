@@ -33,6 +33,12 @@ struct Row {
   Completion text;
 };
 
+/// A text never outgrows the context, so no cache is made for more.
+GenerateOptions within_context(GenerateOptions options, int64_t context) {
+  options.max_new_tokens = std::min(options.max_new_tokens, context);
+  return options;
+}
+
 /// Numbers 0 .. n-1, the lowest free one first.
 class Slots {
  public:
@@ -86,7 +92,11 @@ class Generation {
 
 Generation::Generation(const Transformer& model, std::span<const Prompt> prompts,
                        const GenerateOptions& options, const CompletionSink& sink)
-    : model_(model), prompts_(prompts), options_(options), sink_(sink), stop_(options.stop) {
+    : model_(model),
+      prompts_(prompts),
+      options_(within_context(options, model.config().context)),
+      sink_(sink),
+      stop_(options.stop) {
   if (stop_.empty()) stop_ = model.config().eos;
   check();
   for (size_t i = 0; i < prompts.size(); ++i) longest_ = std::max(longest_, prompt_length(i));
@@ -95,7 +105,7 @@ Generation::Generation(const Transformer& model, std::span<const Prompt> prompts
   prompt_slots_ = std::min<int64_t>(batch, static_cast<int64_t>(prompts.size()));
   free_prompts_ = Slots(prompt_slots_);
   free_rows_ = Slots(batch);
-  cache_ = model.make_cache(prompt_slots_ * longest_ + batch * options.max_new_tokens);
+  cache_ = model.make_cache(prompt_slots_ * longest_ + batch * options_.max_new_tokens);
   results_.assign(prompts.size(), std::vector<Completion>(static_cast<size_t>(options.samples)));
 }
 
@@ -236,7 +246,7 @@ void GenerateOptions::describe(Fields& f) {
   f("top_p", top_p, "sample from the likeliest tokens whose probability adds up to this",
     positive() & within(0, 1));
   f("top_k", top_k, "sample from this many of the likeliest tokens; 0: all", at_least(0));
-  f("n", samples, "continuations of each prompt", at_least(1));
+  f("n", samples, "continuations of each prompt", within(1, 1 << 20));
   f("batch_size", batch, "continuations decoded at once; changes speed and memory alone", at_least(1));
 }
 

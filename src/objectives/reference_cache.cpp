@@ -1,8 +1,6 @@
 // Scores records under a frozen model; keeps the result in a safetensors file named after its content.
 #include "prefer/objectives/reference_cache.hpp"
 
-#include <numeric>
-
 #include "prefer/core/error.hpp"
 #include "prefer/core/safetensors.hpp"
 #include "prefer/core/sha256.hpp"
@@ -28,18 +26,20 @@ std::vector<ScoredColumn> read_columns(Fs& fs, const std::string& path) {
   const SafetensorsFile file(fs, path);
   const auto lengths = read_all<int64_t>(file, "lengths");
   const auto values = read_all<float>(file, "logprobs");
-  if (std::accumulate(lengths.begin(), lengths.end(), int64_t{0}) != static_cast<int64_t>(values.size())) {
-    fail(path, ": lengths add up to another number than the ", values.size(), " log-probs there are");
-  }
   std::vector<ScoredColumn> columns;
-  for (auto at = values.begin(); const int64_t length : lengths) {
+  auto at = values.begin();
+  for (const int64_t length : lengths) {
+    if (length < 0 || length > values.end() - at) break;
     columns.emplace_back(at, at + length);
     at += length;
   }
+  if (columns.size() != lengths.size() || at != values.end())
+    fail(path, ": lengths do not cut the ", values.size(), " log-probs there are; remove the file");
   return columns;
 }
 
-void write_columns(Fs& fs, const std::string& folder, const std::string& key, const std::vector<ScoredColumn>& columns) {
+void write_columns(Fs& fs, const std::string& folder, const std::string& key,
+                   const std::vector<ScoredColumn>& columns) {
   std::vector<int64_t> lengths;
   std::vector<float> values;
   for (const ScoredColumn& column : columns) {
@@ -59,7 +59,8 @@ void write_columns(Fs& fs, const std::string& folder, const std::string& key, co
 
 }  // namespace
 
-std::vector<ScoredColumn> score_records(const Model& reference, const RecordSource& source, const Progress& progress) {
+std::vector<ScoredColumn> score_records(const Model& reference, const RecordSource& source,
+                                        const Progress& progress) {
   const c10::NoGradGuard frozen;
   const RecordOrder& order = source.order();
   RecordSource all(std::make_shared<const std::vector<Record>>(source.records()),
@@ -94,7 +95,8 @@ std::string weights_fingerprint(const NamedTensors& weights) {
   return hash.hex();
 }
 
-std::string reference_key(const std::vector<Record>& records, const NamedTensors& weights, const std::string& how) {
+std::string reference_key(const std::vector<Record>& records, const NamedTensors& weights,
+                          const std::string& how) {
   Sha256 hash;
   hash.add(how);
   for (const Record& record : records) {

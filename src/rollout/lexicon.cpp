@@ -57,7 +57,8 @@ Lexicon Lexicon::load(Fs& fs, const std::string& path) {
     double valence = 0;
     const char* number = line.data() + tab + 1;
     if (tab == 0 || tab == std::string_view::npos ||
-        std::from_chars(number, line.data() + line.size(), valence).ec != std::errc()) {
+        std::from_chars(number, line.data() + line.size(), valence).ec != std::errc() ||
+        !std::isfinite(valence)) {
       fail(path, ":", line_number, ": a lexicon line is \"word TAB valence\"");
     }
     lexicon.valence_[std::string(line.substr(0, tab))] = valence;

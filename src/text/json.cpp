@@ -18,11 +18,7 @@ std::vector<std::int32_t> ids_from_json(const Json& list, const Tokenizer& token
 TokenSpans chat_from_json(const Json& messages, const SpanBuilder& spans, const ChatOptions& options) {
   const std::vector<Message> read = messages_from_json(messages);
   if (read.empty()) messages.fail_here("there are no messages");
-  try {
-    return spans.chat(read, options);
-  } catch (const Error& error) {
-    messages.fail_here(error.what());
-  }
+  return placed_at(messages, [&] { return spans.chat(read, options); });
 }
 
 TokenSpans open_chat_from_json(const Json& messages, const SpanBuilder& spans) {

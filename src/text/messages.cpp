@@ -31,6 +31,16 @@ Message share_gpt(const Json& item) {
   return {std::string(known->second), item.at("value").as_string(), {}};
 }
 
+/// Content that is no string: a list of parts such as {"type": "text", ...}, or null beside tool calls.
+void check_parts(const Json& content) {
+  if (content.is_null()) return;
+  if (!content.is_array())
+    content.fail_here("content must be a string or a list of parts, not ", content.type_name());
+  for (const Json& part : content.as_array())
+    if (!part.is_object() && !part.is_string())
+      part.fail_here("a part of a content must be an object or a string, not ", part.type_name());
+}
+
 Message message_from_json(const Json& item) {
   if (!item.is_object())
     item.fail_here("a message must be an object with role and content, not ", item.type_name());
@@ -47,6 +57,7 @@ Message message_from_json(const Json& item) {
     if (key == "content" && value.is_string()) {
       message.content = value.as_string();
     } else {
+      if (key == "content") check_parts(value);
       message.extra.set(key, value);
     }
   }

@@ -106,7 +106,8 @@ std::size_t end_token(const TokenSpans& spans, std::size_t begin, const Tokenize
 }  // namespace
 
 SpanBuilder::SpanBuilder(std::shared_ptr<const Tokenizer> tokenizer) : tokenizer_(std::move(tokenizer)) {
-  if (!tokenizer_->chat_template().empty()) chat_template_.emplace(tokenizer_->chat_template());
+  if (!tokenizer_->chat_template().empty())
+    chat_template_.emplace(tokenizer_->chat_template(), tokenizer_->chat_template_name());
 }
 
 SpanBuilder::SpanBuilder(std::shared_ptr<const Tokenizer> tokenizer, ChatTemplate chat_template)
@@ -210,8 +211,8 @@ TokenisedCompletion SpanBuilder::answer(std::span<const Message> prompt, std::sp
   return out;
 }
 
-TokenisedCompletion SpanBuilder::answer(std::string_view prompt, std::string_view answer,
-                                        Specials specials, bool ends) const {
+TokenisedCompletion SpanBuilder::answer(std::string_view prompt, std::string_view answer, Specials specials,
+                                        bool ends) const {
   TokenisedCompletion out;
   out.prompt = tokenizer_->encode(prompt, specials);
   std::vector<std::int32_t> whole = tokenizer_->encode(std::string(prompt).append(answer), specials);

@@ -1,9 +1,8 @@
 // The tokenizer: its parts put to work, and the choice of a reader.
 #include "prefer/text/tokenizer.hpp"
 
-#include "prefer/core/gguf.hpp"
-
 #include "prefer/core/error.hpp"
+#include "prefer/core/gguf.hpp"
 #include "prefer/text/utf8.hpp"
 #include "tokenizer_parts.hpp"
 
@@ -40,9 +39,7 @@ void TokenizerParts::add(const text::AddedToken& token, const std::string& place
 }
 
 std::string TokenizerParts::normalised(std::string_view text, bool begins_input) const {
-  std::string out(text);
-  for (const text::Rewrite& step : normalizers) out = text::rewritten(step, out, begins_input);
-  return out;
+  return text::normalised(normalizers, text, begins_input);
 }
 
 Tokenizer::Tokenizer(std::unique_ptr<const TokenizerParts> parts) : parts_(std::move(parts)) {}
@@ -87,6 +84,7 @@ std::optional<std::int32_t> Tokenizer::pad() const { return parts_->pad; }
 std::optional<std::int32_t> Tokenizer::unk() const { return parts_->unk; }
 bool Tokenizer::adds_bos() const { return parts_->adds_bos; }
 const std::string& Tokenizer::chat_template() const { return parts_->chat_template; }
+const std::string& Tokenizer::chat_template_name() const { return parts_->chat_template_name; }
 std::map<std::string, std::string> Tokenizer::files() const { return parts_->files; }
 
 bool Tokenizer::is_special(std::int32_t id) const {
@@ -135,7 +133,7 @@ namespace {
 
 text::PartsPtr read_bytes(std::string bytes, const std::string& path) {
   const auto start = bytes.find_first_not_of(" \t\r\n");
-  const bool json = start != std::string::npos && bytes[start] == '{';
+  const bool json = path.ends_with(".json") || (start != std::string::npos && bytes[start] == '{');
   auto parts =
       json ? text::read_tokenizer_json(parse_json(bytes, path), path) : text::read_sentencepiece(bytes, path);
   parts->files[json ? "tokenizer.json" : "tokenizer.model"] = std::move(bytes);

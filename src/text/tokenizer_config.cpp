@@ -66,6 +66,8 @@ void read_named_token(const Json& config, const Json& map, const char* key, Toke
 std::string read_template(const Json& json) {
   if (json.is_null()) return "";
   if (json.is_string()) return json.as_string();
+  if (!json.is_array())
+    json.fail_here("chat_template is a text or a list of named texts, not ", json.type_name());
   for (const Json& entry : json.as_array())
     if (entry.at("name").as_string() == "default") return entry.at("template").as_string();
   json.fail_here("none of the chat templates is named \"default\"");
@@ -81,6 +83,7 @@ void apply_config(const Json& config, const Json& map, TokenizerParts& parts) {
   read_named_token(config, map, "unk_token", parts, parts.unk);
   parts.adds_bos = flag_or(config, "add_bos_token", parts.adds_bos) && parts.bos;
   parts.chat_template = read_template(member(config, "chat_template"));
+  parts.chat_template_name = member(config, "chat_template").place() + ": chat_template";
 }
 
 void read_config_beside(Fs& fs, const std::string& folder, TokenizerParts& parts) {
@@ -91,7 +94,8 @@ void read_config_beside(Fs& fs, const std::string& folder, TokenizerParts& parts
   const Json config = json_of("tokenizer_config.json"), map = json_of("special_tokens_map.json");
   apply_config(config, map, parts);
   if (auto source = read_optional(fs, folder, "chat_template.jinja", kMaxTemplate, parts))
-    parts.chat_template = std::move(*source);
+    parts.chat_template = std::move(*source),
+    parts.chat_template_name = join_path(folder, "chat_template.jinja");
   parts.vocabulary.check_dense(folder);
 }
 

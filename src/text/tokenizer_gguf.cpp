@@ -245,6 +245,7 @@ PartsPtr read(const GgufFile& file) {
              begins_with(config.at("bos_token"), *token_id(file, data, "tokenizer.ggml.bos_token_id")));
   PartsPtr parts = read_tokenizer_json(json, "tokenizer");
   apply_config(config, Json::object(), *parts);
+  parts->chat_template_name = file.path() + ": tokenizer.chat_template";
   // The scores themselves rather than the merges made of them: the merges agree, but for ties.
   if (scored) {
     std::optional<std::int32_t> unknown_id;
@@ -262,8 +263,11 @@ PartsPtr read_tokenizer_gguf(Fs& fs, const std::string& path) {
   try {
     return read(file);
   } catch (const Error& error) {
-    if (std::string_view(error.what()).starts_with(path)) throw;
-    fail(path, ": ", error.what());
+    std::string_view what = error.what();
+    if (what.starts_with(path)) throw;
+    constexpr std::string_view kMade = "json: ";  // the place of JSON that stands in no file
+    if (what.starts_with(kMade)) what.remove_prefix(kMade.size());
+    fail(path, ": ", what);
   }
 }
 

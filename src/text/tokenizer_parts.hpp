@@ -28,7 +28,7 @@ struct TokenizerParts {
   std::vector<text::DecodeStep> decoders;
   std::optional<std::int32_t> bos, eos, pad, unk;
   bool adds_bos = false;
-  std::string chat_template;
+  std::string chat_template, chat_template_name;
   std::map<std::string, std::string> files;
 
   /// Adds a token to be cut out of texts; the vocabulary gains it where it lacks it. The normalizers are

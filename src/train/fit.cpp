@@ -113,7 +113,7 @@ bool due(const FitConfig& config, int64_t step) {
 
 void FitConfig::describe(Fields& f) {
   f("steps", steps, "optimizer steps; 0 = as many as `epochs` take", at_least(0));
-  f("epochs", epochs, "passes over the records, where `steps` is 0", positive());
+  f("epochs", epochs, "passes over the records, where `steps` is 0", positive() & within(0, 1e6));
   f.group("optimizer", optimizer);
   f.group("schedule", schedule);
   f.group("guard", guard);

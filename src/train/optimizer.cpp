@@ -13,8 +13,8 @@ namespace adamw = kernels::adamw;
 void AdamWConfig::describe(Fields& f) {
   f("learning_rate", learning_rate, "peak of the schedule", non_negative());
   f("weight_decay", weight_decay, "decoupled; leaves out norms and biases", non_negative());
-  f("adam_beta1", adam_beta1, "memory of the mean of the gradient", within(0, 1));
-  f("adam_beta2", adam_beta2, "memory of the mean of its square", within(0, 1));
+  f("adam_beta1", adam_beta1, "memory of the mean of the gradient", within(0, 0.999999));
+  f("adam_beta2", adam_beta2, "memory of the mean of its square", within(0, 0.999999));
   f("adam_epsilon", adam_epsilon, "added to the root of the mean square", positive());
   f("max_grad_norm", max_grad_norm, "the gradient is shortened to this norm; 0 = never", non_negative());
 }

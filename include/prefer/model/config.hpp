@@ -59,4 +59,7 @@ void check_model_config(const ModelConfig& config, const std::string& where);
 /// Throws Error unless a config.json of its model_type can say what the model computes.
 void check_family(const ModelConfig& config, const std::string& where);
 
+/// Throws Error where `model`, which came from `name`, has no embedding for token `largest` of `path`.
+void check_token(int64_t largest, const std::string& path, const ModelConfig& model, const std::string& name);
+
 }  // namespace prefer

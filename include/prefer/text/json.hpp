@@ -10,6 +10,16 @@
 
 namespace prefer {
 
+/// What `body` makes of a value; an error gets the value's place.
+template <class Body>
+auto placed_at(const Json& value, const Body& body) {
+  try {
+    return body();
+  } catch (const Error& error) {
+    value.fail_here(error.what());
+  }
+}
+
 /// A list of ids of `tokenizer`.
 std::vector<std::int32_t> ids_from_json(const Json& list, const Tokenizer& tokenizer);
 

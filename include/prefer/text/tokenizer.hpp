@@ -86,6 +86,8 @@ class Tokenizer {
 
   /// The chat template's source (Jinja); empty when there is none.
   const std::string& chat_template() const;
+  /// What the template was read from: how its errors begin.
+  const std::string& chat_template_name() const;
 
   /// The Hugging Face files that make this tokenizer again, name -> bytes (tokenizer.json,
   /// tokenizer_config.json, ...): the very bytes where it came from such files, written anew where it came
