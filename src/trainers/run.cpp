@@ -166,10 +166,7 @@ void check_fits(const RecordSource& source, const std::string& path, const Model
     fail(path, ": the longest side has ", longest, " tokens, and the context of ", name, " is ",
          model.context, "; max_length=", model.context, " cuts it");
   }
-  if (largest >= model.vocab_size) {
-    fail(path, ": has token ", largest, ", and the vocabulary of ", name, " is 0..", model.vocab_size - 1,
-         "; its tokenizer belongs to another model");
-  }
+  check_token(largest, path, model, name);
 }
 
 }  // namespace prefer

@@ -2,12 +2,12 @@
 #include "prefer/core/lines.hpp"
 
 #include "prefer/core/random.hpp"
+#include "support/builders.hpp"
 #include "support/data.hpp"
 #include "support/error.hpp"
 #include "support/memory_fs.hpp"
 
 #include <gtest/gtest.h>
-#include <zlib.h>
 
 #include <vector>
 
@@ -15,22 +15,8 @@ namespace prefer {
 namespace {
 
 using testing::error_of;
+using testing::gzip;
 using testing::MemoryFs;
-
-/// One gzip member.
-std::string gzip(const std::string& text) {
-  z_stream state{};
-  deflateInit2(&state, 6, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY);
-  std::string packed(deflateBound(&state, text.size()) + 64, '\0');
-  state.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(text.data()));
-  state.avail_in = static_cast<uInt>(text.size());
-  state.next_out = reinterpret_cast<Bytef*>(packed.data());
-  state.avail_out = static_cast<uInt>(packed.size());
-  deflate(&state, Z_FINISH);
-  packed.resize(state.total_out);
-  deflateEnd(&state);
-  return packed;
-}
 
 struct Seen {
   std::vector<std::string> texts;

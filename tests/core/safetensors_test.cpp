@@ -1,7 +1,8 @@
-// safetensors: the bytes of Hugging Face's own writer, and everything a hostile file may claim.
+// safetensors: the bytes of Hugging Face's own writer, and files cut off anywhere.
 #include "prefer/core/safetensors.hpp"
 
 #include "prefer/core/sha256.hpp"
+#include "support/builders.hpp"
 #include "support/data.hpp"
 #include "support/error.hpp"
 #include "support/memory_fs.hpp"
@@ -25,14 +26,6 @@ std::span<const std::byte> bytes_of(const std::vector<T>& values) {
 }
 
 void write(const std::string& path, std::string_view text) { std::ofstream(path, std::ios::binary) << text; }
-
-/// A file of this header and so many data bytes.
-std::string file_of(const std::string& header, std::size_t data) {
-  std::string text(8, '\0');
-  const std::uint64_t n = header.size();
-  std::memcpy(text.data(), &n, 8);
-  return text + header + std::string(data, 'x');
-}
 
 class Safetensors : public ::testing::Test {
  protected:
@@ -89,98 +82,28 @@ TEST_F(Safetensors, ReadsTheFileOfHuggingFace) {
   EXPECT_EQ(error_of([&] { file.at("no"); }), file.path() + ": tensor \"no\" is missing");
 }
 
-TEST_F(Safetensors, AHostileHeaderIsRefusedWithItsPlace) {
-  const auto one = [](const std::string& entry) { return "{\"w\":" + entry + "}"; };
-  EXPECT_EQ(complaint(""), ": byte 0: the header's length needs 8 bytes, but only 0 are left");
-  EXPECT_EQ(complaint(std::string(8, '\xff')),
-            ": byte 8: a header of 18446744073709551615 bytes; at most 67108864");
-  EXPECT_EQ(complaint(file_of("{}", 0).substr(0, 9)),
-            ": byte 8: the header needs 2 bytes, but only 1 are left");
-  EXPECT_EQ(complaint(file_of(" {}", 0)), ": byte 8: the header does not begin with {");
-  EXPECT_EQ(complaint(file_of("{}  ", 0)), "");
-  EXPECT_EQ(complaint(file_of("{}", 3)), ": byte 10: 3 bytes after the last tensor");
-  const std::string good = R"({"dtype":"F32","shape":[2],"data_offsets":[0,8]})";
-  EXPECT_EQ(complaint(file_of(one(good), 8)), "");
-  EXPECT_EQ(complaint(file_of(one(good), 7)).substr(0, 12), ": tensor \"w\"");
-  EXPECT_EQ(complaint(file_of(one(R"({"dtype":"F33","shape":[2],"data_offsets":[0,8]})"), 8)),
-            ": tensor \"w\": byte 22: unknown dtype \"F33\"");
-  EXPECT_EQ(complaint(file_of(one(R"({"dtype":"F32","shape":[3],"data_offsets":[0,8]})"), 8)),
-            ": tensor \"w\": byte 55: data_offsets [0, 8] do not hold the 12 bytes of F32 [3]");
-  EXPECT_EQ(complaint(file_of(one(R"({"dtype":"F32","shape":[2],"data_offsets":[4,12]})"), 12)),
-            ": tensor \"w\": its bytes begin at 67, a hole after byte 63");
-  for (const char* entry : {
-           "3",
-           "{}",
-           R"({"dtype":"F32","shape":[2]})",
-           R"({"dtype":1,"shape":[2],"data_offsets":[0,8]})",
-           R"({"dtype":"F32","shape":2,"data_offsets":[0,8]})",
-           R"({"dtype":"F32","shape":[-2],"data_offsets":[0,8]})",
-           R"({"dtype":"F32","shape":[2.0],"data_offsets":[0,8]})",
-           R"({"dtype":"F32","shape":[2],"data_offsets":[0]})",
-           R"({"dtype":"F32","shape":[2],"data_offsets":[0,8,8]})",
-           R"({"dtype":"F32","shape":[2],"data_offsets":[8,0]})",
-           R"({"dtype":"F32","shape":[2],"data_offsets":[-8,0]})",
-           R"({"dtype":"F32","shape":[2],"data_offsets":["0",8]})",
-           R"({"dtype":"F32","shape":[2],"data_offsets":[0,8],"x":1})",
-           R"({"dtype":"F32","shape":[1,1,1,1,1,1,1,1,2],"data_offsets":[0,8]})",
-           R"({"dtype":"F32","shape":[4611686018427387904,4],"data_offsets":[0,8]})",
-           R"({"dtype":"F4","shape":[3],"data_offsets":[0,1]})",
-           R"({"dtype":"U8","shape":[9223372036854775807],"data_offsets":[0,9223372036854775807]})",
-           R"({"dtype":"F32","dtype":"F32","shape":[2],"data_offsets":[0,8]})",
-       })
-    EXPECT_NE(complaint(file_of(one(entry), 8)), "") << entry;
-}
-
-TEST_F(Safetensors, TensorsMustTileTheFile) {
-  const auto two = [](int b1, int e1, int b2, int e2) {
-    const auto entry = [](int b, int e) {
-      return "{\"dtype\":\"U8\",\"shape\":[" + std::to_string(e - b) + "],\"data_offsets\":[" +
-             std::to_string(b) + "," + std::to_string(e) + "]}";
-    };
-    return file_of("{\"b\":" + entry(b1, e1) + ",\"a\":" + entry(b2, e2) + "}", 8);
+// What is refused stands in tests/malformed.
+TEST_F(Safetensors, ReadsTheSmallestFiles) {
+  const auto entry = [](const std::string& size, const std::string& offsets) {
+    return "{\"dtype\":\"U8\",\"shape\":[" + size + "],\"data_offsets\":[" + offsets + "]}";
   };
-  EXPECT_EQ(complaint(two(4, 8, 0, 4)), "");
-  EXPECT_EQ(complaint(two(0, 8, 8, 8)), "");
-  EXPECT_NE(complaint(two(0, 4, 3, 8)).find("inside the tensor before"), std::string::npos);
-  EXPECT_NE(complaint(two(0, 3, 4, 8)).find("a hole after byte"), std::string::npos);
-  EXPECT_NE(complaint(two(0, 4, 4, 7)).find("1 bytes after the last tensor"), std::string::npos);
-  EXPECT_NE(complaint(two(0, 4, 4, 9)), "");
-  EXPECT_NE(complaint(two(0, 8, 0, 8)), "");
-}
-
-TEST_F(Safetensors, NamesAreOnceAndShort) {
-  const std::string entry = R"({"dtype":"U8","shape":[0],"data_offsets":[0,0]})";
-  EXPECT_NE(complaint(file_of("{\"a\":" + entry + ",\"a\":" + entry + "}", 0)).find("stands twice"),
-            std::string::npos);
-  EXPECT_EQ(complaint(file_of("{\"" + std::string(512, 'n') + "\":" + entry + "}", 0)), "");
-  EXPECT_NE(complaint(file_of("{\"" + std::string(513, 'n') + "\":" + entry + "}", 0)), "");
-  EXPECT_NE(complaint(file_of("{\"__metadata__\":{\"a\":1}}", 0)), "");
+  EXPECT_EQ(complaint(testing::safetensors("{}  ", 0)), "");
+  EXPECT_EQ(complaint(testing::safetensors("{\"w\":" + entry("8", "0,8") + "}", 8)), "");
+  EXPECT_EQ(
+      complaint(testing::safetensors("{\"b\":" + entry("4", "4,8") + ",\"a\":" + entry("4", "0,4") + "}", 8)),
+      "");
+  EXPECT_EQ(
+      complaint(testing::safetensors("{\"b\":" + entry("8", "0,8") + ",\"a\":" + entry("0", "8,8") + "}", 8)),
+      "");
+  EXPECT_EQ(
+      complaint(testing::safetensors("{\"" + std::string(512, 'n') + "\":" + entry("0", "0,0") + "}", 0)),
+      "");
 }
 
 TEST_F(Safetensors, EveryTruncationAndExtensionIsRefused) {
   const std::string golden = read_file(fs, testing::golden("small.safetensors").string(), 1 << 20);
   for (std::size_t n = 0; n < golden.size(); ++n) EXPECT_NE(complaint(golden.substr(0, n)), "") << n;
   EXPECT_NE(complaint(golden + "x"), "");
-}
-
-TEST_F(Safetensors, NoBitOfTheHeaderCrashesTheReader) {
-  const std::string golden = read_file(fs, testing::golden("small.safetensors").string(), 1 << 20);
-  std::uint64_t header;
-  std::memcpy(&header, golden.data(), 8);
-  for (std::size_t bit = 0; bit < 8 * (8 + header); ++bit) {
-    std::string flipped = golden;
-    flipped[bit / 8] = static_cast<char>(flipped[bit / 8] ^ (1 << bit % 8));
-    testing::MemoryFs memory;
-    memory.put("f", flipped);
-    const std::string message = error_of([&] {
-      const SafetensorsFile file(memory, "f");
-      for (const StoredTensor& tensor : file.tensors()) {
-        std::vector<std::byte> bytes(tensor.bytes);
-        file.read(tensor, bytes);
-      }
-    });
-    EXPECT_EQ(message.find('\n'), std::string::npos);
-  }
 }
 
 TEST_F(Safetensors, WriterRefusesWhatItsReaderWould) {
@@ -213,19 +136,6 @@ TEST_F(Safetensors, FoldersOfShards) {
   };
   EXPECT_EQ(message(R"({"a":"model-00001-of-00002.safetensors","b":"model-00002-of-00002.safetensors"})"),
             "");
-  EXPECT_NE(message(R"({"a":"model-00002-of-00002.safetensors","b":"model-00001-of-00002.safetensors"})"),
-            "");
-  EXPECT_NE(message(R"({"a":"model-00001-of-00002.safetensors","c":"model-00002-of-00002.safetensors"})"),
-            "");
-  EXPECT_NE(message(R"({"a":"model-00001-of-00002.safetensors","b":"missing.safetensors"})"), "");
-  for (const char* hostile : {"../x.safetensors", "/etc/x.safetensors", "a/b.safetensors", "..", "", "x.bin",
-                              "\\u0000.safetensors", ".safetensors"})
-    EXPECT_NE(message(std::string("{\"a\":\"") + hostile + "\"}").find("a shard is a plain file name"),
-              std::string::npos)
-        << hostile;
-  write(index, "{}");
-  EXPECT_EQ(error_of([&] { SafetensorsFolder(fs, dir.string()); }),
-            index + ":1:1: \"weight_map\" is missing");
   shard("model.safetensors", "whole");
   EXPECT_EQ(SafetensorsFolder(fs, dir.string()).tensors().begin()->first, "whole");
 }

@@ -100,25 +100,5 @@ TEST_F(Resume, WhatIsDoneStaysDone) {
   EXPECT_EQ(lasting_files(dir_ / "out", 4), before);
 }
 
-TEST_F(Resume, UsedFoldersAndOtherRunsAreRefused) {
-  ASSERT_EQ(run("dpo", command("out", {"steps=3"})).code, 0);
-  const Ran used = run("dpo", command("out", {"steps=3"}));
-  EXPECT_EQ(used.code, 1);
-  EXPECT_NE(used.err.find("error: output " + (dir_ / "out") + " is in use"), std::string::npos) << used.err;
-  const Ran other = run("dpo", command("out", {"steps=5", "resume=true", "loss.beta=0.2"}));
-  EXPECT_EQ(other.code, 1);
-  EXPECT_NE(other.err.find("error: resume=true, but loss.beta was 0.1 and is 0.2"), std::string::npos)
-      << other.err;
-  const Ran held_out = run("dpo", command("out", {"steps=5", "resume=true", "eval=" + pairs_}));
-  EXPECT_EQ(held_out.code, 1);
-  EXPECT_NE(held_out.err.find("error: resume=true, but eval was not given and is"), std::string::npos)
-      << held_out.err;
-  const std::string others = file_of(dir_, "others.jsonl", {dump(trl().at("pairs").at(std::size_t{0}))});
-  const Ran data = run("dpo", command("out", {"steps=5", "resume=true", "train=" + others}));
-  EXPECT_EQ(data.code, 1);
-  EXPECT_NE(data.err.find("error: resume=true, but the contents of train have changed"), std::string::npos)
-      << data.err;
-}
-
 }  // namespace
 }  // namespace prefer::testing
