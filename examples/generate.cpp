@@ -58,6 +58,18 @@ std::vector<int32_t> tokens_of(const Json& prompt, const SpanBuilder& spans, con
   return ids;
 }
 
+/// Throws Error for what the model has no embedding of, or no room to answer.
+void check(const std::vector<Json>& given, const std::vector<Prompt>& prompts, const ModelConfig& model,
+           const GenerateConfig& config) {
+  for (size_t i = 0; i < prompts.size(); ++i) {
+    const std::vector<int32_t>& tokens = prompts[i].tokens;
+    check_token(std::ranges::max(tokens), config.input.value_or("prompt"), model, config.model);
+    if (static_cast<int64_t>(tokens.size()) >= model.context)
+      given[i].fail_here("the prompt has ", tokens.size(), " tokens, and the context of ", config.model,
+                         " is ", model.context, ": there is no room for an answer");
+  }
+}
+
 void print(const Json& prompt, const std::vector<int32_t>& before, const Completion& said,
            const SpanBuilder& spans) {
   std::cout << dump(Json::object({{"prompt", prompt},
@@ -78,9 +90,7 @@ int main(int argc, char** argv) {
 
     const auto model =
         load_model(process.fs(), config.model, dtype_from_name(config.dtype), process.device());
-    for (const Prompt& prompt : prompts)
-      check_token(std::ranges::max(prompt.tokens), config.input.value_or("prompt"), model->config(),
-                  config.model);
+    check(given, prompts, model->config(), config);
     config.options.seed = static_cast<uint64_t>(config.seed);
     std::vector<std::vector<std::optional<Completion>>> said(
         prompts.size(), std::vector<std::optional<Completion>>(static_cast<size_t>(config.options.samples)));

@@ -24,7 +24,8 @@ struct TokenizeConfig {
 Json convert(const Json& record, const SpanBuilder& spans, const TokenizeConfig& config) {
   const Tokenizer& tokenizer = spans.tokenizer();
   if (const Json* ids = record.find("ids")) {
-    return Json::object({{"text", tokenizer.decode(ids_from_json(*ids, tokenizer))}});
+    const auto given = ids_from_json(*ids, tokenizer);
+    return Json::object({{"text", placed_at(record, [&] { return tokenizer.decode(given); })}});
   }
   if (const Json* messages = record.find("messages")) {
     const auto chat =

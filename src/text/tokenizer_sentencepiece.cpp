@@ -104,7 +104,7 @@ PartsPtr read_sentencepiece(const std::string& bytes, const std::string& name) {
   check_sentencepiece(bytes, name);
   auto processor = std::make_unique<SentencePieceProcessor>();
   const auto status = processor->LoadFromSerializedProto(bytes);
-  if (!status.ok()) fail(name, ": not a sentencepiece model: ", status.message());
+  if (!status.ok()) fail(name, ": not a sentencepiece model: ", utf8::one_line(status.message()));
   auto parts = std::make_unique<TokenizerParts>();
   read_pieces(*processor, name, *parts);
   parts->decoders = sentencepiece_decoders(leading_spaces(*processor));

@@ -71,7 +71,7 @@ void check_charsmap(std::string_view map, const std::string& name) {
   const std::size_t count = bytes / 4, texts = map.size() - 4 - bytes;
   for (std::size_t i = 0; i < count; ++i) {
     const std::uint32_t unit = unit_at(units, i);
-    if (unit >> 31) continue;  // a value; no byte leads to it
+    if (unit >> 31 && i > 0) continue;  // a value; no byte leads to it, but every search begins at the root
     const std::size_t children = i ^ ((unit >> 10) << ((unit & (1u << 9)) >> 6));
     if ((children | 0xFF) >= count) refuse();
     const bool has_value = unit >> 8 & 1;

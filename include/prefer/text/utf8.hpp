@@ -81,4 +81,11 @@ inline std::string mended(std::string_view text) {
   return out;
 }
 
+/// `text` with control characters made spaces: what others wrote, fit for a message of one line.
+inline std::string one_line(std::string text) {
+  for (char& c : text)
+    if (static_cast<unsigned char>(c) < ' ') c = ' ';
+  return text;
+}
+
 }  // namespace prefer::utf8

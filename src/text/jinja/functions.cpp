@@ -1,8 +1,8 @@
 // The functions templates see, and the methods of strings and dictionaries.
 #include "prefer/core/error.hpp"
+#include "prefer/text/utf8.hpp"
 #include "src/text/jinja/machine.hpp"
 
-#include <algorithm>
 #include <array>
 #include <ctime>
 
@@ -77,10 +77,8 @@ Value make_dictionary(Machine& machine, const Arguments& arguments) {
 }
 
 Value raise(Machine&, const Arguments& arguments) {
-  std::string reason = arguments.given.empty() ? std::string() : to_text(arguments.given[0]).bytes();
-  std::ranges::replace_if(
-      reason, [](unsigned char c) { return c < ' '; }, ' ');  // an error is one line
-  fail("the template refuses: ", reason);
+  fail("the template refuses: ",
+       utf8::one_line(arguments.given.empty() ? std::string() : to_text(arguments.given[0]).bytes()));
 }
 
 Value strftime_now(Machine& machine, const Arguments& arguments) {

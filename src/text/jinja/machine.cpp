@@ -181,7 +181,7 @@ Machine::Flow Machine::loop(const Stmt& stmt, Text& out) {
   }
   for (std::size_t i = 0; i < items.size(); ++i) {
     const Entered entered(scope_, inside(scope_));
-    charge(8);  // what `loop` costs to make
+    charge(32);  // what `loop` costs to make
     scope_->set("loop", loop_variable(items, i));
     assign(*stmt.target, items[i]);
     if (execute(stmt.body, out) == Flow::leave) break;

@@ -188,7 +188,12 @@ ExprPtr Parser::primary() {
     if (read.ec != std::errc()) stop(token.place, "integer " + token.text + " does not fit 64 bits");
     return constant(Value::integer(value));
   }
-  if (token.kind == TokenKind::number) return constant(Value::number(std::stod(token.text)));
+  if (token.kind == TokenKind::number) {
+    double value = 0;
+    const auto read = std::from_chars(token.text.data(), token.text.data() + token.text.size(), value);
+    if (read.ec != std::errc()) stop(token.place, "number " + token.text + " is beyond the range of a double");
+    return constant(Value::number(value));
+  }
   if (is_mark("[")) return list();
   if (is_mark("{")) return dict();
   if (!skip_mark("(")) stop(token.place, "expected an expression, not " + quote(token.text));
