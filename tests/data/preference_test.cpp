@@ -1,4 +1,4 @@
-// Preference records: every form, the exact place of every fault, and real files.
+// Preference records: every form, and real files. What is refused stands in tests/malformed.
 #include "prefer/data/preference.hpp"
 
 #include "tests/support/data.hpp"
@@ -72,23 +72,6 @@ TEST(PreferenceRecords, DialoguesBecomeMessages) {
                                    "rejected": "\n\nHuman: q\n\nAssistant: a\n\nHuman: r\n\nAssistant:no"})");
   EXPECT_EQ(chat(pair.prompt), (Messages{{"user", "q"}, {"assistant", "a"}, {"user", "r"}}));
   EXPECT_EQ(chat(pair.chosen), (Messages{{"assistant", "yes"}}));
-}
-
-TEST(PreferenceRecords, FaultsAreNamedWithTheirPlace) {
-  const auto error = [](const std::string& json) { return error_of([&] { read(json); }); };
-  EXPECT_EQ(error(R"({"prompt": "Q", "chosen": "a"})"), "p:1:1: \"rejected\" is missing");
-  EXPECT_EQ(error(R"({"prompt": "Q", "chosen": "a", "rejected": 3})"),
-            "p:1:44: must be a string or a list of messages, not an integer");
-  EXPECT_EQ(error(R"({"prompt": "Q", "chosen": "a", "rejected": "a"})"), "p:1:1: chosen equals rejected");
-  EXPECT_EQ(error(R"({"chosen": "a", "rejected": "a"})"), "p:1:1: chosen equals rejected");
-  EXPECT_EQ(error(R"({"prompt": "Q", "chosen": " \n", "rejected": "a"})"), "p:1:1: chosen is empty");
-  EXPECT_EQ(error(R"({"prompt": "Q", "chosen": "a", "rejected": [{"role": "user", "content": "b"}]})"),
-            "p:1:1: rejected does not end with a message of the assistant");
-  EXPECT_EQ(error(R"({"instruction": "Q", "chosen": "a", "rejected": "b"})"),
-            "p:1:1: \"prompt\" is missing (the record has \"instruction\", which is not read as one)");
-  EXPECT_EQ(error("[1]"), "p:1:1: a record must be an object, not an array");
-  EXPECT_NE(error(R"({"prompt": "Q", "chosen": "a", "rejected": "b", "margin": "2"})").find("p:1:59: "),
-            std::string::npos);
 }
 
 class PreferenceFiles : public ::testing::Test {

@@ -11,7 +11,8 @@ namespace prefer::testing {
 enum class Seen { by_readers, by_program };
 
 /// A run of `program` in a folder of good_files() over which `files` are put: a file's bytes, or, for a name
-/// that ends with '/', a folder. "@/" stands for that folder, in `line` and in `arguments`.
+/// that ends with '/', a folder. "@/" stands for that folder, in `line` and in `arguments`; "..." at the
+/// end of a line for any more of it.
 struct Malformed {
   std::string name;
   std::string program;

@@ -22,6 +22,8 @@ struct Format {
   std::function<void(const std::string& folder)> use;
 };
 
+void PrintTo(const Format& format, std::ostream* out) { *out << format.name; }
+
 /// Draws that follow from a seed and the number of the mutation.
 class Draws {
  public:

@@ -49,13 +49,16 @@ inline void read_model(Fs& fs, const std::string& path) {
 }
 
 inline void tokenize_record(const Json& record, const SpanBuilder& spans) {
-  if (const Json* ids = record.find("ids"))
-    spans.tokenizer().decode(ids_from_json(*ids, spans.tokenizer()));
-  else if (const Json* messages = record.find("messages"))
+  const Tokenizer& tokenizer = spans.tokenizer();
+  if (const Json* ids = record.find("ids")) {
+    const auto given = ids_from_json(*ids, tokenizer);
+    placed_at(record, [&] { return tokenizer.decode(given); });
+  } else if (const Json* messages = record.find("messages")) {
     chat_from_json(*messages, spans, {});
-  else
-    placed_at(record,
-              [&] { return spans.tokenizer().encode(record.at("text").as_string(), Specials::recognise); });
+  } else {
+    const std::string& text = record.at("text").as_string();
+    placed_at(record, [&] { return tokenizer.encode(text, Specials::recognise); });
+  }
 }
 
 inline void score_record(const Json& record, const SpanBuilder& spans) {

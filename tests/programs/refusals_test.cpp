@@ -21,12 +21,28 @@ void expect_refused(const std::string& folder, const Malformed& malformed) {
   const Ran ran = run_in(folder, malformed);
   EXPECT_EQ(ran.code, 1) << ran.err;
   EXPECT_EQ(ran.out, "");
-  const std::size_t error = ran.err.find("error: ");
-  EXPECT_EQ(ran.err.substr(std::min(error, ran.err.size())),
-            "error: " + placed(malformed.line, folder) + "\n")
-      << ran.err;
+  std::string said = ran.err.substr(std::min(ran.err.find("error: "), ran.err.size()));
+  std::string line = "error: " + placed(malformed.line, folder) + "\n";
+  EXPECT_EQ(said.find('\n') + 1, said.size()) << ran.err;
+  if (const std::size_t more = line.find("...\n"); more != std::string::npos) {
+    line.resize(more);
+    said.resize(std::min(more, said.size()));
+  }
+  EXPECT_EQ(said, line) << ran.err;
   const Files after = files_below(folder);
   EXPECT_TRUE(before == after) << before.size() << " files became " << after.size();
+}
+
+/// What only programs see, and a share of what tests/malformed puts to the readers, as each costs a start.
+std::vector<Malformed> for_programs() {
+  constexpr std::size_t kEach = 4;
+  std::vector<Malformed> all;
+  std::size_t seen_by_readers = 0;
+  for (Malformed& malformed : all_malformed())
+    if (malformed.seen == Seen::by_program || seen_by_readers++ % kEach == 0 ||
+        std::getenv("PREFER_WHOLE_TABLE"))
+      all.push_back(std::move(malformed));
+  return all;
 }
 
 class EachProgram : public ::testing::TestWithParam<Malformed> {};
@@ -37,7 +53,7 @@ TEST_P(EachProgram, RefusesInOneLine) {
   expect_refused(dir.string(), GetParam());
 }
 
-INSTANTIATE_TEST_SUITE_P(Malformed, EachProgram, ::testing::ValuesIn(all_malformed()),
+INSTANTIATE_TEST_SUITE_P(Malformed, EachProgram, ::testing::ValuesIn(for_programs()),
                          [](const auto& each) { return each.param.name; });
 
 TEST(Refusals, BadPairsAreSkippedAndCountedWhereAsked) {
