@@ -164,8 +164,7 @@ PREFER_HOST_DEVICE void gradient_row(const Backward<T>& a, std::int64_t row, con
   const T* x = a.logits + row * a.stride;
   T* dx = a.grad + row * a.grad_stride;
   const std::int64_t y = a.label[row];
-  RowGradient<W> gradient = row_gradient(a, row);
-  if (y < 0 || y >= a.vocab) gradient.g = static_cast<W>(NAN);
+  const RowGradient<W> gradient = row_gradient(a, row);
   const auto one = [&](std::int64_t i) {
     const W value = widen(x[i]);
     dx[i] = narrow<T>(i == y ? gradient.label(value) : gradient.template other<kEntropy>(value));

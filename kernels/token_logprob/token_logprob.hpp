@@ -33,6 +33,8 @@ struct Forward {
   void* stream = nullptr;          // cudaStream_t, read by the cuda twin alone
 };
 
+/// The logits may be a part of a row's vocabulary, with lse and entropy those of the whole: a label outside
+/// [0, vocab) then stands in another part.
 template <class T>
 struct Backward {
   const T* logits = nullptr;            // as in Forward
@@ -51,8 +53,8 @@ struct Backward {
   void* stream = nullptr;  // cudaStream_t, read by the cuda twin alone
 };
 
-// All throw std::invalid_argument for sizes, pointers or labels that do not fit; cuda gives NaN for such a
-// label.
+// All throw std::invalid_argument for sizes or pointers that do not fit, and the forward for labels that do
+// not; cuda gives NaN for such a label.
 
 namespace reference {  // T: float, bf16, double; arithmetic in double
 template <class T>

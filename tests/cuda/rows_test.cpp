@@ -70,9 +70,9 @@ TYPED_TEST(CudaSample, DrawsAsTheReference) {
 }
 
 TEST(CudaAdamw, IsTheReference) {
-  for (const std::int64_t size : adamw::kSizes) {
-    SCOPED_TRACE(size);
-    adamw::Data<float> data(size), expected(size);
+  for (const adamw::Case& c : adamw::kCases) {
+    SCOPED_TRACE(::testing::Message() << c.size << " scale " << c.scale);
+    adamw::Data<float> data(c), expected(c);
     adamw::reference::forward(expected.args());
     on_device(data, [&](const OnDevice& there) { adamw::cuda::forward(there(data.args())); });
     adamw::expect_near(data, expected);
@@ -80,7 +80,7 @@ TEST(CudaAdamw, IsTheReference) {
 }
 
 TEST(CudaErrors, AreThoseOfTheChecks) {
-  adamw::Data<float> data(3);
+  adamw::Data<float> data({3});
   EXPECT_THROW(adamw::cuda::forward(data.args(0)), std::invalid_argument);
 }
 

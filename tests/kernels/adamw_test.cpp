@@ -10,9 +10,9 @@ namespace {
 
 TEST(Adamw, CpuIsTheReferenceOnEveryInstructionSet) {
   for (const Isa isa : isas()) {
-    for (const std::int64_t size : kSizes) {
-      SCOPED_TRACE(::testing::Message() << name(isa) << " " << size);
-      Data<float> data(size), expected(size);
+    for (const Case& c : kCases) {
+      SCOPED_TRACE(::testing::Message() << name(isa) << " " << c.size << " scale " << c.scale);
+      Data<float> data(c), expected(c);
       reference::forward(expected.args());
       cpu::forward(data.args(3, isa));
       expect_near(data, expected);
@@ -21,20 +21,23 @@ TEST(Adamw, CpuIsTheReferenceOnEveryInstructionSet) {
 }
 
 TEST(Adamw, ElementsAreTheReference) {
-  Data<float> data(1000), expected(1000);
-  reference::forward(expected.args());
-  const auto args = data.args();
-  for (std::int64_t i = 0; i < 1000; ++i) update_element(args, factors(args), i);
-  expect_near(data, expected);
+  for (const Case& c : kCases) {
+    SCOPED_TRACE(::testing::Message() << c.size << " scale " << c.scale);
+    Data<float> data(c), expected(c);
+    reference::forward(expected.args());
+    const auto args = data.args();
+    for (std::int64_t i = 0; i < c.size; ++i) update_element(args, factors(args), i);
+    expect_near(data, expected);
+  }
 }
 
 TEST(Adamw, BitsDependOnNeitherThreadsNorPlace) {
   for (const Isa isa : isas()) {
-    Data<float> one(50000), two(50000);
+    Data<float> one({50000}), two({50000});
     with_threads(1, [&] { cpu::forward(one.args(3, isa)); });
     with_threads(2, [&] { cpu::forward(two.args(3, isa)); });
     EXPECT_TRUE(same_bits(one.param, two.param) && same_bits(one.m, two.m) && same_bits(one.v, two.v));
-    Data<float> part(50000);
+    Data<float> part({50000});
     auto args = part.args(3, isa);
     args.param += 7, args.grad += 7, args.m += 7, args.v += 7, args.copy += 7;
     args.size = 100;
@@ -46,7 +49,7 @@ TEST(Adamw, BitsDependOnNeitherThreadsNorPlace) {
 TEST(Adamw, FirstStepMovesBySignOfTheGradient) {
   // From m = v = 0: m / (1 - beta1) = g and sqrt(v / (1 - beta2)) = |g|, so p' = p (1 - lr wd) - lr g / (|g|
   // + eps).
-  Data<double> data(50);
+  Data<double> data({50});
   std::fill(data.m.begin(), data.m.end(), 0.0);
   std::fill(data.v.begin(), data.v.end(), 0.0);
   const std::vector<double> before = data.param;
@@ -85,7 +88,7 @@ TEST(Adamw, FiveStepsAreThoseOfTorch) {
 }
 
 TEST(AdamwErrors, StepsCountFromOne) {
-  Data<float> data(3);
+  Data<float> data({3});
   EXPECT_THROW(cpu::forward(data.args(0)), std::invalid_argument);
 }
 

@@ -2,6 +2,7 @@
 // forward.
 #include "kernels/attention/attention.hpp"
 
+#include "support/kernels.hpp"
 #include "tests/kernels/attention_cases.hpp"
 
 #include <gtest/gtest.h>
@@ -13,12 +14,9 @@
 namespace prefer::kernels::attention {
 namespace {
 
-constexpr Isa kIsas[] = {Isa::portable, Isa::avx2, Isa::avx512};
-
 template <class Body>
 void for_each_isa(Body body) {
-  for (const Isa isa : kIsas) {
-    if (!supported(isa)) continue;
+  for (const Isa isa : prefer::testing::isas()) {
     SCOPED_TRACE(name(isa));
     body(isa);
   }

@@ -97,6 +97,26 @@ TEST_P(AttentionTiles, ForwardAndBackwardEqualTheReference) {
   }
 }
 
+TEST_P(AttentionTiles, InBf16RoundTheReferenceOnce) {
+  for (const Case& c : cases()) {
+    SCOPED_TRACE(c.name);
+    const Plan plan = plan_of(c.forest);
+    const Problem<float> source(plan.tokens, c.sizes, 22);
+    Problem<bf16> got = converted<bf16>(source);
+    reference::forward(got.forward(plan));
+    Problem<double> want = converted<double>(got);
+    reference::forward(want.forward(plan));
+    const std::vector<double> exact = want.out;
+    want.out = converted<double>(got.out);
+    reference::backward(want.backward(plan));
+    backward(got.backward(plan), GetParam());
+    forward(got.forward(plan), GetParam());
+    EXPECT_LE(worst(got.out, exact, std::ldexp(1.0, -8)), tolerance(source));
+    EXPECT_LE(worst(got.lse, want.lse), tolerance(source));
+    EXPECT_LE(worst(got.gradient, want.gradient, std::ldexp(1.0, -8)), tolerance(source));
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(Threads, AttentionTiles, ::testing::Values(1, 3),
                          [](const auto& threads) { return std::to_string(threads.param); });
 

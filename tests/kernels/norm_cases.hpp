@@ -31,6 +31,7 @@ inline const Case kCases[] = {
     {3, 4096, 4100},
     {2, 32003, 32003},
     {2, 300, 300, false, false, 1e4},
+    {2, 300, 300, true, true, 1e15},
     {2, 300, 300, true, true, 1e-6},
 };
 

@@ -28,6 +28,7 @@ inline const Case kCases[] = {{0, 3},
                               {2, 129, true},
                               {2, 1536, true},
                               {1, 32003, true},
+                              {1, 128256},
                               {2, 500, true, 60},
                               {2, 500, false, 1e4}};
 

@@ -50,6 +50,35 @@ TYPED_TEST(TokenLogprob, GradientInPlaceHasTheSameBits) {
   EXPECT_TRUE(same_bits(apart.grad, in_place.logits));
 }
 
+TYPED_TEST(TokenLogprob, GradientOfPartsOfTheVocabularyHasTheBitsOfTheWhole) {
+  const auto expect_same = [](auto backward) {
+    Data<TypeParam> whole({3, 1025, 1031}), parts({3, 1025, 1031});
+    cpu::forward(whole.forward());
+    cpu::forward(parts.forward());
+    backward(whole.backward());
+    const std::vector<std::int64_t> label = parts.label;
+    for (std::int64_t begin = 0, size = 1; begin < 1025;
+         begin += size, size = std::min(2 * size + 1, 1025 - begin)) {
+      auto args = parts.backward();
+      args.logits += begin, args.grad += begin, args.vocab = size;
+      for (std::size_t row = 0; row < 3; ++row) parts.label[row] = label[row] - begin;
+      backward(args);
+    }
+    EXPECT_TRUE(same_bits(whole.grad, parts.grad));
+  };
+  for (const Isa isa : isas()) {
+    SCOPED_TRACE(name(isa));
+    expect_same([isa](Backward<TypeParam> args) {
+      args.isa = isa;
+      cpu::backward(args);
+    });
+  }
+  expect_same([](const Backward<TypeParam>& args) { reference::backward(args); });
+  expect_same([](const Backward<TypeParam>& args) {
+    for (std::int64_t row = 0; row < args.rows; ++row) backward_row(args, row, OneThread{});
+  });
+}
+
 TYPED_TEST(TokenLogprob, BitsDependOnNeitherThreadsNorOtherRows) {
   for (const Isa isa : isas()) {
     Data<TypeParam> one({5, 3001, 3007}), two({5, 3001, 3007});
