@@ -1,5 +1,4 @@
-// linear_logprob: products with the head in chunks of rows, and kernels/token_logprob over each chunk's
-// logits.
+// linear_logprob: products with the head in pieces, and kernels/token_logprob over the logits of each.
 #include "prefer/ops/linear_logprob.hpp"
 
 #include "kernels/token_logprob/token_logprob.hpp"
@@ -9,15 +8,21 @@
 namespace prefer {
 namespace {
 
-struct Rows {
-  Tensor label;    // [m]
-  Tensor logp;     // [m]
-  Tensor lse;      // [m]
-  Tensor entropy;  // [m], or undefined
+// Logits that are not kept come in pieces that stay in a CPU's last cache from one pass to the next.
+constexpr int64_t kCachedBytes = int64_t{32} << 20;
 
+struct Rows {
+  Tensor label;     // [m]
+  Tensor logp;      // [m]
+  Tensor lse;       // [m]
+  Tensor entropy;   // [m], or undefined
+  Tensor dlogp;     // [m], of the gradient alone
+  Tensor dentropy;  // [m], or undefined
+
+  /// What the forward reads and writes of `count` rows.
   Rows part(int64_t begin, int64_t count) const {
     const auto cut = [&](const Tensor& t) { return t.defined() ? t.narrow(0, begin, count) : Tensor(); };
-    return {cut(label), cut(logp), cut(lse), cut(entropy)};
+    return {cut(label), cut(logp), cut(lse), cut(entropy), {}, {}};
   }
 };
 
@@ -39,24 +44,26 @@ void read_rows(const Tensor& logits, const Rows& rows, double temperature) {
   });
 }
 
-// Turns logits into the gradient of sum(dlogp logp + dentropy entropy), in place.
-void into_gradient(const Tensor& logits, const Rows& rows, const Tensor& dlogp, const Tensor& dentropy,
-                   double temperature) {
-  ops::with_target("linear_logprob", {logits, rows.label, dlogp, dentropy}, [&](auto target) {
+// The gradient of sum(dlogp logp + dentropy entropy) into `grad`, which may be `logits`: the logits of the
+// part of the vocabulary from `first` on.
+void write_gradient(const Tensor& logits, int64_t first, const Rows& rows, double temperature,
+                    const Tensor& grad) {
+  const Tensor label = first == 0 ? rows.label : rows.label - first;
+  ops::with_target("linear_logprob", {logits, label, rows.dlogp, rows.dentropy, grad}, [&](auto target) {
     using Target = decltype(target);
     kernels::token_logprob::Backward<typename Target::Element> args;
     args.logits = Target::read(logits);
-    args.label = Target::indices(rows.label);
+    args.label = Target::indices(label);
     args.rows = logits.size(0);
     args.vocab = logits.size(1);
     args.stride = logits.stride(0);
     args.inv_temperature = static_cast<typename Target::Wide>(1 / temperature);
     args.lse = Target::read_wide(rows.lse);
     args.entropy = Target::read_wide(rows.entropy);
-    args.grad_logp = Target::read_wide(dlogp);
-    args.grad_entropy = Target::read_wide(dentropy);
-    args.grad = Target::write(logits);
-    args.grad_stride = logits.stride(0);
+    args.grad_logp = Target::read_wide(rows.dlogp);
+    args.grad_entropy = Target::read_wide(rows.dentropy);
+    args.grad = Target::write(grad);
+    args.grad_stride = grad.stride(0);
     args.stream = ops::stream_of(target.device);
     PREFER_RUN_TWIN(target, token_logprob, backward, args);
   });
@@ -68,9 +75,9 @@ struct Kept {
   Matrix head;
   Rows rows;
   double temperature = 1;
-  int64_t chunk = 0;  // rows whose logits are held at once
-  Tensor logits;      // [M, V]: one chunk
-  Tensor slope;       // [M, D] dlogp/dhidden: a frozen head, many chunks, no entropy
+  int64_t piece_bytes = 0;  // of logits that are not kept
+  Tensor logits;            // [M, V]: they fit the budget
+  Tensor slope;             // [M, D] dlogp/dhidden: a frozen head whose logits do not fit, no entropy
 };
 
 void check(const Tensor& hidden, const Matrix& head, const Tensor& label, const LogprobOptions& options) {
@@ -84,52 +91,66 @@ void check(const Tensor& hidden, const Matrix& head, const Tensor& label, const 
   if (!(options.temperature > 0)) fail("linear_logprob wants a temperature > 0, not ", options.temperature);
 }
 
-// The first derivative of every row's logp with respect to its hidden state.
-Tensor slope_of(const Kept& kept, const Tensor& logits, int64_t begin) {
-  const Rows part = kept.rows.part(begin, logits.size(0));
-  into_gradient(logits, part, at::ones_like(part.logp), {}, kept.temperature);
-  return times(logits, kept.head);
+// How many of `count` rows or columns of `bytes` each make a piece: all pieces alike, none above the budget
+// but for its least size.
+int64_t piece_of(int64_t count, int64_t bytes, int64_t budget) {
+  const int64_t most = std::max<int64_t>(budget / bytes, 2);
+  const int64_t pieces = (count + most - 1) / most;
+  return (count + pieces - 1) / std::max<int64_t>(pieces, 1);
 }
 
-void forward(Kept& kept, bool keep_logits, bool keep_slope) {
-  for (int64_t begin = 0; begin < kept.hidden.size(0); begin += kept.chunk) {
-    const int64_t count = std::min(kept.chunk, kept.hidden.size(0) - begin);
-    const Tensor logits = times_transposed(kept.hidden.narrow(0, begin, count), kept.head);  // [m, V]
-    read_rows(logits, kept.rows.part(begin, count), kept.temperature);
+// Rows are cut: a row of logits is read whole, so that its bits do not depend on the cut.
+void forward(Kept& kept, bool keep_logits) {
+  const int64_t count = kept.hidden.size(0);
+  const int64_t row_bytes = kept.head.rows() * static_cast<int64_t>(kept.hidden.element_size());
+  const int64_t piece = keep_logits ? count : piece_of(count, row_bytes, kept.piece_bytes);
+  for (int64_t begin = 0; begin < count; begin += piece) {
+    const int64_t size = std::min(piece, count - begin);
+    Rows rows = kept.rows.part(begin, size);
+    const Tensor logits = times_transposed(kept.hidden.narrow(0, begin, size), kept.head);  // [m, V]
+    read_rows(logits, rows, kept.temperature);
     if (keep_logits) kept.logits = logits;
-    if (keep_slope) kept.slope.narrow(0, begin, count).copy_(slope_of(kept, logits, begin));
+    if (!kept.slope.defined()) continue;
+    rows.dlogp = at::ones_like(rows.logp);
+    write_gradient(logits, 0, rows, kept.temperature, logits);
+    kept.slope.narrow(0, begin, size).copy_(times(logits, kept.head));
   }
 }
 
-void add_weight_gradient(Tensor& sum, const Tensor& dlogits, const Tensor& hidden) {
-  const Tensor part = transposed_times(dlogits, hidden);  // [V, D]
-  if (!sum.defined()) {
-    sum = part;
-  } else {
-    if (sum.scalar_type() == at::kBFloat16) sum = sum.to(at::kFloat);
-    sum.add_(part);
+// A gradient that is added up piece by piece, in float where it is bf16.
+struct Sum {
+  Tensor value;
+  void add(const Tensor& part) {
+    if (!value.defined()) {
+      value = part;
+    } else {
+      if (value.scalar_type() == at::kBFloat16) value = value.to(at::kFloat);
+      value.add_(part);
+    }
   }
-}
+};
 
-// {gradient of hidden, gradient of the head}
-std::pair<Tensor, Tensor> backward(const Kept& kept, const Tensor& dlogp, const Tensor& dentropy,
-                                   bool hidden_wanted, bool head_wanted) {
-  if (kept.slope.defined()) {
-    return {(kept.slope * dlogp.unsqueeze(1).to(kept.slope.scalar_type())), Tensor()};
+// {gradient of hidden, gradient of the head}. The vocabulary is cut, not the rows: with lse known each part's
+// gradient stands alone, the head's is written once, and what adds up is only [M, D].
+std::pair<Tensor, Tensor> backward(const Kept& kept, bool hidden_wanted, bool head_wanted) {
+  const Tensor weight = kept.head.weight().detach();  // [V, D]
+  const int64_t vocab = weight.size(0);
+  const int64_t column_bytes = kept.hidden.size(0) * static_cast<int64_t>(kept.hidden.element_size());
+  const int64_t piece = piece_of(vocab, std::max<int64_t>(column_bytes, 1), kept.piece_bytes);
+  Sum dhidden;
+  const Tensor dhead = head_wanted ? at::empty(weight.sizes(), weight.options()) : Tensor();
+  for (int64_t begin = 0; begin < vocab; begin += piece) {
+    const int64_t size = std::min(piece, vocab - begin);
+    const Matrix part(weight.narrow(0, begin, size));  // [v, D]
+    const Tensor logits = kept.logits.defined() ? kept.logits.narrow(1, begin, size)
+                                                : times_transposed(kept.hidden, part);  // [M, v]
+    const Tensor dlogits = logits.is_contiguous() ? logits : at::empty(logits.sizes(), logits.options());
+    write_gradient(logits, begin, kept.rows, kept.temperature, dlogits);
+    if (hidden_wanted) dhidden.add(times(dlogits, part));
+    if (head_wanted) dhead.narrow(0, begin, size).copy_(transposed_times(dlogits, kept.hidden));
   }
-  Tensor dhidden, dhead;
-  if (hidden_wanted) dhidden = at::empty(kept.hidden.sizes(), kept.hidden.options());
-  for (int64_t begin = 0; begin < kept.hidden.size(0); begin += kept.chunk) {
-    const int64_t count = std::min(kept.chunk, kept.hidden.size(0) - begin);
-    const Tensor hidden = kept.hidden.narrow(0, begin, count);
-    const Tensor logits = kept.logits.defined() ? kept.logits : times_transposed(hidden, kept.head);
-    const auto cut = [&](const Tensor& t) { return t.defined() ? t.narrow(0, begin, count) : t; };
-    into_gradient(logits, kept.rows.part(begin, count), cut(dlogp), cut(dentropy), kept.temperature);
-    if (hidden_wanted) dhidden.narrow(0, begin, count).copy_(times(logits, kept.head));
-    if (head_wanted) add_weight_gradient(dhead, logits, hidden);
-  }
-  if (dhead.defined()) dhead = dhead.to(kept.hidden.scalar_type());
-  return {dhidden, dhead};
+  if (dhidden.value.defined()) dhidden.value = dhidden.value.to(kept.hidden.scalar_type());
+  return {dhidden.value, dhead};
 }
 
 }  // namespace
@@ -137,24 +158,19 @@ std::pair<Tensor, Tensor> backward(const Kept& kept, const Tensor& dlogp, const 
 Logprobs linear_logprob(const Tensor& hidden, const Matrix& head, const Tensor& label,
                         const LogprobOptions& options) {
   check(hidden, head, label, options);
-  const int64_t row_bytes = head.rows() * static_cast<int64_t>(hidden.element_size());
   const auto wide = hidden.options().dtype(ops::wide_type(hidden.scalar_type())).requires_grad(false);
   const auto column = [&] { return at::empty({hidden.size(0)}, wide); };
-  Kept kept{hidden.detach().contiguous(),
-            head,
-            {label.contiguous(), column(), column(), {}},
-            options.temperature,
-            std::max<int64_t>(options.logits_bytes / row_bytes, 2),
-            {},
-            {}};
+  Kept kept{
+      hidden.detach().contiguous(), head, {label.contiguous(), column(), column()}, options.temperature};
   if (options.entropy) kept.rows.entropy = column();
   std::vector<Tensor> inputs{hidden};
   inputs.insert(inputs.end(), head.parts().begin(), head.parts().end());
   const bool gradient = wants_gradient(inputs);
-  const bool one_chunk = kept.chunk >= hidden.size(0);
-  const bool keep_slope = gradient && !one_chunk && !head.trained() && !options.entropy;
-  if (keep_slope) kept.slope = at::empty_like(kept.hidden);
-  forward(kept, gradient && one_chunk, keep_slope);
+  const int64_t bytes = hidden.size(0) * head.rows() * static_cast<int64_t>(hidden.element_size());
+  const bool fits = bytes <= options.logits_bytes;
+  kept.piece_bytes = std::min(options.logits_bytes, hidden.is_cpu() ? kCachedBytes : options.logits_bytes);
+  if (gradient && !fits && !head.trained() && !options.entropy) kept.slope = at::empty_like(kept.hidden);
+  forward(kept, gradient && fits);
 
   const Logprobs result{kept.rows.logp, kept.rows.entropy};
   if (!gradient) return result;
@@ -166,9 +182,12 @@ Logprobs linear_logprob(const Tensor& hidden, const Matrix& head, const Tensor& 
   if (options.entropy) outputs.push_back(result.entropy);
   differentiable("linear_logprob", outputs, inputs, [kept](const auto& gradients, const auto& wanted) {
     const Tensor dlogp = gradients[0].defined() ? gradients[0].contiguous() : at::zeros_like(kept.rows.lse);
-    const Tensor dentropy =
-        gradients.size() > 1 && gradients[1].defined() ? gradients[1].contiguous() : Tensor();
-    const auto [dhidden, dhead] = backward(kept, dlogp, dentropy, wanted[0], wanted[1]);
+    if (kept.slope.defined())
+      return std::vector<Tensor>{kept.slope * dlogp.unsqueeze(1).to(kept.slope.scalar_type()), Tensor()};
+    Kept known = kept;
+    known.rows.dlogp = dlogp;
+    if (gradients.size() > 1 && gradients[1].defined()) known.rows.dentropy = gradients[1].contiguous();
+    const auto [dhidden, dhead] = backward(known, wanted[0], wanted[1]);
     return std::vector<Tensor>{dhidden, dhead};
   });
   return result;

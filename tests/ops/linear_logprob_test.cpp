@@ -3,6 +3,8 @@
 
 #include "prefer/core/error.hpp"
 #include "support/finite_differences.hpp"
+#include "support/peak.hpp"
+#include "support/tolerance.hpp"
 
 #include <gtest/gtest.h>
 
@@ -32,6 +34,92 @@ TEST(LinearLogprob, CutsKeepEveryBitOfARow) {
     }
     EXPECT_TRUE(at::equal(linear_logprob(hidden.narrow(0, 4, 1), head, label.narrow(0, 4, 1)).logp,
                           whole.narrow(0, 4, 1)));
+  }
+}
+
+Tensor label_of(int64_t rows, int64_t vocab) { return at::arange(rows, at::kLong) * 7 % vocab; }
+
+// sum(dlogp logp + dentropy entropy), with an upstream of each row's own.
+Tensor objective_of(const Logprobs& got) {
+  const auto weighed = [](const Tensor& t, uint64_t seed) {
+    return (t * normal(t.sizes(), seed).to(t.scalar_type())).sum();
+  };
+  return got.entropy.defined() ? weighed(got.logp, 5) + weighed(got.entropy, 6) : weighed(got.logp, 5);
+}
+
+// Of hidden and head, or what is like them.
+struct Pair {
+  Tensor hidden, head;
+};
+
+Pair gradients(const Pair& at, bool trained, const LogprobOptions& options) {
+  const Tensor hidden = at.hidden.detach().requires_grad_(), head = at.head.detach().requires_grad_(trained);
+  objective_of(linear_logprob(hidden, Matrix(head), label_of(hidden.size(0), head.size(0)), options))
+      .backward();
+  return {hidden.grad(), head.grad()};
+}
+
+// What the products of the gradients add up, without signs: by LibTorch's own derivative in double.
+Pair magnitudes(const Pair& at, const LogprobOptions& options) {
+  const Tensor hidden = at.hidden.to(at::kDouble), head = at.head.to(at::kDouble);
+  const Tensor logits = at::mm(hidden, head.t()).requires_grad_();
+  const Tensor all = at::log_softmax(logits / options.temperature, 1);
+  Logprobs got{all.gather(1, label_of(hidden.size(0), head.size(0)).unsqueeze(1)).squeeze(1), {}};
+  if (options.entropy) got.entropy = -(all.exp() * all).sum(1);
+  objective_of(got).backward();
+  const Tensor dlogits = logits.grad().abs();
+  return {at::mm(dlogits, head.abs()), at::mm(dlogits.t(), hidden.abs())};
+}
+
+template <class T>
+void expect_close(const Tensor& got, const Tensor& want, int64_t length, const Tensor& magnitude) {
+  EXPECT_EQ(got.scalar_type(), want.scalar_type());
+  const double off = (got.to(at::kDouble) - want.to(at::kDouble)).abs().max().item<double>();
+  EXPECT_LE(off, testing::tolerance<T>(length) * magnitude.max().item<double>());
+}
+
+template <class T>
+void expect_cuts_agree(at::ScalarType type) {
+  const Pair at{normal({50, 64}, 1, type), normal({513, 64}, 2, type).mul_(0.3)};
+  const int64_t row = 513 * at.hidden.element_size();
+  for (const auto& [trained, entropy] :
+       {std::pair{true, true}, {true, false}, {false, true}, {false, false}}) {
+    LogprobOptions options{.temperature = 0.9, .entropy = entropy};
+    const Pair whole = gradients(at, trained, options), magnitude = magnitudes(at, options);
+    EXPECT_EQ(whole.head.defined(), trained);
+    for (const int64_t bytes : {int64_t{1}, 2 * row, 7 * row, 33 * row, 49 * row}) {
+      SCOPED_TRACE(::testing::Message()
+                   << type << " trained " << trained << " entropy " << entropy << " " << bytes);
+      options.logits_bytes = bytes;
+      const Pair cut = gradients(at, trained, options);
+      expect_close<T>(cut.hidden, whole.hidden, 513, magnitude.hidden);
+      if (trained) expect_close<T>(cut.head, whole.head, 50, magnitude.head);
+    }
+  }
+}
+
+TEST(LinearLogprob, CutsOfAnySizeGiveTheGradientOfOneChunk) {
+  expect_cuts_agree<double>(at::kDouble);
+  expect_cuts_agree<float>(at::kFloat);
+  expect_cuts_agree<kernels::bf16>(at::kBFloat16);
+}
+
+// The logits of 4,096 rows over SmolLM2's vocabulary take 768 MiB; narrow hidden states keep the products
+// small.
+TEST(LinearLogprob, HoldsNoMoreThanItsBudget) {
+  const Tensor hidden = normal({4096, 16}, 1, at::kFloat).requires_grad_(),
+               label = at::arange(4096, at::kLong);
+  for (const bool trained : {true, false}) {
+    const Tensor weight = normal({49152, 16}, 2, at::kFloat).requires_grad_(trained);
+    const Matrix head(weight);
+    const auto peak = [&](int64_t budget) {
+      return testing::peak_beyond(
+          [&] { linear_logprob(hidden, head, label, {.logits_bytes = budget}).logp.sum().backward(); });
+    };
+    const int64_t cut = peak(LogprobOptions{}.logits_bytes), whole = peak(int64_t{1} << 40);
+    if (cut < 0) GTEST_SKIP() << "this system does not tell the peak of a process's memory";
+    EXPECT_LE(cut, int64_t{300} << 20);
+    EXPECT_GE(whole, int64_t{768} << 20);  // the measure sees what it should
   }
 }
 

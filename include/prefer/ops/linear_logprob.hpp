@@ -10,7 +10,7 @@ namespace prefer {
 struct LogprobOptions {
   double temperature = 1;                     ///< logits are divided by it
   bool entropy = false;                       ///< also the entropy of each row's distribution, in nats
-  int64_t logits_bytes = int64_t{256} << 20;  ///< rows are cut so that one chunk's logits take no more
+  int64_t logits_bytes = int64_t{256} << 20;  ///< no more logits than these are held at once
 };
 
 struct Logprobs {
@@ -19,9 +19,10 @@ struct Logprobs {
 };
 
 /// log softmax(hidden head^T / temperature)[label]: hidden [M, D], head [V, D], label [M] int64.
-/// One chunk keeps its logits, and their gradient is formed in place; a frozen head with more chunks keeps
-/// dlogp/dhidden; otherwise logits are computed again in backward. Throws Error when shapes do not fit or a
-/// label lies outside the vocabulary.
+/// Logits that fit the budget are kept for the gradient. Otherwise they come in pieces, which go again: a
+/// frozen head keeps dlogp/dhidden (unless the entropy is asked for), a trained one computes the logits again
+/// in backward. Any budget gives the same bits of logp and entropy, and the same gradient but for rounding.
+/// Throws Error when shapes do not fit or a label lies outside the vocabulary.
 Logprobs linear_logprob(const Tensor& hidden, const Matrix& head, const Tensor& label,
                         const LogprobOptions& options = {});
 
