@@ -119,8 +119,6 @@ void run(Isa isa, double read) {
 int main(int argc, char** argv) {
   if (argc > 1) omp_set_num_threads(std::atoi(argv[1]));
   const double read = prefer::benchmark::read_bandwidth();
-  for (const auto isa :
-       {prefer::kernels::Isa::avx512, prefer::kernels::Isa::avx2, prefer::kernels::Isa::portable}) {
-    if (prefer::kernels::supported(isa)) prefer::kernels::attention::run(isa, read);
-  }
+  prefer::benchmark::for_each_isa(
+      [&](prefer::kernels::Isa isa) { prefer::kernels::attention::run(isa, read); });
 }

@@ -2,6 +2,9 @@
 // hold figures against, measured in the same run.
 #pragma once
 
+#include "kernels/isa.hpp"
+#include "kernels/number.hpp"
+
 #include <sys/mman.h>
 
 #include <algorithm>
@@ -11,6 +14,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <string>
 
 namespace prefer::benchmark {
 
@@ -49,6 +53,21 @@ class Memory {
   std::int64_t count_;
 };
 
+/// Numbers of T that differ from one to the next, within `scale` of 0.
+template <class T>
+void fill(Memory<T>& memory, double scale) {
+  for (std::int64_t i = 0; i < memory.size(); ++i)
+    memory[i] = kernels::narrow<T>(scale * (static_cast<double>(i * 7919 % 2003) / 1001.5 - 1));
+}
+
+/// Calls f with each instruction set of this machine, the widest first.
+template <class F>
+void for_each_isa(F f) {
+  for (const kernels::Isa isa : {kernels::Isa::avx512, kernels::Isa::avx2, kernels::Isa::portable}) {
+    if (kernels::supported(isa)) f(isa);
+  }
+}
+
 /// Bytes a second, of all threads together, over 256 MiB.
 inline double read_bandwidth() {
   typedef std::uint64_t Pair __attribute__((vector_size(16)));
@@ -84,9 +103,22 @@ inline double copy_bandwidth() {
 }
 
 /// One line: what moved how fast, and what part of the limit that is.
-inline void report(const char* what, double bytes, double seconds, double limit) {
-  std::printf("%-44s %8.3f ms %7.1f GB/s %4.0f %% of the limit\n", what, seconds * 1e3, bytes / seconds / 1e9,
-              100 * bytes / seconds / limit);
+inline void report(const std::string& what, double bytes, double seconds, double limit) {
+  std::printf("%-44s %8.3f ms %7.1f GB/s %4.0f %% of the limit\n", what.c_str(), seconds * 1e3,
+              bytes / seconds / 1e9, 100 * bytes / seconds / limit);
+}
+
+/// Times `run` and reports it.
+template <class Run>
+double measure(const std::string& what, double bytes, double limit, Run run) {
+  const double seconds = best_seconds(9, run);
+  report(what, bytes, seconds, limit);
+  return seconds;
+}
+
+/// One line: a peer's time, and how many times ours it is.
+inline void report_peer(const std::string& what, double seconds, double ours) {
+  std::printf("%-44s %8.3f ms %7.1f times ours\n", what.c_str(), seconds * 1e3, seconds / ours);
 }
 
 }  // namespace prefer::benchmark

@@ -1,47 +1,67 @@
-// Speed of token_logprob's CPU twin beside the read bandwidth of the same run: token_logprob [rows] [vocab].
+// Speed of token_logprob's CPU twin beside the read bandwidth and LibTorch's log_softmax + gather of the same
+// run: token_logprob [rows] [vocab].
 #include "kernels/token_logprob/token_logprob.hpp"
 
+#include "prefer/tensor.hpp"
 #include "support.hpp"
 
-#include <string>
+#include <ATen/ops/gather.h>
+
 #include <vector>
 
 namespace {
 
 using namespace prefer::kernels;
+using prefer::Tensor;
+using prefer::benchmark::measure;
 using prefer::benchmark::Memory;
 
+struct Limits {
+  double read, copy;
+};
+
+/// The label's log-probability as LibTorch gives it: with its own allocator, which takes fresh memory for a
+/// result of this size, and into memory that is there already.
+void peers(const std::string& type, const Tensor& logits, const std::vector<std::int64_t>& label,
+           double ours) {
+  using prefer::benchmark::best_seconds;
+  const at::NoGradGuard no_grad;
+  const Tensor index = prefer::tensor_of(label, at::kLong).unsqueeze(1);  // [rows, 1]
+  Tensor all = at::empty_like(logits), one = at::empty(index.sizes(), logits.options());
+  const double fresh = best_seconds(9, [&] { at::log_softmax(logits, 1).gather(1, index); });
+  const double warm = best_seconds(9, [&] {
+    at::log_softmax_out(all, logits, 1);
+    at::gather_out(one, all, 1, index);
+  });
+  prefer::benchmark::report_peer(type + " LibTorch, as shipped", fresh, ours);
+  prefer::benchmark::report_peer(type + " LibTorch, into warm memory", warm, ours);
+}
+
 template <class T>
-void run(const char* type, std::int64_t rows, std::int64_t vocab, double read, double copy) {
+void run(const std::string& type, std::int64_t rows, std::int64_t vocab, const Limits& limits) {
   Memory<T> logits(rows * vocab), grad(rows * vocab);
-  for (std::int64_t i = 0; i < logits.size(); ++i)
-    logits[i] = narrow<T>(static_cast<double>(i * 7919 % 2003) / 100 - 10);
+  prefer::benchmark::fill(logits, 10);
   std::vector<std::int64_t> label(static_cast<std::size_t>(rows), vocab / 2), argmax(label);
   std::vector<float> logp(label.size()), lse(logp), entropy(logp), upstream(label.size(), 0.5f);
   const double bytes = static_cast<double>(rows * vocab) * sizeof(T);
-  for (const Isa isa : {Isa::avx512, Isa::avx2, Isa::portable}) {
-    if (!supported(isa)) continue;
-    token_logprob::Forward<T> forward;
-    forward.logits = logits.data(), forward.label = label.data();
-    forward.rows = rows, forward.vocab = forward.stride = vocab;
-    forward.logp = logp.data(), forward.lse = lse.data();
-    forward.isa = isa;
-    token_logprob::Backward<T> backward;
-    backward.logits = logits.data(), backward.label = label.data();
-    backward.rows = rows, backward.vocab = backward.stride = backward.grad_stride = vocab;
+  double best = 1e30;
+  prefer::benchmark::for_each_isa([&](Isa isa) {
+    token_logprob::Forward<T> forward{
+        .logits = logits.data(), .label = label.data(), .rows = rows, .vocab = vocab};
+    forward.stride = vocab, forward.logp = logp.data(), forward.lse = lse.data(), forward.isa = isa;
+    token_logprob::Backward<T> backward{
+        .logits = logits.data(), .label = label.data(), .rows = rows, .vocab = vocab};
+    backward.stride = backward.grad_stride = vocab, backward.isa = isa;
     backward.lse = lse.data(), backward.grad_logp = upstream.data(), backward.grad = grad.data();
-    backward.isa = isa;
-    const std::string name = std::string(type) + " " + prefer::kernels::name(isa);
+    const std::string name = type + " " + prefer::kernels::name(isa);
     const auto forwards = [&] { token_logprob::cpu::forward(forward); };
-    prefer::benchmark::report((name + " forward").c_str(), bytes,
-                              prefer::benchmark::best_seconds(9, forwards), read);
+    best = std::min(best, measure(name + " forward", bytes, limits.read, forwards));
     forward.entropy = entropy.data(), forward.argmax = argmax.data();
-    prefer::benchmark::report((name + " forward, entropy, argmax").c_str(), bytes,
-                              prefer::benchmark::best_seconds(9, forwards), read);
-    const auto backwards = [&] { token_logprob::cpu::backward(backward); };
-    prefer::benchmark::report((name + " backward").c_str(), 2 * bytes,
-                              prefer::benchmark::best_seconds(9, backwards), copy);
-  }
+    measure(name + " forward, entropy, argmax", bytes, limits.read, forwards);
+    measure(name + " backward", 2 * bytes, limits.copy, [&] { token_logprob::cpu::backward(backward); });
+  });
+  const at::ScalarType number = sizeof(T) == 2 ? at::kBFloat16 : at::kFloat;
+  peers(type, at::from_blob(logits.data(), {rows, vocab}, at::TensorOptions(number)), label, best);
 }
 
 }  // namespace
@@ -49,9 +69,9 @@ void run(const char* type, std::int64_t rows, std::int64_t vocab, double read, d
 int main(int argc, char** argv) {
   const std::int64_t rows = argc > 1 ? std::atoll(argv[1]) : 1024,
                      vocab = argc > 2 ? std::atoll(argv[2]) : 32000;
-  const double read = prefer::benchmark::read_bandwidth(), copy = prefer::benchmark::copy_bandwidth();
-  std::printf("limits: read %.1f GB/s, copy %.1f GB/s; logits [%lld, %lld]\n", read / 1e9, copy / 1e9,
-              static_cast<long long>(rows), static_cast<long long>(vocab));
-  run<float>("float", rows, vocab, read, copy);
-  run<bf16>("bf16", rows, vocab, read, copy);
+  const Limits limits{prefer::benchmark::read_bandwidth(), prefer::benchmark::copy_bandwidth()};
+  std::printf("limits: read %.1f GB/s, copy %.1f GB/s; logits [%lld, %lld]\n", limits.read / 1e9,
+              limits.copy / 1e9, static_cast<long long>(rows), static_cast<long long>(vocab));
+  run<float>("float", rows, vocab, limits);
+  run<bf16>("bf16", rows, vocab, limits);
 }
