@@ -1,4 +1,4 @@
-// Percentile bootstrap of a mean with keyed draws.
+// Percentile bootstrap with keyed draws, and Wilson's interval for where it shows no spread.
 #include "prefer/eval/bootstrap.hpp"
 
 #include "prefer/core/error.hpp"
@@ -11,27 +11,48 @@
 
 namespace prefer {
 
+std::vector<std::size_t> resample(std::size_t n, uint64_t seed, uint64_t r) {
+  std::vector<std::size_t> drawn(n);
+  for (std::size_t i = 0; i < n; ++i) {
+    const double u = uniform({.seed = seed, .step = r, .site = random_site::kBootstrap, .position = i});
+    drawn[i] = std::min(n - 1, static_cast<std::size_t>(u * static_cast<double>(n)));
+  }
+  return drawn;
+}
+
+Interval percentile_interval(double value, std::vector<double> lows, std::vector<double> highs,
+                             double confidence) {
+  const auto at = [](std::vector<double>& values, double quantile) {
+    std::ranges::sort(values);
+    return values[static_cast<std::size_t>(std::llround(quantile * static_cast<double>(values.size() - 1)))];
+  };
+  const double tail = (1 - confidence) / 2;
+  return {value, at(lows, tail), at(highs, 1 - tail)};
+}
+
 Interval bootstrap_mean(const std::vector<double>& values, uint64_t seed, double confidence,
                         int64_t resamples) {
   if (values.empty()) fail("a bootstrap interval wants at least one value, and there is none");
   if (!(confidence > 0 && confidence < 1)) fail("a confidence lies in (0, 1); ", confidence, " does not");
-  const auto n = values.size();
+  const auto n = static_cast<double>(values.size());
   std::vector<double> means(static_cast<std::size_t>(resamples));
   for (std::size_t r = 0; r < means.size(); ++r) {
     double sum = 0;
-    for (std::size_t i = 0; i < n; ++i) {
-      const double u = uniform({.seed = seed, .step = r, .site = random_site::kBootstrap, .position = i});
-      sum += values[std::min(n - 1, static_cast<std::size_t>(u * static_cast<double>(n)))];
-    }
-    means[r] = sum / static_cast<double>(n);
+    for (const std::size_t i : resample(values.size(), seed, r)) sum += values[i];
+    means[r] = sum / n;
   }
-  std::ranges::sort(means);
-  const auto at = [&](double quantile) {
-    return means[static_cast<std::size_t>(std::llround(quantile * static_cast<double>(means.size() - 1)))];
-  };
-  const double tail = (1 - confidence) / 2;
-  return {std::accumulate(values.begin(), values.end(), 0.0) / static_cast<double>(n), at(tail),
-          at(1 - tail)};
+  return percentile_interval(std::accumulate(values.begin(), values.end(), 0.0) / n, means, means,
+                             confidence);
+}
+
+Interval wilson_interval(double share, std::size_t n) {
+  if (n == 0) fail("an interval wants at least one case, and there is none");
+  constexpr double z = 1.959963984540054;  // the normal distribution's quantile at 0.975
+  const auto count = static_cast<double>(n);
+  const double shrink = 1 / (1 + z * z / count);
+  const double centre = shrink * (share + z * z / (2 * count));
+  const double half = shrink * z * std::sqrt(share * (1 - share) / count + z * z / (4 * count * count));
+  return {share, std::max(0.0, centre - half), std::min(1.0, centre + half)};
 }
 
 std::string Interval::text() const {

@@ -23,4 +23,15 @@ struct Interval {
 Interval bootstrap_mean(const std::vector<double>& values, uint64_t seed, double confidence = 0.95,
                         int64_t resamples = 2000);
 
+/// Which of `n` values the resample of number `r` draws, with replacement. [n]
+std::vector<std::size_t> resample(std::size_t n, uint64_t seed, uint64_t r);
+
+/// `value` with the quantiles of what resamples gave for it; two lists where a resample leaves a range.
+Interval percentile_interval(double value, std::vector<double> lows, std::vector<double> highs,
+                             double confidence = 0.95);
+
+/// The 95 % score interval of a share of `n` yes-or-no cases (Wilson 1927): honest where all are alike and
+/// resampling shows no spread.
+Interval wilson_interval(double share, std::size_t n);
+
 }  // namespace prefer

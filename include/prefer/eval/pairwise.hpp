@@ -1,0 +1,34 @@
+// How often a score ranks the answer that people chose above the one they rejected, and what is left of that
+// among answers of one length. A margin is the score of the chosen answer minus that of the rejected one.
+#pragma once
+
+#include "prefer/eval/bootstrap.hpp"
+
+#include <span>
+#include <vector>
+
+namespace prefer {
+
+/// The share of pairs whose margin is above 0; a tie counts half. The 95 % interval is a bootstrap over
+/// pairs; where all pairs are alike it is Wilson's. Throws Error for no pairs.
+Interval pairwise_accuracy(std::span<const double> margins, uint64_t seed);
+
+/// By how much the accuracy of one score is above that of another on the same pairs, with the bootstrap
+/// interval of the paired difference. Throws Error for no pairs or for two numbers of them.
+Interval accuracy_gain(std::span<const double> margins, std::span<const double> baseline, uint64_t seed);
+
+/// Length-controlled accuracy: length-controlled AlpacaEval (Dubois et al. 2024, arXiv 2404.04475) with
+/// people as the judge. For answers a and b,
+///   logit P(people choose a) = theta s + phi tanh(d / sigma),
+/// s = 1, -1 or 0 where the score ranks a above, below or level with b, d = tokens of a minus tokens of b,
+/// sigma the root mean square of d. There is no intercept, as which answer is called a changes nothing. Then
+///   accuracy = (1 - ties) sigmoid(theta) + ties / 2,
+/// how often people agree with the score on answers of one length; equal to pairwise_accuracy where all
+/// lengths are, and about 1/2 for a score that only reads lengths. theta and phi by maximum likelihood; the
+/// 95 % interval from fits to resampled pairs. A resample without a maximum counts as 0 and as 1. NaN where
+/// the pairs themselves have none: lengths and score together tell every pair. `length`: tokens of the chosen
+/// answer minus those of the rejected one. Throws as accuracy_gain does.
+Interval length_controlled_accuracy(std::span<const double> margins, std::span<const double> length,
+                                    uint64_t seed);
+
+}  // namespace prefer

@@ -1,0 +1,141 @@
+// Accuracies of rankings of pairs; the logistic model by Newton's method.
+#include "prefer/eval/pairwise.hpp"
+
+#include "prefer/core/error.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <optional>
+
+namespace prefer {
+namespace {
+
+constexpr uint64_t kResamples = 2000;
+
+double sign(double value) { return value > 0 ? 1 : value < 0 ? -1 : 0; }
+
+/// 1 where the pair is ranked as people did, 0 where not, 1/2 for a tie. [N]
+std::vector<double> wins(std::span<const double> margins) {
+  std::vector<double> result;
+  for (const double margin : margins) {
+    if (std::isnan(margin)) fail("a margin of pair ", result.size() + 1, " is not a number");
+    result.push_back((1 + sign(margin)) / 2);
+  }
+  return result;
+}
+
+void check_same_pairs(std::size_t a, std::size_t b) {
+  if (a != b) fail("two scores are compared on the same pairs, not on ", a, " and ", b);
+}
+
+/// A pair as the model sees it, the chosen answer called a: P(chosen) = sigmoid(theta s + phi t).
+struct Seen {
+  double s, t, weight;
+};
+
+struct Sums {
+  double loss = 0, g0 = 0, g1 = 0, h00 = 0, h01 = 0, h11 = 0;  // negative log-likelihood and derivatives
+};
+
+Sums sums_at(std::span<const Seen> pairs, double theta, double phi) {
+  Sums sum;
+  for (const auto& [s, t, weight] : pairs) {
+    const double z = theta * s + phi * t;
+    const double wrong = 1 / (1 + std::exp(z));
+    sum.loss += weight * (z > 0 ? std::log1p(std::exp(-z)) : std::log1p(std::exp(z)) - z);
+    sum.g0 -= weight * wrong * s;
+    sum.g1 -= weight * wrong * t;
+    const double curve = weight * wrong * (1 - wrong);
+    sum.h00 += curve * s * s;
+    sum.h01 += curve * s * t;
+    sum.h11 += curve * t * t;
+  }
+  return sum;
+}
+
+/// theta at the maximum of the likelihood; nothing where it lies at infinity or anywhere on a line.
+std::optional<double> fit_theta(std::span<const Seen> pairs) {
+  constexpr double kFar = 30;  // where a sigmoid is 1 to the last bit: the pairs are separated
+  double theta = 0, phi = 0;
+  Sums now = sums_at(pairs, theta, phi);
+  for (int iteration = 0; iteration < 60; ++iteration) {
+    const double determinant = now.h00 * now.h11 - now.h01 * now.h01;
+    if (!(determinant > 1e-12 * now.h00 * now.h11)) return {};
+    double d0 = (now.h01 * now.g1 - now.h11 * now.g0) / determinant;
+    double d1 = (now.h01 * now.g0 - now.h00 * now.g1) / determinant;
+    if (std::abs(d0) + std::abs(d1) < 1e-10) return theta + d0;
+    Sums next = sums_at(pairs, theta + d0, phi + d1);
+    const double rounding = 1e-12 * (1 + now.loss);
+    for (int halving = 0; halving < 40 && next.loss > now.loss + rounding; ++halving) {
+      d0 /= 2, d1 /= 2;
+      next = sums_at(pairs, theta + d0, phi + d1);
+    }
+    theta += d0, phi += d1;
+    now = next;
+    if (std::abs(theta) > kFar || std::abs(phi) > kFar) return {};
+  }
+  return {};
+}
+
+/// The accuracy of weighted pairs; nothing where the model has no maximum.
+std::optional<double> controlled(std::span<const Seen> pairs) {
+  double right = 0, wrong = 0, tied = 0;
+  bool lengths_differ = false;
+  for (const Seen& pair : pairs) {
+    (pair.s > 0 ? right : pair.s < 0 ? wrong : tied) += pair.weight;
+    lengths_differ |= pair.weight > 0 && pair.t != 0;
+  }
+  const double total = right + wrong + tied;
+  if (right == 0 || wrong == 0 || !lengths_differ) return (right + tied / 2) / total;
+  const std::optional<double> theta = fit_theta(pairs);
+  if (!theta) return {};
+  return ((right + wrong) / (1 + std::exp(-*theta)) + tied / 2) / total;
+}
+
+std::vector<Seen> as_seen(std::span<const double> margins, std::span<const double> length) {
+  double square = 0;
+  for (const double d : length) square += d * d;
+  const double sigma = std::sqrt(square / static_cast<double>(length.size()));
+  std::vector<Seen> pairs;
+  for (std::size_t i = 0; i < margins.size(); ++i)
+    pairs.push_back({sign(margins[i]), sigma > 0 ? std::tanh(length[i] / sigma) : 0, 1});
+  return pairs;
+}
+
+}  // namespace
+
+Interval pairwise_accuracy(std::span<const double> margins, uint64_t seed) {
+  const std::vector<double> each = wins(margins);
+  const Interval interval = bootstrap_mean(each, seed);
+  const bool alike = std::ranges::all_of(each, [&](double win) { return win == each.front(); });
+  return alike ? wilson_interval(each.front(), each.size()) : interval;
+}
+
+Interval accuracy_gain(std::span<const double> margins, std::span<const double> baseline, uint64_t seed) {
+  check_same_pairs(margins.size(), baseline.size());
+  std::vector<double> gains = wins(margins);
+  const std::vector<double> other = wins(baseline);
+  for (std::size_t i = 0; i < gains.size(); ++i) gains[i] -= other[i];
+  return bootstrap_mean(gains, seed);
+}
+
+Interval length_controlled_accuracy(std::span<const double> margins, std::span<const double> length,
+                                    uint64_t seed) {
+  check_same_pairs(margins.size(), length.size());
+  const Interval plain = pairwise_accuracy(margins, seed);
+  std::vector<Seen> pairs = as_seen(margins, length);
+  const std::optional<double> value = controlled(pairs);
+  if (!value) return {NAN, NAN, NAN};
+  if (plain.mean == 0 || plain.mean == 1) return plain;
+  std::vector<double> lows, highs;
+  for (uint64_t r = 0; r < kResamples; ++r) {
+    for (Seen& pair : pairs) pair.weight = 0;
+    for (const std::size_t i : resample(pairs.size(), seed, r)) pairs[i].weight += 1;
+    const std::optional<double> drawn = controlled(pairs);
+    lows.push_back(drawn.value_or(0));
+    highs.push_back(drawn.value_or(1));
+  }
+  return percentile_interval(*value, lows, highs);
+}
+
+}  // namespace prefer
