@@ -55,15 +55,16 @@ Pairs PreferenceObjective::pairs(const Batch& batch) const {
       fail("the loss ", loss_.name(), " wants a reference model or a batch with a column \"reference\"");
     }
     const Tensor reference =
-        reference_.model ? token_logp(*reference_.model, batch) : batch.column("reference");
+        batch.has("reference") ? batch.column("reference") : token_logp(*reference_.model, batch);
     sums["reference"] = by_sequence(reference, batch);  // [S]
   }
   const Tensor share = batch.share.index_select(0, rows.chosen).to(at::kDouble);
   return {side(batch, sums, rows.chosen), side(batch, sums, rows.rejected), share};
 }
 
-Loss PreferenceObjective::operator()(const Batch& batch, const NamedTensors&) {
-  const Pairs p = pairs(batch);
+Loss PreferenceObjective::operator()(const Batch& batch, const NamedTensors&) { return loss(pairs(batch)); }
+
+Loss PreferenceObjective::loss(const Pairs& p) const {
   const Tensor each = loss_(p);  // [N]
   const Tensor share = p.share.to(each.device(), at::kDouble, /*non_blocking=*/true);
   Loss loss;
