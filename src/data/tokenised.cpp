@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
+#include <unordered_set>
 #include <utility>
 
 namespace prefer {
@@ -43,6 +44,22 @@ std::size_t scorable(const TokenisedSide& side) {
   return side.prompt.empty() && count > 0 ? count - 1 : count;
 }
 
+void hash_tokens(Sha256& hash, const std::vector<std::int32_t>& ids) {
+  std::string bytes;
+  const auto put = [&](std::uint64_t value, int count) {
+    for (int i = 0; i < count; ++i) bytes += static_cast<char>(value >> (8 * i) & 0xFF);
+  };
+  put(ids.size(), 8);
+  for (const std::int32_t id : ids) put(static_cast<std::uint32_t>(id), 4);
+  hash.add(bytes);
+}
+
+std::string hash_of(const std::vector<std::int32_t>& ids) {
+  Sha256 hash;
+  hash_tokens(hash, ids);
+  return hash.hex();
+}
+
 class Tokeniser {
  public:
   Tokeniser(const SpanBuilder& builder, const LengthOptions& options)
@@ -50,12 +67,16 @@ class Tokeniser {
 
   void add(const Preference& source, PreferenceData& data) const {
     TokenCounts counts = data.counts;
-    TokenisedPair pair{side(source, source.chosen, counts),
-                       side(source, source.rejected, counts),
+    TokenisedCompletion chosen = encode(source, source.chosen, builder_, options_);
+    TokenisedCompletion rejected = encode(source, source.rejected, builder_, options_);
+    std::string asked = hash_of(chosen.prompt);
+    TokenisedPair pair{side(std::move(chosen), counts),
+                       side(std::move(rejected), counts),
                        source.score_chosen,
                        source.score_rejected,
                        source.margin,
-                       source.place};
+                       source.place,
+                       std::move(asked)};
     if (scorable(pair.chosen) == 0 || scorable(pair.rejected) == 0) {
       return data.skipped.add("no token of an answer is left after max_length", source.place);
     }
@@ -68,8 +89,7 @@ class Tokeniser {
   }
 
  private:
-  TokenisedSide side(const Preference& source, const Words& words, TokenCounts& counts) const {
-    TokenisedCompletion made = encode(source, words, builder_, options_);
+  TokenisedSide side(TokenisedCompletion made, TokenCounts& counts) const {
     const auto size = static_cast<std::int64_t>(made.prompt.size() + made.completion.size());
     const bool had_end = made.end != 0;
     const bool has_end = truncate(made, options_);
@@ -86,16 +106,6 @@ class Tokeniser {
   const SpanBuilder& builder_;
   const LengthOptions& options_;
 };
-
-void hash_tokens(Sha256& hash, const std::vector<std::int32_t>& ids) {
-  std::string bytes;
-  const auto put = [&](std::uint64_t value, int count) {
-    for (int i = 0; i < count; ++i) bytes += static_cast<char>(value >> (8 * i) & 0xFF);
-  };
-  put(ids.size(), 8);
-  for (const std::int32_t id : ids) put(static_cast<std::uint32_t>(id), 4);
-  hash.add(bytes);
-}
 
 void hash_number(Sha256& hash, double value) {
   const std::uint64_t bits = std::isnan(value) ? ~std::uint64_t{0} : std::bit_cast<std::uint64_t>(value);
@@ -181,6 +191,29 @@ void check_trainable(const PreferenceData& data, const LengthOptions& options, c
     fail(name, ": every side was truncated to max_length ", options.max_length, "; the longest has ",
          counts.longest, " tokens");
   }
+}
+
+std::vector<std::size_t> shared_prompts(std::span<const TokenisedPair> pairs,
+                                        std::span<const TokenisedPair> others) {
+  std::unordered_set<std::string_view> asked;
+  for (const TokenisedPair& other : others) asked.insert(other.asked);
+  std::vector<std::size_t> shared;
+  for (std::size_t i = 0; i < pairs.size(); ++i) {
+    if (asked.contains(pairs[i].asked)) shared.push_back(i);
+  }
+  return shared;
+}
+
+void leave_out(PreferenceData& data, std::span<const std::size_t> places, const std::string& reason) {
+  std::vector<TokenisedPair> kept;
+  for (std::size_t i = 0; i < data.pairs.size(); ++i) {
+    if (std::ranges::binary_search(places, i)) {
+      data.skipped.add(reason, data.pairs[i].place);
+    } else {
+      kept.push_back(std::move(data.pairs[i]));
+    }
+  }
+  data.pairs = std::move(kept);
 }
 
 std::string fingerprint(std::span<const TokenisedPair> pairs) {

@@ -134,6 +134,21 @@ TEST(TokenisedPairs, FingerprintNamesTheContent) {
   EXPECT_NE(fingerprint(other.pairs), name);
 }
 
+TEST(TokenisedPairs, PromptsInTwoSetsAreFoundWhateverTruncationLeavesOfThem) {
+  const LengthOptions cut{.max_length = 5,
+                          .truncation = "keep_end"};  // the answer's length decides what stays
+  PreferenceData train = made({said("abc", "de", "f"), said("ab", "c", "d"), said("xyz", "a", "b")}, cut);
+  const PreferenceData eval =
+      made({said("abc", "g", "hijk"), said("xyz", "aaaa", "b"), said("x", "a", "b")}, cut);
+  EXPECT_NE(train.pairs[0].chosen.prompt, eval.pairs[0].chosen.prompt);
+  EXPECT_EQ(shared_prompts(train.pairs, eval.pairs), (std::vector<std::size_t>{0, 2}));
+  EXPECT_EQ(shared_prompts(eval.pairs, train.pairs), (std::vector<std::size_t>{0, 1}));
+  leave_out(train, shared_prompts(train.pairs, eval.pairs), "prompt is in eval too");
+  ASSERT_EQ(train.pairs.size(), 1u);
+  EXPECT_EQ(train.pairs[0].chosen.completion, (std::vector<std::int32_t>{2, 27}));
+  EXPECT_EQ(train.skipped.reasons.at("prompt is in eval too").count, 2);
+}
+
 TEST(TokenisedPairs, UltraFeedbackAsPlainTexts) {
   const auto path = testing::shared_data("preference/ultrafeedback/eval_clean.jsonl.gz");
   const auto tokenizer = testing::shared_data("tokenizers/smollm2/tokenizer.json");

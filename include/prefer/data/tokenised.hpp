@@ -36,6 +36,7 @@ struct TokenisedPair {
   double score_rejected = Preference::kNotGiven;
   double margin = Preference::kNotGiven;
   std::string place;
+  std::string asked;  ///< SHA-256 of the chosen side's prompt before truncation
 };
 
 /// What happened to the sides of all pairs, each counted.
@@ -72,6 +73,13 @@ PreferenceData load_preferences(Fs& fs, const std::string& path, const SpanBuild
 /// left, every completion lost its end token, or every side was truncated. `name` is the file's, for the
 /// message.
 void check_trainable(const PreferenceData& data, const LengthOptions& options, const std::string& name);
+
+/// Which of `pairs` have a prompt, as tokens before truncation, that one of `others` has too. In order.
+std::vector<std::size_t> shared_prompts(std::span<const TokenisedPair> pairs,
+                                        std::span<const TokenisedPair> others);
+
+/// Leaves out the pairs at `places`, which ascend, and counts them as skipped for `reason`.
+void leave_out(PreferenceData& data, std::span<const std::size_t> places, const std::string& reason);
 
 /// SHA-256 of the pairs' tokens and numbers, in order: what a cache of reference log-probs and a checkpoint
 /// keep.
