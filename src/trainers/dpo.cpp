@@ -4,12 +4,9 @@
 #include "prefer/core/error.hpp"
 #include "prefer/core/sha256.hpp"
 #include "prefer/model/load.hpp"
-#include "prefer/objectives/measure.hpp"
 #include "prefer/objectives/reference_cache.hpp"
 #include "prefer/ops/gemm.hpp"
 #include "prefer/trainers/progress.hpp"
-
-#include <cmath>
 
 namespace prefer {
 
@@ -18,16 +15,20 @@ void DpoConfig::describe(Fields& f) {
   f("reference", reference, "model that the policy is held to; null: the model as loaded");
   f("train", train, "pairs: .jsonl, .jsonl.gz or a JSON array", required());
   f("eval", eval, "held-out pairs, or null");
+  f("drop_overlap", drop_overlap,
+    "leave out training pairs whose prompt is in `eval` too; false counts and says them");
   f("reference_logprobs", reference_logprobs,
     "run the reference in every step, or once and keep its log-probs on disk", one_of({"live", "cached"}));
   f.group("loss", loss);
   length.describe(f);
+  f.group("kl", kl);
   f.group("samples", samples);
   RunConfig::describe(f);
 }
 
 void DpoConfig::check() const {
   RunConfig::check(eval.has_value());
+  if (drop_overlap && !eval) fail("drop_overlap=true wants held-out pairs, and eval is null");
   samples.check();
   if (loss.needs_reference()) return;
   if (reference)
@@ -39,8 +40,14 @@ void DpoConfig::check() const {
 DpoTrainer::DpoTrainer(DpoConfig config, Process& process)
     : config_(std::move(config)), run_(config_, process), spans_(load_tokenizer(config_.model)) {
   config_.check();
-  train_ = source("train", config_.train);
-  if (config_.eval) eval_ = source("eval", *config_.eval);
+  PreferenceData train = load(config_.train);
+  if (config_.eval) {
+    const PreferenceData eval = load(*config_.eval);
+    check_overlap(train, eval);
+    eval_ = run_.source("eval", *config_.eval, as_dataset(eval), true);
+  }
+  check_trainable(train, config_.length, config_.train);
+  train_ = run_.source("train", config_.train, as_dataset(train), false);
   if (config_.samples.prompts) {
     samples_.emplace(config_.samples, process.fs(), run_.path("samples"), spans_);
     run_.reads("samples.prompts", samples_->fingerprint());
@@ -64,11 +71,22 @@ DpoTrainer::DpoTrainer(DpoConfig config, Process& process)
                       process.sum_bound(policy_->dtype())});
 }
 
-std::unique_ptr<RecordSource> DpoTrainer::source(const std::string& what, const std::string& path) {
+PreferenceData DpoTrainer::load(const std::string& path) const {
   const OnBad on_bad = config_.on_bad == "skip" ? OnBad::skip : OnBad::stop;
-  const PreferenceData data = load_preferences(run_.process().fs(), path, spans_, config_.length, on_bad);
+  PreferenceData data = load_preferences(run_.process().fs(), path, spans_, config_.length, on_bad);
   check_trainable(data, config_.length, path);
-  return run_.source(what, path, as_dataset(data), what == "eval");
+  return data;
+}
+
+void DpoTrainer::check_overlap(PreferenceData& train, const PreferenceData& eval) const {
+  const std::vector<std::size_t> shared = shared_prompts(train.pairs, eval.pairs);
+  const char* then = shared.empty() ? ""
+                     : config_.drop_overlap
+                         ? ": left out"
+                         : "; drop_overlap=true leaves them out, which makes held-out figures honest";
+  run_.process().say(std::to_string(shared.size()) + " of " + std::to_string(train.pairs.size()) +
+                     " training pairs have a prompt that eval has too" + then);
+  if (config_.drop_overlap) leave_out(train, shared, "prompt is in eval too");
 }
 
 bool DpoTrainer::keeps_reference() const { return config_.reference_logprobs == "cached" && reference_; }
@@ -85,15 +103,18 @@ void DpoTrainer::use_reference(RecordSource& source) {
 bool DpoTrainer::train() {
   Training training(config_.fit, *train_, *objective_);
   run_.open(training, config_json(config_));
+  if (eval_ && reference_) use_reference(*eval_);  // measured more than once, and always the same
   if (keeps_reference()) {
     use_reference(*train_);
-    if (eval_) use_reference(*eval_);
     reference_.reset();
   }
   run_.say_memory(training, *train_, policy_->config(), reference_ ? 2 : 1);
   if (samples_ && training.step == 0) samples_->write(0, *policy_);
   Hooks hooks;
-  if (eval_) hooks.push_back(run_.evaluation([this] { return measure(*objective_, *eval_, "eval_"); }));
+  if (eval_) {
+    held_out_.emplace(*eval_, *objective_, *policy_, reference_, config_.kl);
+    hooks.push_back(run_.evaluation([this] { return held_out_->measure(); }));
+  }
   if (samples_) hooks.push_back(samples_->hook(*policy_));
   const FitResult result = run_.fit(training, hooks);
   if (!result.stopped) finish(result);
@@ -106,30 +127,13 @@ void DpoTrainer::finish(const FitResult& result) {
   report().summary =
       std::to_string(result.step) + " steps of " + std::to_string(config_.order.batch_size) + " pairs.";
   if (samples_) report().samples = samples_->side_by_side(result.step);
-  if (eval_) report().figures = held_out_figures();
-  run_.finish(result, *policy_, config_.model);
-}
-
-std::vector<Figure> DpoTrainer::held_out_figures() const {
-  const c10::NoGradGuard frozen;
-  std::vector<double> wins, margins;
-  for (const Slot& slot : eval_->plan(1).slots) {
-    const Pairs pairs = objective_->pairs(eval_->batch(1, slot));
-    const Tensor margin =
-        (config_.loss.reward(pairs.chosen) - config_.loss.reward(pairs.rejected)).to(at::kCPU);  // [N]
-    for (int64_t i = 0; i < margin.size(0); ++i) {
-      margins.push_back(margin[i].item<double>());
-      wins.push_back(margins.back() > 0 ? 1 : margins.back() == 0 ? 0.5 : 0);
-    }
+  if (held_out_) {
+    const bool starts_level = config_.loss.needs_reference() && !config_.reference;
+    report().figures = held_out_->figures(starts_level, static_cast<uint64_t>(config_.seed));
+    for (const Figure& figure : report().figures)
+      run_.process().say(figure.name + ": " + figure.after.text());
   }
-  const auto seed = static_cast<uint64_t>(config_.seed);
-  const bool even =
-      config_.loss.needs_reference() && !config_.reference;  // before, policy and reference are one
-  const Interval unknown{NAN, NAN, NAN};
-  const std::string note = std::to_string(margins.size()) + " held-out pairs";
-  return {{"accuracy of the implied reward", even ? Interval{0.5, 0.5, 0.5} : unknown,
-           bootstrap_mean(wins, seed), note},
-          {"margin of the implied reward", even ? Interval{} : unknown, bootstrap_mean(margins, seed), note}};
+  run_.finish(result, *policy_, config_.model);
 }
 
 }  // namespace prefer

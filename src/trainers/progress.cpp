@@ -22,7 +22,7 @@ void ProgressLine::operator()(int64_t done) {
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
   const int64_t now =
       terminal_.interactive ? static_cast<int64_t>(seconds * 10) : 10 * done / std::max<int64_t>(1, total_);
-  if (now == shown_ && done < total_) return;
+  if ((now == shown_ && done < total_) || seconds < 2) return;
   shown_ = now;
   if (terminal_.interactive) {
     terminal_.write("\r\x1b[K" + text(done, seconds) + (done >= total_ ? "\n" : ""));

@@ -76,15 +76,16 @@ std::unique_ptr<RecordSource> Run::source(const std::string& what, const std::st
 
 void Run::open(Training& training, const Json& resolved) {
   resolved_ = resolved;
-  checkpoints_.emplace(process_.fs(), config_.output, config_.checkpoint,
-                       RunIdentity{.config = resolved,
-                                   .inputs = inputs_,
-                                   .route = gemm_routes().name(),
-                                   .isa = kernels::name(kernels::best_isa()),
-                                   .version = kVersion,
-                                   .free = {"steps", "epochs", "output", "resume", "checkpoint", "log_every",
-                                            "eval", "eval_every", "threads", "model", "reference", "train",
-                                            "samples"}});  // files are known by their content
+  checkpoints_.emplace(
+      process_.fs(), config_.output, config_.checkpoint,
+      RunIdentity{.config = resolved,
+                  .inputs = inputs_,
+                  .route = gemm_routes().name(),
+                  .isa = kernels::name(kernels::best_isa()),
+                  .version = kVersion,
+                  .free = {"steps", "epochs", "output", "resume", "checkpoint", "log_every", "eval",
+                           "eval_every", "threads", "model", "reference", "train", "samples", "kl",
+                           "drop_overlap"}});  // files are known by their content
   const int64_t first = checkpoints_->open(config_.resume, checkpoint_bytes(training), team_);
   for (const std::string& note : checkpoints_->notes()) process_.say(note);
   checkpoints_->restore(training);

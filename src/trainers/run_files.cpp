@@ -29,7 +29,7 @@ struct Place {
 
 /// Plots in the order in which a reader asks for them.
 std::size_t rank(const std::string& plot) {
-  static const std::vector<std::string> order = {"loss", "rewards", "margins", "accuracies", "logps"};
+  static const std::vector<std::string> order = {"loss", "rewards", "margins", "accuracies", "kl", "logps"};
   return static_cast<std::size_t>(std::ranges::find(order, plot) - order.begin());
 }
 

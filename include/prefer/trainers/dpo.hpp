@@ -4,6 +4,7 @@
 
 #include "prefer/losses/preference_loss.hpp"
 #include "prefer/objectives/preference.hpp"
+#include "prefer/trainers/held_out.hpp"
 #include "prefer/trainers/run.hpp"
 #include "prefer/trainers/samples.hpp"
 
@@ -18,9 +19,11 @@ struct DpoConfig : RunConfig {
   std::optional<std::string> reference;
   std::string train;
   std::optional<std::string> eval;
+  bool drop_overlap = false;
   std::string reference_logprobs = "live";
   PreferenceLoss loss;
   LengthOptions length;
+  KlConfig kl;
   SamplesConfig samples;
 
   void describe(Fields& f);
@@ -48,11 +51,11 @@ class DpoTrainer {
   void write_report() { run_.write_report(); }
 
  private:
-  std::unique_ptr<RecordSource> source(const std::string& what, const std::string& path);
+  PreferenceData load(const std::string& path) const;
+  void check_overlap(PreferenceData& train, const PreferenceData& eval) const;
   bool keeps_reference() const;
   void use_reference(RecordSource& source);
   void finish(const FitResult& result);
-  std::vector<Figure> held_out_figures() const;
 
   DpoConfig config_;
   Run run_;
@@ -62,6 +65,7 @@ class DpoTrainer {
   std::unique_ptr<RecordSource> train_;
   std::unique_ptr<RecordSource> eval_;
   std::unique_ptr<PreferenceObjective> objective_;
+  std::optional<HeldOut> held_out_;
   std::optional<Samples> samples_;
 };
 

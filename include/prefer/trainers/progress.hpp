@@ -14,7 +14,8 @@ class ProgressLine {
  public:
   /// `what` is being done `total` times.
   ProgressLine(std::string what, int64_t total, Terminal terminal = standard_error(1));
-  /// So many are done: shows count, rate and time left. In a log, a line each tenth; the last one always.
+  /// So many are done: shows count, rate and time left. In a log, a line each tenth and the last one. Work
+  /// that is over within two seconds says nothing.
   void operator()(int64_t done);
 
  private:

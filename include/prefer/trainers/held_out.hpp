@@ -1,0 +1,49 @@
+// Held-out pairs in a run: measured now and then for the curves, and at the end for the report.
+#pragma once
+
+#include "prefer/batch/record_source.hpp"
+#include "prefer/eval/pair_figures.hpp"
+#include "prefer/model/generate.hpp"
+#include "prefer/objectives/preference.hpp"
+
+#include <memory>
+#include <optional>
+#include <vector>
+
+namespace prefer {
+
+/// How KL(policy || reference) is estimated: by the policy's own answers to held-out prompts.
+struct KlConfig {
+  int64_t prompts = 32;
+  int64_t max_new_tokens = 64;
+
+  void describe(Fields& f);
+};
+
+class HeldOut {
+ public:
+  /// `pairs` holds all of them in one step; objective and models must outlive the value. Without a reference
+  /// there is no KL.
+  HeldOut(RecordSource& pairs, const PreferenceObjective& objective, const Transformer& policy,
+          std::shared_ptr<const Transformer> reference, const KlConfig& kl);
+
+  /// One pass over all pairs, its progress shown: the objective's metrics with eval_ before their names, and
+  /// eval_kl, nats an answer.
+  Metrics measure();
+  /// What the last pass found; makes one where there was none. For `starts_level` see pair_figures.
+  std::vector<Figure> figures(bool starts_level, uint64_t seed);
+
+ private:
+  void add_scores(const Pairs& pairs);
+
+  RecordSource& pairs_;
+  const PreferenceObjective& objective_;
+  const Transformer& policy_;
+  std::shared_ptr<const Transformer> reference_;
+  int64_t max_new_tokens_;
+  std::vector<Prompt> prompts_;
+  PairScores scores_;
+  std::vector<double> kl_;
+};
+
+}  // namespace prefer

@@ -1,0 +1,96 @@
+// Real preferences that a tiny model learns in seconds: held-out figures, their intervals, and overlapping
+// prompts.
+#include "prefer/eval/bootstrap.hpp"
+#include "tests/programs/dpo.hpp"
+
+#include <cstdio>
+
+namespace prefer::testing {
+namespace {
+
+std::filesystem::path polite_pairs() {
+  return shared_data("preference/rasbt/instruction-data-with-preference.json");
+}
+
+/// Records `first` to `last` of the 1,100 pairs of a polite and an impolite answer, as the program reads
+/// pairs.
+std::string polite_file(const TempDir& dir, const std::string& name, std::size_t first, std::size_t last) {
+  PosixFs fs;
+  const Json all = parse_json(read_file(fs, polite_pairs().string(), 1 << 24), "pairs");
+  std::vector<std::string> lines;
+  for (std::size_t i = first; i < last; ++i) {
+    const Json& pair = all.as_array().at(i);
+    if (pair.at("chosen") == pair.at("rejected")) continue;
+    lines.push_back(dump(Json::object({{"prompt", pair.at("instruction").as_string() + "\n"},
+                                       {"chosen", pair.at("chosen")},
+                                       {"rejected", pair.at("rejected")}})));
+  }
+  return file_of(dir, name, lines);
+}
+
+/// A figure as the program says it at the end: "NAME: mean [low, high]".
+Interval figure(const std::string& log, const std::string& name) {
+  const std::size_t at = log.rfind(name + ": ");
+  Interval value;
+  if (at == std::string::npos) fail("the log has no ", name);
+  if (std::sscanf(log.c_str() + at + name.size() + 2, "%lf [%lf, %lf]", &value.mean, &value.low,
+                  &value.high) != 3)
+    fail("the log has no interval of ", name);
+  return value;
+}
+
+TEST(HeldOut, ATinyModelLearnsWhichAnswersPeopleFindPolite) {
+  PREFER_NEEDS(stories260k());
+  PREFER_NEEDS(polite_pairs());
+  const TempDir dir;
+  const Ran ran =
+      run("dpo", {"model=" + stories260k().string(), "train=" + polite_file(dir, "train.jsonl", 0, 480),
+                  "eval=" + polite_file(dir, "eval.jsonl", 700, 1000), "output=" + (dir / "out"),
+                  "batch_size=16", "max_length=256", "on_bad=skip", "drop_overlap=true",
+                  "optimizer.learning_rate=1e-3", "schedule.warmup_ratio=0.1", "eval_every=15", "threads=1"});
+  ASSERT_EQ(ran.code, 0) << ran.err;
+  const Interval accuracy = figure(ran.err, "accuracy of the implied reward");
+  EXPECT_GT(accuracy.low, 0.5);
+  EXPECT_GT(figure(ran.err, "its length-controlled accuracy").low, 0.5);
+  EXPECT_GT(figure(ran.err, "its margin").low, 0);
+  const std::vector<Json> steps = metrics(dir / "out");
+  EXPECT_NEAR(steps.back().at("eval_rewards/accuracies").as_number(), accuracy.mean,
+              5e-5);  // as it was printed
+  EXPECT_NEAR(steps.back().at("eval_kl").as_number(),
+              figure(ran.err, "KL from the reference, nats an answer").mean,
+              5e-3 * steps.back().at("eval_kl").as_number());
+  EXPECT_GT(steps.back().at("eval_kl").as_number(), 0);
+  // What it learnt was in neither the lengths nor the model before.
+  for (const char* baseline : {"choose the longer", "choose what the reference finds likelier"}) {
+    EXPECT_GT(accuracy.low, figure(ran.err, "baseline: " + std::string(baseline)).mean) << baseline;
+  }
+}
+
+TEST(HeldOut, PairsWhosePromptIsHeldOutAreCountedAndOnRequestLeftOut) {
+  PREFER_NEEDS(stories260k());
+  const TempDir dir;
+  std::vector<std::string> lines;
+  for (const Json& pair : trl().at("pairs").as_array()) lines.push_back(dump(pair));
+  const std::string train = file_of(dir, "train.jsonl", lines);
+  const std::string eval = file_of(dir, "eval.jsonl", {lines[3], lines[7]});
+  const Ran kept = run("dpo", dpo_command(train, dir / "kept", {"steps=1", "eval=" + eval}));
+  ASSERT_EQ(kept.code, 0) << kept.err;
+  EXPECT_NE(kept.err.find("2 of 24 training pairs have a prompt that eval has too; drop_overlap=true"),
+            std::string::npos)
+      << kept.err;
+  const Ran left =
+      run("dpo", dpo_command(train, dir / "left", {"steps=1", "eval=" + eval, "drop_overlap=true"}));
+  ASSERT_EQ(left.code, 0) << left.err;
+  EXPECT_NE(left.err.find("2 skipped: prompt is in eval too (2: " + train + ":4:1, 8:1)"), std::string::npos)
+      << left.err;
+  PosixFs fs;
+  EXPECT_NE(read_file(fs, dir / "left/report.html", 1 << 24).find("prompt is in eval too"),
+            std::string::npos);
+  const Ran none = run("dpo", dpo_command(train, dir / "none", {"eval=" + train, "drop_overlap=true"}));
+  EXPECT_EQ(none.code, 1);
+  EXPECT_NE(none.err.find("no pair to train on; 24 skipped: prompt is in eval too"), std::string::npos)
+      << none.err;
+}
+
+}  // namespace
+}  // namespace prefer::testing
