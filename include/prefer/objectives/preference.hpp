@@ -34,7 +34,6 @@ class PreferenceObjective final : public Objective {
   Loss loss(const Pairs& pairs) const;
   /// The reward that the loss implies of one side. [N]
   Tensor reward(const Side& side) const { return loss_.reward(side); }
-  bool needs_reference() const { return loss_.needs_reference(); }
 
  private:
   std::shared_ptr<Model> policy_;
