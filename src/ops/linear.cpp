@@ -96,7 +96,7 @@ Tensor PackedForms::packed_of(const Matrix& w) {
 Tensor PackedForms::packed_transposed_of(const Matrix& w) {
   const std::lock_guard lock(w.forms_->mutex);
   PackedForms& forms = current(w);
-  if (!forms.packed_transposed.defined()) forms.packed_transposed = gemm::pack(stacked(w).t().contiguous());
+  if (!forms.packed_transposed.defined()) forms.packed_transposed = gemm::pack(stacked(w).t());
   return forms.packed_transposed;
 }
 

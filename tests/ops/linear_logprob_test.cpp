@@ -59,7 +59,8 @@ Pair gradients(const Pair& at, bool trained, const LogprobOptions& options) {
   return {hidden.grad(), head.grad()};
 }
 
-// What the products of the gradients add up, without signs: by LibTorch's own derivative in double.
+// What the products of the gradients add up, without signs, by LibTorch's own derivative in double; times the
+// largest logit, as a logit's rounding is a part of its probability.
 Pair magnitudes(const Pair& at, const LogprobOptions& options) {
   const Tensor hidden = at.hidden.to(at::kDouble), head = at.head.to(at::kDouble);
   const Tensor logits = at::mm(hidden, head.t()).requires_grad_();
@@ -68,7 +69,8 @@ Pair magnitudes(const Pair& at, const LogprobOptions& options) {
   if (options.entropy) got.entropy = -(all.exp() * all).sum(1);
   objective_of(got).backward();
   const Tensor dlogits = logits.grad().abs();
-  return {at::mm(dlogits, head.abs()), at::mm(dlogits.t(), hidden.abs())};
+  const Tensor largest = (logits.detach() / options.temperature).abs().max();
+  return {at::mm(dlogits, head.abs()) * largest, at::mm(dlogits.t(), hidden.abs()) * largest};
 }
 
 template <class T>
