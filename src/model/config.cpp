@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
-#include <stdexcept>
 
 namespace prefer {
 namespace {
@@ -348,11 +347,6 @@ void check_model_config(const ModelConfig& config, const std::string& where) {
     if (!(config.rope.high_freq_factor > config.rope.low_freq_factor))
       fail(where, ": high_freq_factor = ", config.rope.high_freq_factor,
            " is not above low_freq_factor = ", config.rope.low_freq_factor);
-  }
-  try {
-    kernels::rope::inverse_frequencies(config.rope);
-  } catch (const std::invalid_argument& error) {
-    fail(where, ": ", error.what());
   }
 }
 

@@ -77,7 +77,7 @@ inline std::vector<Malformed> model_config_cases() {
       model_config_case("model_config_theta_is_negative", changed("10000.0", "-1"),
                         R"(@/model/config.json:1:1: rope_theta = -1 is not a positive number)"),
       model_config_case("model_config_other_activation", config_json(", \"hidden_act\": \"gelu\""),
-                        R"(@/model/config.json:3:109: hidden_act = "gelu" is not implemented)"),
+                        R"(@/model/config.json:3:109: hidden_act = "gelu" is not implemented; implemented is "silu")"),
       model_config_case("model_config_quantised", config_json(", \"quantization_config\": {\"bits\": 4}"),
                         R"(@/model/config.json:3:118: quantization_config = {"bits":4} is not implemented)"),
       model_config_case(
