@@ -99,7 +99,7 @@ class Quickstart {
     config_.dpo.output = config_.output;
     config_.dpo.resume = true;
     DpoTrainer trainer(config_.dpo, process_);
-    if (!trainer.train()) return;
+    trainer.train();
 
     process_.say("4/4: what it says now, to the openings of 1/4");
     const auto after = sample(trainer.policy(), held_out_, config_.held_out_samples);

@@ -2,6 +2,7 @@
 #include "prefer/core/fs.hpp"
 
 #include <cerrno>
+#include <cstdio>
 #include <utility>
 
 namespace prefer {
@@ -44,20 +45,52 @@ std::string read_file(Fs& fs, const std::string& path, std::uint64_t max_bytes) 
 void write_file_atomically(Fs& fs, const std::string& path, std::string_view bytes) {
   const std::string temporary = path + ".tmp";
   remove_all(fs, temporary);  // left by a run that was killed
-  try {
+  make_or_remove(fs, temporary, static_cast<std::int64_t>(bytes.size()), [&] {
     File file = File::create(fs, temporary);
     file.write(bytes);
     file.sync();
     file.close();
     fs.rename(temporary, path);
-  } catch (const Error&) {
+  });
+  fs.sync_directory(parent_directory(path));
+}
+
+void with_space(Fs& fs, const std::string& folder, std::int64_t bytes, const std::function<void()>& write) {
+  try {
+    write();
+  } catch (const FsError& error) {
+    if (!error.about_space()) throw;
+    std::string free = "an unknown number of bytes";
     try {
-      remove_all(fs, temporary);
+      free = bytes_text(static_cast<std::int64_t>(fs.free_bytes(folder)));
     } catch (const Error&) {  // the first failure is the one to tell
     }
-    throw;
+    throw FsError(error, "; " + bytes_text(bytes) + " were wanted, and " + free + " are free");
   }
-  fs.sync_directory(parent_directory(path));
+}
+
+void make_or_remove(Fs& fs, const std::string& temporary, std::int64_t bytes,
+                    const std::function<void()>& make) {
+  with_space(fs, parent_directory(temporary), bytes, [&] {
+    try {
+      make();
+    } catch (const Error&) {
+      try {
+        remove_all(fs, temporary);
+      } catch (const Error&) {  // the first failure is the one to tell
+      }
+      throw;
+    }
+  });
+}
+
+std::string bytes_text(std::int64_t bytes) {
+  if (bytes < 1'000'000) return std::to_string(bytes) + " bytes";
+  char text[32];
+  const bool small = bytes < 100'000'000;
+  std::snprintf(text, sizeof text, small ? "%.1f MB" : "%.1f GB",
+                static_cast<double>(bytes) / (small ? 1e6 : 1e9));
+  return text;
 }
 
 void make_directories(Fs& fs, const std::string& path) {

@@ -3,6 +3,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
@@ -37,11 +38,28 @@ Fs::Handle open_regular(const std::string& path, int flags) {
   fail(path, ": is not a regular file");
 }
 
+int open_directory(const std::string& path) {
+  return checked(path, "open", [&] { return ::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC); });
+}
+
+/// Negative with errno set where it failed; tried again only where a signal interrupted it, as after a failed
+/// fsync the kernel may have dropped the pages.
+int synced(int file) {
+  int result = ::fsync(file);
+  while (result < 0 && errno == EINTR) result = ::fsync(file);
+  return result;
+}
+
 }  // namespace
 
 FsError::FsError(const std::string& path, const std::string& action, int error_number)
     : Error(path + ": could not " + action + ": " + std::generic_category().message(error_number)),
       error_number_(error_number) {}
+
+FsError::FsError(const FsError& cause, const std::string& more)
+    : Error(cause.what() + more), error_number_(cause.error_number_) {}
+
+bool FsError::about_space() const { return error_number_ == ENOSPC || error_number_ == EDQUOT; }
 
 std::string PosixFs::name(Handle file) const {
   char path[4096];
@@ -83,8 +101,7 @@ std::uint64_t PosixFs::size(Handle file) {
 }
 
 void PosixFs::sync(Handle file) {
-  // Not tried again: after a failed fsync the kernel may have dropped the pages.
-  if (::fsync(file) < 0) throw FsError(name(file), "sync", errno);
+  if (synced(file) < 0) throw FsError(name(file), "sync", errno);
 }
 
 void PosixFs::close(Handle file) {
@@ -133,11 +150,20 @@ std::optional<FileStatus> PosixFs::status(const std::string& path) {
 }
 
 void PosixFs::sync_directory(const std::string& path) {
-  const int directory =
-      checked(path, "open", [&] { return ::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC); });
-  const int failed = ::fsync(directory) < 0 ? errno : 0;
+  const int directory = open_directory(path);
+  const int failed = synced(directory) < 0 ? errno : 0;
   ::close(directory);
   if (failed != 0) throw FsError(path, "sync", failed);
+}
+
+Fs::Handle PosixFs::lock_directory(const std::string& path) {
+  const int directory = open_directory(path);
+  int result = ::flock(directory, LOCK_EX | LOCK_NB);
+  while (result < 0 && errno == EINTR) result = ::flock(directory, LOCK_EX | LOCK_NB);
+  if (result == 0) return directory;
+  const int failed = errno;
+  ::close(directory);
+  throw FsError(path, "lock", failed);
 }
 
 std::uint64_t PosixFs::free_bytes(const std::string& path) {

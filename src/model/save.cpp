@@ -27,34 +27,58 @@ TensorToStore to_store(const std::string& name, const Tensor& weight) {
   return {name, stored_type(weight.scalar_type()), weight.sizes().vec(), produce};
 }
 
+/// Puts the folder `making` in the place of `folder`. Where that fails, the old one is there again.
+void put_in_place(Fs& fs, const std::string& making, const std::string& folder) {
+  const std::string before = folder + ".old", parent = parent_directory(folder);
+  const bool replaces = fs.exists(folder);
+  if (replaces) {
+    remove_all(fs, before);
+    fs.rename(folder, before);
+  }
+  try {
+    fs.rename(making, folder);
+  } catch (const Error&) {
+    try {
+      if (replaces) fs.rename(before, folder);
+    } catch (const Error&) {  // the first failure is the one to tell
+    }
+    throw;
+  }
+  fs.sync_directory(parent);
+  remove_all(fs, before);
+}
+
 }  // namespace
 
 void save_model(Fs& fs, const std::string& folder, const Transformer& model,
                 const std::map<std::string, std::string>& files) {
-  const std::string parent = parent_directory(folder), making = folder + ".tmp", before = folder + ".old";
+  const std::string making = folder + ".tmp";
   if (fs.exists(folder) && !fs.exists(join_path(folder, "config.json"))) {
     fail(folder,
          ": a model was to be written here, and something that is not a model stands here; move it or name "
          "another folder");
   }
-  make_directories(fs, parent);
+  make_directories(fs, parent_directory(folder));
   remove_all(fs, making);
-  fs.make_directory(making);
   ModelConfig config = model.config();
   config.dtype = dtype_name(model.dtype());
-  write_new_file(fs, join_path(making, "config.json"), dump(write_model_config(config), 2) + "\n");
-  write_new_file(fs, join_path(making, "generation_config.json"),
-                 dump(write_generation_config(config), 2) + "\n");
   std::vector<TensorToStore> tensors;
-  for (const auto& [name, weight] : model.weights()) tensors.push_back(to_store(name, weight));
-  write_safetensors(fs, join_path(making, "model.safetensors"), std::move(tensors));
-  for (const auto& [name, bytes] : files) write_new_file(fs, join_path(making, name), bytes);
-  fs.sync_directory(making);
-  remove_all(fs, before);
-  if (fs.exists(folder)) fs.rename(folder, before);
-  fs.rename(making, folder);
-  fs.sync_directory(parent);
-  remove_all(fs, before);
+  int64_t bytes = 0;
+  for (const auto& [name, weight] : model.weights()) {
+    tensors.push_back(to_store(name, weight));
+    bytes += static_cast<int64_t>(weight.nbytes());
+  }
+  for (const auto& [_, text] : files) bytes += static_cast<int64_t>(text.size());
+  make_or_remove(fs, making, bytes, [&] {
+    fs.make_directory(making);
+    write_new_file(fs, join_path(making, "config.json"), dump(write_model_config(config), 2) + "\n");
+    write_new_file(fs, join_path(making, "generation_config.json"),
+                   dump(write_generation_config(config), 2) + "\n");
+    write_safetensors(fs, join_path(making, "model.safetensors"), std::move(tensors));
+    for (const auto& [name, text] : files) write_new_file(fs, join_path(making, name), text);
+    fs.sync_directory(making);
+    put_in_place(fs, making, folder);
+  });
 }
 
 }  // namespace prefer

@@ -6,6 +6,8 @@
 #include "prefer/core/sha256.hpp"
 #include "prefer/objectives/logprob.hpp"
 
+#include <numeric>
+
 namespace prefer {
 namespace {
 
@@ -22,10 +24,24 @@ std::vector<T> read_all(const SafetensorsFile& file, const char* name) {
   return values;
 }
 
+std::string checksum(const std::vector<int64_t>& lengths, const std::vector<float>& values) {
+  Sha256 hash;
+  hash.add(bytes_of(lengths));
+  hash.add(bytes_of(values));
+  return hash.hex();
+}
+
 std::vector<ScoredColumn> read_columns(Fs& fs, const std::string& path) {
   const SafetensorsFile file(fs, path);
   const auto lengths = read_all<int64_t>(file, "lengths");
   const auto values = read_all<float>(file, "logprobs");
+  const auto written = file.metadata().find("sha256");
+  if (written == file.metadata().end() || written->second != checksum(lengths, values) ||
+      std::accumulate(lengths.begin(), lengths.end(), int64_t{0}) != static_cast<int64_t>(values.size())) {
+    fail(path,
+         ": lengths and logprobs are not what its header says (SHA-256); remove the file, and they are ",
+         "computed again");
+  }
   std::vector<ScoredColumn> columns;
   auto at = values.begin();
   for (const int64_t length : lengths) {
@@ -47,13 +63,17 @@ void write_columns(Fs& fs, const std::string& folder, const std::string& key,
     values.insert(values.end(), column.begin(), column.end());
   }
   make_directories(fs, folder);
-  const std::string path = join_path(folder, key + ".safetensors");
-  remove_all(fs, path + ".tmp");
-  write_safetensors(
-      fs, path + ".tmp",
-      {stored("lengths", StoredType::kI64, {static_cast<int64_t>(lengths.size())}, bytes_of(lengths)),
-       stored("logprobs", StoredType::kF32, {static_cast<int64_t>(values.size())}, bytes_of(values))});
-  fs.rename(path + ".tmp", path);
+  const std::string path = join_path(folder, key + ".safetensors"), temporary = path + ".tmp";
+  remove_all(fs, temporary);
+  const auto lengths_bytes = bytes_of(lengths), values_bytes = bytes_of(values);
+  make_or_remove(fs, temporary, static_cast<int64_t>(lengths_bytes.size() + values_bytes.size()), [&] {
+    write_safetensors(
+        fs, temporary,
+        {stored("lengths", StoredType::kI64, {static_cast<int64_t>(lengths.size())}, lengths_bytes),
+         stored("logprobs", StoredType::kF32, {static_cast<int64_t>(values.size())}, values_bytes)},
+        {{"format", "pt"}, {"sha256", checksum(lengths, values)}});
+    fs.rename(temporary, path);
+  });
   fs.sync_directory(folder);
 }
 

@@ -2,7 +2,6 @@
 #include "prefer/train/checkpoint.hpp"
 
 #include "prefer/core/error.hpp"
-#include "prefer/core/fs.hpp"
 #include "prefer/dist/team.hpp"
 #include "prefer/train/checkpoint_folder.hpp"
 #include "prefer/train/fit.hpp"
@@ -10,8 +9,8 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <charconv>
-#include <cstdio>
 
 namespace prefer {
 namespace {
@@ -28,10 +27,10 @@ int64_t step_of(std::string_view name) {
   return plain && std::to_string(step) == digits ? step : -1;
 }
 
-std::string gigabytes(double bytes) {
-  char text[32];
-  std::snprintf(text, sizeof text, "%.3g GB", bytes / 1e9);
-  return text;
+int64_t stored_bytes(const NamedTensors& state) {
+  int64_t bytes = int64_t{1} << 20;  // headers and the manifest
+  for (const auto& [_, tensor] : state) bytes += static_cast<int64_t>(tensor.nbytes());
+  return bytes;
 }
 
 /// Makes a folder whose name, and those of the folders made for it, survive a power loss.
@@ -104,25 +103,56 @@ int64_t Checkpoints::open(bool resume, int64_t bytes, Team& team) {
 int64_t Checkpoints::find(bool resume) {
   check_output(fs_, output_, resume);
   make_lasting_directories(fs_, output_);
+  lock();
   for (const std::string& name : fs_.list(output_)) {
     if (name.starts_with(".tmp-") || name.starts_with(".trash-")) remove_all(fs_, join_path(output_, name));
   }
+  std::string first_damage;
   for (const int64_t step : steps()) {
-    Json manifest;
-    try {
-      manifest = checked_manifest(fs_, path(step));
-      if (manifest.at("step").as_integer() != step)
-        fail(path(step), ": is of step ", manifest.at("step").as_integer());
-    } catch (const Error& e) {
-      notes_.push_back(path(step) + " is damaged and left aside: " + e.what());
+    const std::optional<Json> manifest = good_manifest(step);
+    if (!manifest) {
+      if (first_damage.empty()) first_damage = notes_.back();
       continue;
     }
-    accept(manifest);
-    const std::string drift = identity_.drift(manifest);
+    accept(*manifest);
+    const std::string drift = identity_.drift(*manifest);
     if (!drift.empty()) notes_.push_back("continued not bitwise from " + path(step) + ": " + drift);
+    discard_before(step);  // a run that was killed right after a save left them
     return step;
   }
-  return 0;
+  if (first_damage.empty()) return 0;
+  fail("resume=true, but output ", output_, " holds no good checkpoint: ", first_damage,
+       "; remove what is damaged to begin again");
+}
+
+/// Nothing where the checkpoint is damaged, which is noted.
+std::optional<Json> Checkpoints::good_manifest(int64_t step) {
+  try {
+    Json manifest = checked_manifest(fs_, path(step));
+    if (manifest.at("step").as_integer() != step)
+      fail(path(step), ": is of step ", manifest.at("step").as_integer());
+    for (const std::string& name : unlisted_files(fs_, path(step), manifest)) {
+      notes_.push_back(join_path(path(step), name) + " is not in the manifest, and not read");
+    }
+    return manifest;
+  } catch (const Error& e) {
+    notes_.push_back(path(step) + " is damaged and left aside: " + e.what());
+    return std::nullopt;
+  }
+}
+
+void Checkpoints::lock() {
+  try {
+    lock_.emplace(File::lock(fs_, output_));
+  } catch (const FsError& error) {
+    if (error.error_number() == EWOULDBLOCK)
+      fail("output ", output_,
+           ": another process is at work in it; wait until it ends, or choose another folder");
+    if (error.error_number() != ENOLCK && error.error_number() != EOPNOTSUPP &&
+        error.error_number() != ENOSYS)
+      throw;
+    notes_.push_back(std::string(error.what()) + "; see to it that no other process works there");
+  }
 }
 
 void Checkpoints::accept(const Json& manifest) const {
@@ -134,13 +164,11 @@ void Checkpoints::accept(const Json& manifest) const {
 
 void Checkpoints::check_space(int64_t bytes) const {
   const auto held = static_cast<int64_t>(steps().size());
-  const double need =
-      1.05 * static_cast<double>(bytes) * static_cast<double>(std::max<int64_t>(1, config_.keep + 1 - held));
-  const auto free = static_cast<double>(fs_.free_bytes(output_));
+  const int64_t need = (bytes + bytes / 20) * std::max<int64_t>(1, config_.keep + 1 - held);
+  const auto free = static_cast<int64_t>(fs_.free_bytes(output_));
   if (need <= free) return;
-  fail("output ", output_, " wants ", gigabytes(need), " for checkpoints of ",
-       gigabytes(static_cast<double>(bytes)), ", and ", gigabytes(free), " are free; checkpoint.keep is ",
-       config_.keep);
+  fail("output ", output_, " wants ", bytes_text(need), " for checkpoints of ", bytes_text(bytes), ", and ",
+       bytes_text(free), " are free; checkpoint.keep is ", config_.keep);
 }
 
 void Checkpoints::restore(Training& training) const {
@@ -152,21 +180,21 @@ void Checkpoints::save(int64_t step, const NamedTensors& state) {
       join_path(output_, ".tmp-" + std::to_string(step) + "-" + std::to_string(getpid()));
   try {
     remove_all(fs_, temporary);
-    Json about = identity_.to_json();
-    about.set("format", 1).set("step", step);
-    write_checkpoint_folder(fs_, temporary, std::move(about), state);
-    commit(step, temporary);
+    make_or_remove(fs_, temporary, stored_bytes(state), [&] {
+      Json about = identity_.to_json();
+      about.set("format", 1).set("step", step);
+      write_checkpoint_folder(fs_, temporary, std::move(about), state);
+      commit(step, temporary);
+    });
   } catch (const Error& e) {
-    const std::string message = e.what();
-    try {
-      remove_all(fs_, temporary);
-    } catch (const Error&) {  // the first failure is the one to tell
-    }
-    fail(path(step), " could not be saved: ", message);
+    fail(path(step), " could not be saved: ", e.what());
   }
-  const std::vector<int64_t> all = steps();
+  discard_before(step);
+}
+
+void Checkpoints::discard_before(int64_t step) {
   int64_t kept = 0;
-  for (const int64_t other : all) {
+  for (const int64_t other : steps()) {
     if (other <= step && ++kept > config_.keep) discard(path(other));
   }
 }
@@ -199,10 +227,6 @@ Hook save_checkpoints(Checkpoints& checkpoints, Training& training, Team& team) 
   };
 }
 
-int64_t checkpoint_bytes(const Training& training) {
-  int64_t bytes = int64_t{1} << 20;  // headers and the manifest
-  for (const auto& [_, tensor] : training.state()) bytes += static_cast<int64_t>(tensor.nbytes());
-  return bytes;
-}
+int64_t checkpoint_bytes(const Training& training) { return stored_bytes(training.state()); }
 
 }  // namespace prefer

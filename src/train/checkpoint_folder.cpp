@@ -87,7 +87,7 @@ Json read_manifest(Fs& fs, const std::string& path) {
   return parse_json(text, path);
 }
 
-/// Where a file whose hash is wrong differs: the first tensor with another CRC, else its header.
+/// Where a file whose hash is wrong differs: the first tensor with another CRC, or its header.
 std::string place_of_damage(Fs& fs, const std::string& path, const Json& crcs) {
   try {
     const SafetensorsFile file(fs, path);
@@ -95,7 +95,8 @@ std::string place_of_damage(Fs& fs, const std::string& path, const Json& crcs) {
       std::vector<std::byte> bytes(stored.bytes);
       file.read(stored, bytes);
       const Json* crc = crcs.find(stored.name);
-      if (crc && crc->as_string() == hex(crc32c(bytes))) continue;
+      if (!crc) break;  // the name is damaged
+      if (crc->as_string() == hex(crc32c(bytes))) continue;
       return "bytes " + std::to_string(stored.offset) + " to " +
              std::to_string(stored.offset + stored.bytes) + " (" + stored.name + ")";
     }
@@ -148,6 +149,13 @@ Json checked_manifest(Fs& fs, const std::string& folder) {
   for (const Json& entry : manifest.at("files").as_array())
     check_file(fs, folder, entry, manifest.at("tensors"));
   return manifest;
+}
+
+std::vector<std::string> unlisted_files(Fs& fs, const std::string& folder, const Json& manifest) {
+  std::vector<std::string> names = fs.list(folder);
+  std::erase(names, kManifest);
+  for (const Json& entry : manifest.at("files").as_array()) std::erase(names, entry.at("name").as_string());
+  return names;
 }
 
 NamedTensors read_checkpoint_folder(Fs& fs, const std::string& folder) {

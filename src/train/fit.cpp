@@ -4,6 +4,7 @@
 #include "prefer/core/error.hpp"
 #include "prefer/train/team_metrics.hpp"
 
+#include <algorithm>
 #include <chrono>
 #include <cmath>
 
@@ -22,32 +23,49 @@ std::vector<int64_t> tokens_of(const Plan& plan) {
   return tokens;
 }
 
+/// "records 3, 17"; of many the first.
+std::string records_of(const Slot& slot) {
+  constexpr std::size_t shown = 8;
+  std::string text = "records";
+  for (std::size_t i = 0; i < std::min(slot.records.size(), shown); ++i)
+    text += (i > 0 ? ", " : " ") + std::to_string(slot.records[i]);
+  return slot.records.size() > shown ? text + ", ..." : text;
+}
+
 /// What the slots of a step add up to, beside their gradient.
 struct Sums {
-  double loss = 0;  ///< once finish() has read it
+  double loss = 0;         ///< once finish() has read it
+  std::string not_finite;  ///< records of this rank's first slot whose loss is not finite
   Metrics metrics;
   std::map<std::string, Identity> identities;  ///< the one that is furthest off, of each name
 
-  void add(const Loss& slot, const Tensor& divided) {
-    const Tensor value = divided.detach().to(at::kDouble).reshape({1});
-    loss_ = loss_.defined() ? loss_ + value : value;  // read when all slots are done: a GPU is not waited for
-    metrics.merge(slot.metrics);
-    for (const Identity& identity : slot.identities) {
+  void add(const Slot& slot, const Loss& part, const Tensor& divided) {
+    slots_.push_back(&slot);
+    losses_.push_back(divided.detach().to(at::kDouble).reshape({1}));
+    metrics.merge(part.metrics);
+    for (const Identity& identity : part.identities) {
       const auto [at, is_new] = identities.try_emplace(identity.name, identity);
       if (!is_new && !(gap(identity) <= gap(at->second))) at->second = identity;
     }
   }
-  /// Adds up over the ranks, with the gradients.
+  /// Adds up over slots and ranks, with the gradients. Only now are losses read: a GPU is not waited for
+  /// before.
   void finish(std::vector<Tensor> gradients, Team& team) {
-    gradients.push_back(loss_.defined() ? loss_ : at::zeros({1}, gradients.front().options().dtype(at::kDouble)));
+    Tensor sum = at::zeros({1}, gradients.front().options().dtype(at::kDouble));
+    for (const Tensor& value : losses_) sum = sum + value;
+    gradients.push_back(sum);
     team.reduce(gradients);
     loss = gradients.back().item<double>();
+    for (std::size_t i = 0; i < slots_.size() && !std::isfinite(loss) && not_finite.empty(); ++i) {
+      if (!std::isfinite(losses_[i].item<double>())) not_finite = records_of(*slots_[i]);
+    }
     metrics = merged(metrics, team);
   }
   static double gap(const Identity& identity) { return std::abs(identity.measured - identity.expected); }
 
  private:
-  Tensor loss_;  // [1]
+  std::vector<const Slot*> slots_;  // of the plan of the step
+  std::vector<Tensor> losses_;      // [1] each
 };
 
 void check_identities(const Sums& sums, Team& team) {
@@ -76,7 +94,7 @@ Sums backward(Training& training, int64_t step, const Plan& plan, Team& team) {
     const Loss loss = training.objective(training.source.batch(step, plan.slots[mine]), prepared);
     const Tensor divided = loss.divided_by(total);
     divided.backward();
-    sums.add(loss, divided);
+    sums.add(plan.slots[mine], loss, divided);
   }
   sums.finish(training.gradients.sums(), team);
   return sums;
@@ -87,7 +105,8 @@ Sums backward(Training& training, int64_t step, const Plan& plan, Team& team) {
 std::string update(Training& training, int64_t step, const Sums& sums, Team& team, StepEvent& event) {
   const FitConfig& config = training.config;
   const double norm = training.gradients.norm();
-  const std::string bad = training.guard.judge(step, sums.loss, training.gradients, norm, team);
+  const std::string bad =
+      training.guard.judge(step, {sums.loss, sums.not_finite, norm}, training.gradients, team);
   const int64_t iteration = ceiling(step, config.iteration);
   const double rate = config.optimizer.learning_rate *
                       config.schedule.factor(iteration, ceiling(config.steps, config.iteration));

@@ -6,11 +6,14 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <sstream>
 
 namespace prefer {
 namespace {
 
 constexpr std::size_t kFewest = 16;  // norms that make a median worth comparing with
+constexpr double kLargestNorm =
+    1.8446742e19;  // its square is the largest that float32, the type of moments, holds
 
 double median(std::vector<double> values) {
   const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
@@ -46,21 +49,33 @@ double Guard::limit() const {
   return middle + config_.spike * std::max(1.4826 * median(std::move(values)), middle / 20);
 }
 
-std::string Guard::reason(double loss, Gradients& gradients, double norm) const {
-  if (!std::isfinite(loss)) return "the loss is " + std::to_string(loss);
-  if (!std::isfinite(norm)) return "the gradient of " + gradients.first_not_finite() + " is not finite";
+std::string Guard::reason(const Measured& measured, Gradients& gradients) const {
+  const double norm = measured.norm;
+  if (!std::isfinite(measured.loss)) {
+    return "the loss is " + std::to_string(measured.loss) +
+           (measured.not_finite.empty() ? "" : ", from " + measured.not_finite + " on");
+  }
+  const std::string not_finite = std::isfinite(norm) ? "" : gradients.first_not_finite();
+  if (!not_finite.empty()) return "the gradient of " + not_finite + " is not finite";
+  if (!(norm <= kLargestNorm)) {
+    std::ostringstream text;
+    text << "the gradient norm " << norm
+         << " overflows: float32 does not hold its square; the largest part is that of "
+         << gradients.largest();
+    return text.str();
+  }
   if (norm > limit()) {
     return "the gradient norm " + std::to_string(norm) + " is a spike: above " + std::to_string(limit());
   }
   return "";
 }
 
-std::string Guard::judge(int64_t step, double loss, Gradients& gradients, double norm, Team& team) {
-  std::string why = reason(loss, gradients, norm);
+std::string Guard::judge(int64_t step, const Measured& measured, Gradients& gradients, Team& team) {
+  std::string why = reason(measured, gradients);
   if (team.any(!why.empty()) && why.empty()) why = "another rank found it bad";
   while (!skips_.empty() && skips_.front() <= step - config_.window) skips_.pop_front();
   if (why.empty()) {
-    norms_.push_back(norm);
+    norms_.push_back(measured.norm);
     if (static_cast<int64_t>(norms_.size()) > config_.window) norms_.pop_front();
     return why;
   }

@@ -11,15 +11,19 @@ namespace {
 
 constexpr std::uint64_t kLargest = std::uint64_t{1} << 32;
 
-/// The whole lines of `text` up to the first one that is of a later step than `last`, or is none of ours.
+/// The whole lines of `text` that are of steps up to `last`. Behind them a run that was killed may have left
+/// anything; throws Error where a line before them is none of ours, as what follows it would be lost.
 std::string_view lines_up_to(std::string_view text, const std::string& path, int64_t last) {
-  std::size_t kept = 0;
-  for (std::size_t end; (end = text.find('\n', kept)) != std::string_view::npos; kept = end + 1) {
+  std::size_t kept = 0, line = 1;
+  int64_t step = 0;
+  for (std::size_t end; step < last && (end = text.find('\n', kept)) != std::string_view::npos; ++line) {
     try {
-      if (parse_json(text.substr(kept, end - kept), path).at("step").as_integer() > last) break;
+      step = parse_json(text.substr(kept, end - kept), path).at("step").as_integer();
     } catch (const Error&) {
-      break;
+      fail(path, ":", line, ": is no line of a run that went to step ", last, "; mend or remove the file");
     }
+    if (step > last) break;
+    kept = end + 1;
   }
   return text.substr(0, kept);
 }
@@ -58,12 +62,15 @@ std::string times_line(const StepEvent& event) {
 Hook metrics_file(Fs& fs, const std::string& folder, int64_t first) {
   const auto metrics = reopen(fs, join_path(folder, "metrics.jsonl"), first);
   const auto times = reopen(fs, join_path(folder, "times.jsonl"), first);
-  return [metrics, times](StepEvent& event) {
-    metrics->write(metrics_line(event));
-    times->write(times_line(event));
-    if (!event.save) return;
-    metrics->sync();
-    times->sync();
+  return [&fs, folder, metrics, times](StepEvent& event) {
+    const std::string line = metrics_line(event);
+    with_space(fs, folder, static_cast<int64_t>(line.size()), [&] {
+      metrics->write(line);
+      times->write(times_line(event));
+      if (!event.save) return;
+      metrics->sync();
+      times->sync();
+    });
   };
 }
 

@@ -80,13 +80,16 @@ std::string tensorboard_scalars(double unix_time, std::int64_t step,
 
 Hook tensorboard(Fs& fs, const std::string& folder) {
   return [&fs, folder, file = std::shared_ptr<File>()](StepEvent& event) mutable {
-    if (!file) {
-      file = std::make_shared<File>(new_file(fs, folder, event.now));
-      file->write(tensorboard_version(event.now));
-    }
     std::map<std::string, double> scalars;
     for (const auto& [name, value] : event.metrics) scalars[tag(name)] = value;
-    file->write(tensorboard_scalars(event.now, event.step, scalars));
+    const std::string record = tensorboard_scalars(event.now, event.step, scalars);
+    with_space(fs, folder, static_cast<std::int64_t>(record.size()), [&] {
+      if (!file) {
+        file = std::make_shared<File>(new_file(fs, folder, event.now));
+        file->write(tensorboard_version(event.now));
+      }
+      file->write(record);
+    });
   };
 }
 

@@ -7,6 +7,7 @@
 #include <torch/csrc/autograd/function_hook.h>
 #include <torch/csrc/autograd/variable.h>
 
+#include <algorithm>
 #include <cmath>
 #include <memory>
 #include <numeric>
@@ -140,11 +141,16 @@ double Gradients::norm() {
 }
 
 std::string Gradients::first_not_finite() {
-  const std::vector<double> squares = sums_of_squares(sums());
-  for (std::size_t i = 0; i < squares.size(); ++i) {
-    if (!std::isfinite(squares[i])) return parameters_[i].name;
+  for (std::size_t i = 0; i < sums().size(); ++i) {
+    if (!std::isfinite((sums_[i] * 0).sum().item<double>()))
+      return parameters_[i].name;  // squares may overflow
   }
   return "";
+}
+
+std::string Gradients::largest() {
+  const std::vector<double> squares = sums_of_squares(sums());
+  return parameters_[static_cast<std::size_t>(std::ranges::max_element(squares) - squares.begin())].name;
 }
 
 }  // namespace prefer

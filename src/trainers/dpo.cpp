@@ -100,7 +100,7 @@ void DpoTrainer::use_reference(RecordSource& source) {
                 }));
 }
 
-bool DpoTrainer::train() {
+void DpoTrainer::train() {
   Training training(config_.fit, *train_, *objective_);
   run_.open(training, config_json(config_));
   if (eval_ && reference_) use_reference(*eval_);  // measured more than once, and always the same
@@ -116,9 +116,7 @@ bool DpoTrainer::train() {
     hooks.push_back(run_.evaluation([this] { return held_out_->measure(); }));
   }
   if (samples_) hooks.push_back(samples_->hook(*policy_));
-  const FitResult result = run_.fit(training, hooks);
-  if (!result.stopped) finish(result);
-  return !result.stopped;
+  finish(run_.fit(training, hooks));
 }
 
 void DpoTrainer::finish(const FitResult& result) {

@@ -36,7 +36,7 @@ void ProcessConfig::describe(Fields& f) {
   f("threads", threads, "CPU threads; 0 takes all cores", within(0, 1024));
 }
 
-Process::Process(const ProcessConfig& config) {
+Process::Process(const ProcessConfig& config, Fs& fs) : fs_(fs) {
   const auto cores = static_cast<int64_t>(std::thread::hardware_concurrency());
   at::set_num_threads(static_cast<int>(config.threads > 0 ? config.threads : std::max<int64_t>(1, cores)));
   keep_memory();

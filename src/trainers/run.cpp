@@ -3,6 +3,7 @@
 
 #include "kernels/isa.hpp"
 #include "prefer/core/error.hpp"
+#include "prefer/core/program.hpp"
 #include "prefer/core/version.hpp"
 #include "prefer/model/load.hpp"
 #include "prefer/objectives/reference_cache.hpp"
@@ -122,9 +123,9 @@ FitResult Run::fit(Training& training, Hooks hooks) {
   hooks.push_back(console(standard_error(config_.log_every)));
   hooks.push_back(save_checkpoints(*checkpoints_, training, team_));
   const FitResult result = prefer::fit(training, team_, hooks);
-  if (result.stopped)
-    process_.say("stopped after step " + std::to_string(result.step) + "; resume=true goes on from there");
-  return result;
+  if (!result.stopped) return result;
+  process_.say("stopped after step " + std::to_string(result.step) + "; resume=true goes on from there");
+  throw Stopped(signals.signal());
 }
 
 void Run::say_memory(const Training& training, RecordSource& source, const ModelConfig& model,

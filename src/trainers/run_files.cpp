@@ -6,7 +6,6 @@
 #include "prefer/model/weights.hpp"
 
 #include <algorithm>
-#include <cstdio>
 
 namespace prefer {
 namespace {
@@ -78,14 +77,6 @@ MemoryEstimate estimate_memory(const ModelConfig& model, int64_t width, int64_t 
   estimate.activations =
       tokens * kept * width + std::min<int64_t>(int64_t{512} << 20, 2 * tokens * model.vocab_size * width);
   return estimate;
-}
-
-std::string bytes_text(int64_t bytes) {
-  char text[32];
-  const bool small = bytes < 100'000'000;
-  std::snprintf(text, sizeof text, small ? "%.1f MB" : "%.1f GB",
-                static_cast<double>(bytes) / (small ? 1e6 : 1e9));
-  return text;
 }
 
 std::string MemoryEstimate::text() const {

@@ -9,6 +9,7 @@
 
 #include <gtest/gtest.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -97,6 +98,21 @@ TEST(PosixFs, Directories) {
   EXPECT_NE(error_of([&] { make_directories(fs, dir / "a/z"); }), "");
 }
 
+TEST(PosixFs, ADirectoryIsLockedByOneHandleAtATime) {
+  PosixFs fs;
+  const TempDir dir;
+  File lock = File::lock(fs, dir.string());
+  EXPECT_EQ(error_of([&] { fs.lock_directory(dir.string()); }),
+            dir.string() + ": could not lock: Resource temporarily unavailable");
+  const pid_t child = fork();
+  if (child == 0) _exit(error_of([&] { PosixFs().lock_directory(dir.string()); }).empty() ? 0 : 3);
+  int status = 0;
+  waitpid(child, &status, 0);
+  EXPECT_EQ(WEXITSTATUS(status), 3);
+  lock.close();
+  File::lock(fs, dir.string());
+}
+
 TEST(Fs, RemoveAllDoesNotFollowLinks) {
   PosixFs fs;
   const TempDir dir;
@@ -156,6 +172,9 @@ TEST(Fs, AtomicWriteSurvivesAFailureOfEachCall) {
     MemoryFs disk;
     const std::string error = faulty_write(disk, call, FaultyFs::Fault::fail);
     EXPECT_NE(error.find("No space left on device"), std::string::npos) << call;
+    EXPECT_EQ(error.find("; 3000 bytes were wanted, and 1099.5 GB are free") != std::string::npos,
+              call > 0 && call < calls - 1)
+        << error;
     EXPECT_EQ(read_file(disk, "a", 10000), call == calls - 1 ? kNew : kOld) << call;
     EXPECT_EQ(disk.list("/"), std::vector<std::string>{"a"}) << call;
     EXPECT_EQ(disk.open_files(), 0u) << call;
@@ -212,6 +231,20 @@ TEST(MemoryFs, ForgetsWhatWasNotSynced) {
   EXPECT_EQ(text.size(), kNew.size());
   EXPECT_NE(text, kNew);
   EXPECT_NE(text, std::string(kNew.size(), '\0'));
+}
+
+TEST(Fs, AFullDiskIsSaidToBeFullEvenWhereItCannotBeAsked) {
+  MemoryFs disk;
+  disk.free = 999;
+  FaultyFs fs(disk);
+  fs.inject(0, FaultyFs::Fault::full, EDQUOT);
+  const auto write = [&] { with_space(fs, "/", 5'000'000, [&] { File::create(fs, "a"); }); };
+  EXPECT_EQ(error_of(write),
+            "a: could not create: Disk quota exceeded; 5.0 MB were wanted, and 999 bytes are free");
+  fs.inject(fs.calls(), FaultyFs::Fault::fail);  // the question how much is free
+  EXPECT_EQ(error_of([&] { with_space(fs, "/", 5, [] { throw FsError("a", "write", ENOSPC); }); }),
+            "a: could not write: No space left on device; 5 bytes were wanted, and an unknown number of "
+            "bytes are free");
 }
 
 TEST(Fs, Paths) {

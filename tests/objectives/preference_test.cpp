@@ -1,23 +1,28 @@
-// The preference objective on a tiny model: cuts, orders and sharing change nothing; references live or kept agree.
+// The preference objective on a tiny model: cuts, orders and sharing change nothing; references live or kept
+// agree.
 #include "prefer/objectives/preference.hpp"
-
-#include <gtest/gtest.h>
-
-#include <cmath>
-#include <filesystem>
 
 #include "prefer/batch/record_source.hpp"
 #include "prefer/core/error.hpp"
 #include "prefer/losses/dpo.hpp"
 #include "prefer/losses/simpo.hpp"
 #include "prefer/objectives/reference_cache.hpp"
+#include "support/error.hpp"
 #include "support/invariance.hpp"
+#include "support/memory_fs.hpp"
 #include "support/pairs.hpp"
 #include "support/tiny_model.hpp"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <filesystem>
 
 namespace prefer {
 namespace {
 
+using testing::error_of;
+using testing::MemoryFs;
 using testing::records;
 using testing::tiny_model;
 
@@ -50,7 +55,8 @@ TEST(PreferenceObjective, AnyCutAnyOrderAndSharingOrNotGiveOneLossAndGradient) {
   for (const bool backwards : {false, true}) {
     for (const bool share : {false, true}) {
       for (const int64_t tokens : {1, 40, 100000}) {
-        const Outcome cut = step({.batch_size = 12, .share_prefixes = share, .tokens_per_slot = tokens}, backwards);
+        const Outcome cut =
+            step({.batch_size = 12, .share_prefixes = share, .tokens_per_slot = tokens}, backwards);
         EXPECT_NEAR(cut.loss, whole.loss, 1e-10);
         for (std::size_t i = 0; i < whole.gradients.size(); ++i) {
           EXPECT_LT((cut.gradients[i] - whole.gradients[i]).abs().max().item<double>(), 1e-10) << i;
@@ -74,6 +80,32 @@ TEST(PreferenceObjective, AtTheReferenceTheLossIsLnTwoAndTheIdentityHolds) {
     EXPECT_EQ(values.at("rewards/accuracies"), 0.5);
     EXPECT_EQ(values.at("rewards/margins"), 0.0);
   }
+}
+
+TEST(ReferenceCache, NoFlippedByteBecomesAnotherReference) {
+  MemoryFs fs;
+  const std::vector<ScoredColumn> columns = {{-1.5F, -0.25F}, {}, {-3.0F}};
+  int computed = 0;
+  const auto read = [&] {
+    return cached_reference(fs, "reference", "key", [&] { return ++computed, columns; });
+  };
+  EXPECT_EQ(read(), columns);
+  const std::string path = "reference/key.safetensors", good = read_file(fs, path, 1 << 20);
+  int found = 0;
+  for (std::size_t i = 0; i < good.size(); ++i) {
+    std::string bad = good;
+    bad[i] = static_cast<char>(bad[i] ^ (1 << (i % 8)));
+    fs.put(path, bad);
+    const std::string error =
+        error_of([&] { EXPECT_EQ(read(), columns) << i; });  // what says nothing may change
+    found += !error.empty();
+    EXPECT_TRUE(error.empty() || error.starts_with(path + ":")) << error;
+  }
+  EXPECT_GT(found, static_cast<int>(good.size()) * 8 / 10);
+  EXPECT_EQ(computed, 1);
+  fs.remove(path);
+  EXPECT_EQ(read(), columns);
+  EXPECT_EQ(computed, 2);
 }
 
 TEST(PreferenceObjective, AKeptReferenceGivesTheBitsOfALiveOne) {

@@ -1,4 +1,5 @@
-// The dpo program killed, stopped and continued: it ends in the bytes of a run that was left alone.
+// The dpo program stopped and continued: it ends in the bytes of a run that was left alone.
+#include "support/tiny_run.hpp"
 #include "tests/programs/dpo.hpp"
 
 #include <chrono>
@@ -7,97 +8,104 @@
 namespace prefer::testing {
 namespace {
 
-using Seconds = std::chrono::duration<double>;
-
 class Resume : public ::testing::Test {
  protected:
-  void SetUp() override {
-    PREFER_NEEDS(stories260k());
-    pairs_ = pairs_file(dir_);
-  }
   CommandLine command(const std::string& output, const CommandLine& more = {}) const {
-    CommandLine all = dpo_command(pairs_, dir_ / output, {"steps=40", "shuffle=true", "checkpoint.every=3"});
+    CommandLine all = {"model=" + tiny_.model,
+                       "train=" + tiny_.pairs,
+                       "output=" + tiny_.dir / output,
+                       "steps=40",
+                       "batch_size=3",
+                       "schedule.lr_scheduler_type=constant",
+                       "checkpoint.every=3",
+                       "threads=1"};
     all.insert(all.end(), more.begin(), more.end());
     return all;
   }
   /// Waits until the run has done `steps` steps.
   void await(const std::string& output, std::size_t steps) const {
     PosixFs fs;
-    const std::string path = dir_ / (output + "/metrics.jsonl");
-    for (int i = 0; i < 20000 && (!fs.exists(path) || metrics(dir_ / output).size() < steps); ++i) {
-      std::this_thread::sleep_for(Seconds(0.001));
+    const std::string path = tiny_.dir / (output + "/metrics.jsonl");
+    for (int i = 0; i < 20000 && (!fs.exists(path) || metrics(tiny_.dir / output).size() < steps); ++i) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
     }
   }
 
-  TempDir dir_;
-  std::string pairs_;
+  TinyRun tiny_;
 };
 
-TEST_F(Resume, AfterKillsAtAnyInstantEndsInTheSameBytes) {
-  const auto begin = std::chrono::steady_clock::now();
-  const Ran alone = run("dpo", command("alone", {"steps=100"}));
-  const Seconds took = std::chrono::steady_clock::now() - begin;
-  ASSERT_EQ(alone.code, 0) << alone.err;
-  const auto expected = lasting_files(dir_ / "alone", 100);
-
-  const CommandLine continued = command("killed", {"steps=100", "resume=true"});
-  int killed = 0;
-  for (const double instant : {0.20, 0.25, 0.18, 0.30, 0.22, 0.28}) {
-    Program program("dpo", continued);
-    std::this_thread::sleep_for(instant * took);
-    program.signal(SIGKILL);
-    killed += program.end().code == -SIGKILL;
+TEST_F(Resume, ChainedStepByStepItEndsInTheSameBytes) {
+  const CommandLine constant = {"checkpoint.every=0", "checkpoint.keep=1", "resume=true"};
+  const auto with_steps = [&](int64_t steps) {
+    CommandLine more = constant;
+    more.push_back("steps=" + std::to_string(steps));
+    return more;
+  };
+  ASSERT_EQ(run("dpo", command("alone", with_steps(6))).code, 0);
+  for (int64_t steps = 1; steps <= 6; ++steps) {
+    const Ran ran = run("dpo", command("chained", with_steps(steps)));
+    ASSERT_EQ(ran.code, 0) << ran.err;
   }
-  const Ran last = run("dpo", continued);
-  ASSERT_EQ(last.code, 0) << last.err;
-  EXPECT_EQ(lasting_files(dir_ / "killed", 100), expected);
-  EXPECT_NE(last.err.find("going on after step "), std::string::npos) << last.err;
-  RecordProperty("kills", killed);
-  EXPECT_GE(killed, 3);
+  EXPECT_EQ(lasting_files(tiny_.dir / "chained", 6), lasting_files(tiny_.dir / "alone", 6));
 }
 
-TEST_F(Resume, KilledBetweenTwoSavesGoesOnFromTheOlder) {
-  ASSERT_EQ(run("dpo", command("alone")).code, 0);
-  for (const std::size_t step : {4, 17, 38}) {
-    Program program("dpo", command("killed", {"resume=true"}));
-    await("killed", step);
-    program.signal(SIGKILL);
-    EXPECT_EQ(program.end().code, -SIGKILL) << "at step " << step;
-  }
-  const Ran last = run("dpo", command("killed", {"resume=true"}));
-  ASSERT_EQ(last.code, 0) << last.err;
-  EXPECT_NE(last.err.find("going on after step "), std::string::npos) << last.err;
-  EXPECT_EQ(lasting_files(dir_ / "killed", 40), lasting_files(dir_ / "alone", 40));
-}
-
-TEST_F(Resume, SignalsSaveAndExitWithZero) {
+TEST_F(Resume, SignalsSaveAndExitWith128AndTheirNumber) {
   for (const int signal : {SIGINT, SIGTERM}) {
     const std::string output = "signal-" + std::to_string(signal);
     Program program("dpo", command(output, {"steps=100000", "checkpoint.every=0"}));
     await(output, 3);
     program.signal(signal);
     const Ran ran = program.end();
-    ASSERT_EQ(ran.code, 0) << ran.err;
-    const auto done = static_cast<int64_t>(metrics(dir_ / output).size());
+    ASSERT_EQ(ran.code, 128 + signal) << ran.err;
+    const auto done = static_cast<int64_t>(metrics(tiny_.dir / output).size());
     PosixFs fs;
-    EXPECT_TRUE(fs.exists(dir_ / (output + "/checkpoint-" + std::to_string(done) + "/manifest.json")))
+    EXPECT_TRUE(fs.exists(tiny_.dir / (output + "/checkpoint-" + std::to_string(done) + "/manifest.json")))
         << done;
-    EXPECT_FALSE(fs.exists(dir_ / (output + "/model")));
+    EXPECT_FALSE(fs.exists(tiny_.dir / (output + "/model")));
     EXPECT_NE(ran.err.find("stopped after step " + std::to_string(done)), std::string::npos) << ran.err;
 
     const CommandLine more = {"steps=" + std::to_string(done + 2), "checkpoint.every=0", "resume=true"};
     const Ran rest = run("dpo", command(output, more));
     ASSERT_EQ(rest.code, 0) << rest.err;
-    EXPECT_EQ(metrics(dir_ / output).size(), static_cast<std::size_t>(done + 2));
+    EXPECT_EQ(metrics(tiny_.dir / output).size(), static_cast<std::size_t>(done + 2));
   }
+}
+
+TEST_F(Resume, ASecondSignalEndsAtOnceAndTheLastCheckpointStays) {
+  ASSERT_EQ(run("dpo", command("alone")).code, 0);
+  Program program("dpo", command("twice", {"checkpoint.every=2"}));
+  await("twice", 5);
+  program.signal(SIGSTOP);  // so that both are there before the step is done
+  program.signal(SIGINT);
+  program.signal(SIGTERM);
+  program.signal(SIGCONT);
+  const Ran ran = program.end();
+  EXPECT_TRUE(ran.code == 128 + SIGINT || ran.code == 128 + SIGTERM) << ran.code << ran.err;
+  EXPECT_EQ(ran.err.find("stopped after step"), std::string::npos) << ran.err;
+  const Ran rest = run("dpo", command("twice", {"checkpoint.every=2", "resume=true"}));
+  ASSERT_EQ(rest.code, 0) << rest.err;
+  EXPECT_NE(rest.err.find("going on after step "), std::string::npos) << rest.err;
+  EXPECT_EQ(lasting_files(tiny_.dir / "twice", 40), lasting_files(tiny_.dir / "alone", 40));
+}
+
+TEST_F(Resume, AFolderInUseByAnotherProcessIsRefused) {
+  Program program("dpo", command("out", {"steps=100000"}));
+  await("out", 3);
+  const Ran other = run("dpo", command("out", {"steps=100000", "resume=true"}));
+  EXPECT_EQ(other.code, 1);
+  EXPECT_NE(other.err.find("error: output " + tiny_.dir / "out" + ": another process is at work in it; wait"),
+            std::string::npos)
+      << other.err;
+  program.signal(SIGTERM);
+  EXPECT_EQ(program.end().code, 128 + SIGTERM);
 }
 
 TEST_F(Resume, WhatIsDoneStaysDone) {
   ASSERT_EQ(run("dpo", command("out", {"steps=4"})).code, 0);
-  const auto before = lasting_files(dir_ / "out", 4);
+  const auto before = lasting_files(tiny_.dir / "out", 4);
   const Ran again = run("dpo", command("out", {"steps=4", "resume=true"}));
   EXPECT_EQ(again.code, 0) << again.err;
-  EXPECT_EQ(lasting_files(dir_ / "out", 4), before);
+  EXPECT_EQ(lasting_files(tiny_.dir / "out", 4), before);
 }
 
 }  // namespace

@@ -8,6 +8,7 @@
 #include <cstring>
 #include <functional>
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -67,6 +68,7 @@ class MemoryFs : public Fs {
   std::uint64_t size(Handle file) override { return node(file).bytes.size(); }
   void sync(Handle file) override { node(file).durable = node(file).bytes; }
   void close(Handle file) override {
+    locked_.erase(file);
     if (open_.erase(file) == 0) throw FsError("file", "close", EBADF);
   }
 
@@ -108,6 +110,21 @@ class MemoryFs : public Fs {
     node.durable_names = node.names;
   }
   std::uint64_t free_bytes(const std::string&) override { return free; }
+
+  Handle lock_directory(const std::string& path) override {
+    directory(path, "lock");
+    for (const Handle other : locked_)
+      if (open_.at(other) == find(path)) throw FsError(path, "lock", EWOULDBLOCK);
+    open_[next_] = find(path);
+    locked_.insert(next_);
+    return next_++;
+  }
+
+  /// What the kernel does where a process was killed: its files are closed and its locks are free.
+  void end_process() {
+    open_.clear();
+    locked_.clear();
+  }
 
   std::uint64_t free = std::uint64_t{1} << 40;  ///< what free_bytes() answers; writes do not mind
   std::size_t open_files() const { return open_.size(); }
@@ -199,6 +216,7 @@ class MemoryFs : public Fs {
 
   std::vector<Node> nodes_;  // 0 is the root
   std::map<Handle, int> open_;
+  std::set<Handle> locked_;
   Handle next_ = 3;
 };
 

@@ -84,9 +84,8 @@ TEST(Resume, RefusesWhatChangedByItsName) {
             "resume=true, but loss.beta was 0.1 and is 0.2 since out/checkpoint-12; put it back, or choose "
             "another output");
   input.identity.inputs["train (pairs.jsonl)"] = "c3";
-  EXPECT_NE(
-      error_of([&] { input.run(true); }).find("contents of train (pairs.jsonl) have changed"),
-      std::string::npos);
+  EXPECT_NE(error_of([&] { input.run(true); }).find("contents of train (pairs.jsonl) have changed"),
+            std::string::npos);
   key.identity.config.set("seed", 3);
   EXPECT_NE(error_of([&] { key.run(true); }).find("seed was not there and is 3"), std::string::npos);
 }
@@ -120,8 +119,34 @@ TEST(Checkpoints, AskForRoomBeforeTheFirstStep) {
   MemoryFs fs;
   fs.free = 1000;
   const std::string error = error_of([&] { Session(fs).run(false); });
-  EXPECT_EQ(error.rfind("output out wants 0.0033", 0), 0U) << error;
-  EXPECT_NE(error.find("1e-06 GB are free"), std::string::npos) << error;
+  EXPECT_EQ(error.rfind("output out wants 3.3 MB for checkpoints of 1.0 MB, and 1000 bytes are free", 0), 0U)
+      << error;
+}
+
+TEST(Checkpoints, KeepTheFolderToOneProcess) {
+  MemoryFs fs;
+  std::string other;
+  Session first(fs);
+  first.more = {[&](StepEvent& event) {
+    if (event.step == 5) other = error_of([&] { Session(fs).run(true); });
+  }};
+  first.run(false);
+  EXPECT_EQ(other,
+            "output out: another process is at work in it; wait until it ends, or choose another folder");
+  EXPECT_EQ(fs.list("out"), (Names{"checkpoint-12", "checkpoint-9", "metrics.jsonl", "times.jsonl"}));
+  Session again(fs);
+  again.run(true);
+  EXPECT_EQ(again.began, kSteps);
+}
+
+TEST(Checkpoints, SayWhereAFileSystemHasNoLocks) {
+  struct NoLocks : MemoryFs {
+    Handle lock_directory(const std::string& path) override { throw FsError(path, "lock", ENOLCK); }
+  } fs;
+  Session session(fs);
+  session.run(false);
+  EXPECT_EQ(session.notes,
+            Names{"out: could not lock: No locks available; see to it that no other process works there"});
 }
 
 TEST(Checkpoints, RestoreNothingThatDoesNotFit) {
@@ -156,18 +181,35 @@ struct Damage {
   }
 };
 
-TEST(Damaged, AnyFlippedBitIsFoundAndTheFileNamed) {
+/// Whether a note on damage at byte `at` names the place: a tensor whose bytes hold it, or the header before
+/// all tensors.
+bool names_the_place(const std::string& note, const std::string& bytes, std::size_t at) {
+  uint64_t header = 0;
+  std::memcpy(&header, bytes.data(), sizeof header);
+  if (at < 8 + header) return note.find("the header, from byte 0,") != std::string::npos;
+  const std::size_t range = note.find(": bytes ");
+  unsigned long long begin = 0, end = 0;
+  return range != std::string::npos &&
+         std::sscanf(note.c_str() + range, ": bytes %llu to %llu (", &begin, &end) == 2 && begin <= at &&
+         at < end;
+}
+
+TEST(Damaged, AnyFlippedByteIsFoundAndItsPlaceNamed) {
   Damage damage;
   for (const std::string& name : damage.fs.list(damage.newest)) {
     const std::string path = damage.newest + name, good = read_file(damage.fs, path, 1 << 20);
     for (std::size_t i = 0; i < good.size(); ++i) {
-      std::string bad = good;
-      bad[i] = static_cast<char>(bad[i] ^ (1 << (i % 8)));
-      damage.fs.put(path, bad);
-      const std::string note = damage.found();
-      ASSERT_EQ(note.rfind("out/checkpoint-12 is damaged and left aside: " + path, 0), 0U)
-          << i << ": " << note;
-      ASSERT_NE(note.find("byte"), std::string::npos) << note;
+      for (const int flipped : {1 << (i % 8), 255}) {
+        std::string bad = good;
+        bad[i] = static_cast<char>(bad[i] ^ flipped);
+        damage.fs.put(path, bad);
+        const std::string note = damage.found();
+        ASSERT_EQ(note.rfind("out/checkpoint-12 is damaged and left aside: " + path + ":", 0), 0U)
+            << i << ": " << note;
+        ASSERT_TRUE(name == "manifest.json" ? note.find("byte") != std::string::npos
+                                            : names_the_place(note, good, i))
+            << i << ": " << note;
+      }
     }
     damage.fs.put(path, good);
   }
@@ -180,6 +222,39 @@ TEST(Damaged, ATensorsBytesAreNamed) {
   damage.fs.put(damage.newest + "weights.safetensors", bytes);
   const std::string note = damage.found();
   EXPECT_NE(note.find("(weights.model.w_BFloat16) is not what its manifest says"), std::string::npos) << note;
+}
+
+TEST(Damaged, AFolderUnderTheNameOfAnotherStepIsFound) {
+  Damage damage;
+  for (const std::string& name : damage.fs.list(damage.newest)) {
+    damage.fs.put(damage.newest + name, read_file(damage.fs, "out/checkpoint-9/" + name, 1 << 20));
+  }
+  EXPECT_EQ(damage.found(), "out/checkpoint-12 is damaged and left aside: out/checkpoint-12: is of step 9");
+}
+
+TEST(Damaged, WhereNoCheckpointIsGoodTheRunIsNotBegunAgain) {
+  Damage damage;
+  damage.fs.put(damage.newest + "state.safetensors", "no");
+  damage.fs.remove("out/checkpoint-9/manifest.json");
+  const std::string metrics = read_file(damage.fs, "out/metrics.jsonl", 1 << 20);
+  const std::string error = error_of([&] { Session(damage.fs).run(true); });
+  EXPECT_EQ(error.rfind(
+                "resume=true, but output out holds no good checkpoint: out/checkpoint-12 is damaged and left "
+                "aside: out/checkpoint-12/state.safetensors: ends at byte 2, and its manifest says ",
+                0),
+            0U)
+      << error;
+  EXPECT_EQ(read_file(damage.fs, "out/metrics.jsonl", 1 << 20), metrics);
+}
+
+TEST(Checkpoints, SayWhichFilesAreNotTheirs) {
+  MemoryFs fs;
+  Session(fs).run(false);
+  fs.put("out/checkpoint-12/notes.txt", "mine");
+  Session again(fs);
+  again.run(true);
+  EXPECT_EQ(again.began, kSteps);
+  EXPECT_EQ(again.notes, Names{"out/checkpoint-12/notes.txt is not in the manifest, and not read"});
 }
 
 TEST(Damaged, ShorterLongerMissingAndSwappedFilesAreFound) {

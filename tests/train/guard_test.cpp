@@ -2,6 +2,7 @@
 #include "support/error.hpp"
 #include "tests/train/tiny.hpp"
 
+#include <cmath>
 #include <limits>
 
 namespace prefer::testing {
@@ -25,6 +26,15 @@ FitConfig guarded(const std::string& on_bad, double spike = 0) {
   return config;
 }
 
+/// "records 3, 17, 5": those of the first slot of a step.
+std::string first_records(TinySource& source, int64_t step) {
+  std::string text;
+  const Plan plan = source.plan(step);
+  for (const int64_t record : plan.slots.at(0).records)
+    text += (text.empty() ? "records " : ", ") + std::to_string(record);
+  return text;
+}
+
 TEST(Guard, StopsAtALossThatIsNotFiniteWithEverythingAsItWas) {
   for (const double bad : kBad) {
     Guarded run(guarded("stop"));
@@ -35,20 +45,87 @@ TEST(Guard, StopsAtALossThatIsNotFiniteWithEverythingAsItWas) {
     run.objective.spoil = [bad](Tensor& loss) { loss = loss * bad; };
     const std::string error = error_of([&] { fit(run.training, run.team, {}); });
     EXPECT_EQ(error.rfind("step 4: the loss is ", 0), 0U) << error;
+    EXPECT_NE(error.find(", from " + first_records(run.source, 4) + " on;"), std::string::npos) << error;
     EXPECT_TRUE(same_bits(run.training.state(), before));
     EXPECT_EQ(run.training.step, 3);
   }
 }
 
-TEST(Guard, NamesTheParameterWhoseGradientIsNotFinite) {
-  Guarded run(guarded("stop"));
+/// Adds 0 to a loss, whose slope in one element of `weight` is +-infinity or not a number.
+Tensor spoiled(const Tensor& loss, const Tensor& weight, double bad) {
+  const Tensor element = weight.flatten()[1];
+  if (std::isnan(bad)) return loss + (element * 0).sqrt();  // 0 times an infinite slope
+  const Tensor root = (element - element.detach()).sqrt();
+  return bad > 0 ? loss + root : loss - root;
+}
+
+TEST(Guard, OneBadElementOfOneGradientChangesNothingAndItsParameterIsNamed) {
+  for (const double bad : kBad) {
+    for (std::size_t i = 0; i < 3; ++i) {
+      for (const char* on_bad : {"stop", "skip"}) {
+        Guarded run(guarded(on_bad));
+        run.training.config.steps = 2;
+        fit(run.training, run.team, {});
+        const NamedTensors before = copied(run.training.state());
+        run.training.config.steps = 3;
+        const Parameter& parameter = run.objective.weights[i];
+        run.objective.spoil = [&](Tensor& loss) { loss = spoiled(loss, parameter.value, bad); };
+        std::string said;
+        const std::string error =
+            error_of([&] { fit(run.training, run.team, {[&](StepEvent& event) { said = event.skipped; }}); });
+        const std::string expected = "the gradient of model." + parameter.name + " is not finite";
+        EXPECT_EQ(error.empty() ? said : error,
+                  error.empty()
+                      ? expected
+                      : "step 3: " + expected + "; no weight was changed (guard.on_bad=skip goes on)");
+        EXPECT_EQ(run.training.guard.skipped(), error.empty() ? 1 : 0);
+        NamedTensors after = copied(run.training.state());
+        for (const char* counted : {"guard.skips", "guard.skipped"}) after[counted] = before.at(counted);
+        EXPECT_TRUE(same_bits(after, before)) << error << said;
+      }
+    }
+  }
+}
+
+TEST(Guard, ANormWhoseSquareOverflowsChangesNothing) {
+  FitConfig config = guarded("stop");
+  config.optimizer.max_grad_norm = 0;  // the second moment would be infinite for good
+  Guarded run(config);
   const NamedTensors before = copied(run.training.state());
-  run.objective.spoil = [&](Tensor& loss) {  // the square root's slope at 0 is infinite, times 0
-    loss = loss + (run.objective.weights.at(1).value * 0).sqrt().sum();
+  for (const std::size_t i : {std::size_t{0}, std::size_t{1}, std::size_t{2}}) {
+    const Parameter& parameter = run.objective.weights[i];
+    run.objective.spoil = [&](Tensor& loss) {
+      loss = loss + ((parameter.value - parameter.value.detach()) * 1e20).sum().to(at::kDouble);
+    };
+    const std::string error = error_of([&] { fit(run.training, run.team, {}); });
+    EXPECT_EQ(error.rfind("step 1: the gradient norm ", 0), 0U) << error;
+    EXPECT_NE(error.find(" overflows: float32 does not hold its square; the largest part is that of model." +
+                         parameter.name + ";"),
+              std::string::npos)
+        << error;
+    EXPECT_TRUE(same_bits(run.training.state(), before));
+  }
+  run.objective.spoil = [&](Tensor& loss) {  // of fp64 even the square of the norm may overflow
+    const Tensor& weight = run.objective.weights[0].value;
+    loss = loss + ((weight - weight.detach()) * 1e200).sum();
   };
   const std::string error = error_of([&] { fit(run.training, run.team, {}); });
-  EXPECT_EQ(error.rfind("step 1: the gradient of model.w_Float is not finite", 0), 0U) << error;
-  EXPECT_TRUE(same_bits(run.training.state(), before));
+  EXPECT_NE(error.find("the gradient norm inf overflows"), std::string::npos) << error;
+}
+
+TEST(Guard, EveryRankNamesWhatOneGradientBroke) {
+  std::vector<std::string> errors(2);
+  Threads(2).run([&](Team& team) {
+    Guarded run(guarded("stop"));
+    const NamedTensors before = copied(run.training.state());
+    run.objective.spoil = [&](Tensor& loss) {
+      if (team.rank() == 1) loss = spoiled(loss, run.objective.weights[2].value, kBad[1]);
+    };
+    errors[static_cast<std::size_t>(team.rank())] = error_of([&] { fit(run.training, team, {}); });
+    EXPECT_TRUE(same_bits(run.training.state(), before));
+  });
+  EXPECT_EQ(errors[0].rfind("step 1: the gradient of model.w_BFloat16 is not finite", 0), 0U) << errors[0];
+  EXPECT_EQ(errors[1], errors[0]);
 }
 
 TEST(Guard, SkippedStepsChangeNothingAndAreCounted) {
@@ -79,9 +156,8 @@ TEST(Guard, TooManySkipsStopTheRun) {
   Guarded run(guarded("skip"));
   run.objective.spoil = [](Tensor& loss) { loss = loss * std::numeric_limits<double>::infinity(); };
   const std::string error = error_of([&] { fit(run.training, run.team, {}); });
-  EXPECT_NE(error.find("step 3: the loss is inf, and 2 of the last 16 steps were skipped already"),
-            std::string::npos)
-      << error;
+  EXPECT_EQ(error.rfind("step 3: the loss is inf, from records ", 0), 0U) << error;
+  EXPECT_NE(error.find(" on, and 2 of the last 16 steps were skipped already"), std::string::npos) << error;
 }
 
 TEST(Guard, SkipsASpikeButNotItsNeighbours) {

@@ -4,6 +4,7 @@
 #include "prefer/core/fs.hpp"
 #include "prefer/train/team_metrics.hpp"
 #include "prefer/train/tensorboard.hpp"
+#include "support/error.hpp"
 #include "support/memory_fs.hpp"
 #include "tests/train/tiny.hpp"
 
@@ -84,6 +85,18 @@ TEST(MetricsFile, WritesALineAStepAndCutsThemToTheStepOfACheckpoint) {
             "{\"step\":1,\"time\":1700000001.0,\"seconds\":0.5,\"tokens\":300}\n"
             "{\"step\":2,\"time\":1700000002.0,\"seconds\":0.5,\"tokens\":300}\n");
   EXPECT_EQ(fs.open_files(), 0U);
+}
+
+TEST(MetricsFile, IsNotCutWhereALineInItIsDamaged) {
+  MemoryFs fs;
+  fs.make_directory("out");
+  const std::string damaged = "{\"step\":1}\n{\"step\":2\n{\"step\":3}\n";
+  fs.put("out/metrics.jsonl", damaged);
+  EXPECT_EQ(error_of([&] { metrics_file(fs, "out", 3); }),
+            "out/metrics.jsonl:2: is no line of a run that went to step 3; mend or remove the file");
+  EXPECT_EQ(read_file(fs, "out/metrics.jsonl", 1 << 20), damaged);
+  metrics_file(fs, "out", 1);
+  EXPECT_EQ(read_file(fs, "out/metrics.jsonl", 1 << 20), "{\"step\":1}\n");
 }
 
 TEST(Console, WritesPlainLinesWhereThereIsNoTerminal) {

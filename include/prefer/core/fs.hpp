@@ -6,6 +6,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -19,7 +20,9 @@ namespace prefer {
 class FsError : public Error {
  public:
   FsError(const std::string& path, const std::string& action, int error_number);
+  FsError(const FsError& cause, const std::string& more);
   int error_number() const { return error_number_; }  ///< errno
+  bool about_space() const;                           ///< the disk or a quota is full
 
  private:
   int error_number_;
@@ -65,6 +68,9 @@ class Fs {
   /// Makes the names in a directory survive a power loss.
   virtual void sync_directory(const std::string& path) = 0;
   virtual std::uint64_t free_bytes(const std::string& path) = 0;
+  /// Keeps a directory to this process until the handle is closed or the process ends. Throws FsError with
+  /// EWOULDBLOCK where another has it.
+  virtual Handle lock_directory(const std::string& path) = 0;
 
   bool exists(const std::string& path) { return status(path).has_value(); }
 };
@@ -87,6 +93,7 @@ class PosixFs : public Fs {
   std::optional<FileStatus> status(const std::string& path) override;
   void sync_directory(const std::string& path) override;
   std::uint64_t free_bytes(const std::string& path) override;
+  Handle lock_directory(const std::string& path) override;
 
  private:
   std::string name(Handle file) const;
@@ -98,6 +105,7 @@ class File {
   static File open(Fs& fs, const std::string& path) { return File(fs, fs.open(path), path); }
   static File create(Fs& fs, const std::string& path) { return File(fs, fs.create(path), path); }
   static File append(Fs& fs, const std::string& path) { return File(fs, fs.append(path), path); }
+  static File lock(Fs& fs, const std::string& path) { return File(fs, fs.lock_directory(path), path); }
   File(File&& other) noexcept;
   File& operator=(File&&) = delete;
   ~File();
@@ -125,6 +133,17 @@ std::string read_file(Fs& fs, const std::string& path, std::uint64_t max_bytes);
 /// After it returns the file has the new bytes whatever happens; before, the old ones: writes `path`.tmp,
 /// syncs it, renames it and syncs the directory. On failure the temporary file is removed.
 void write_file_atomically(Fs& fs, const std::string& path, std::string_view bytes);
+
+/// Runs `write`, which takes about `bytes` in `folder`: where it fails for want of space, the error also says
+/// how much was wanted and how much is free.
+void with_space(Fs& fs, const std::string& folder, std::int64_t bytes, const std::function<void()>& write);
+
+/// The same for what is made at `temporary` and then renamed. Where it fails, what was made is removed first.
+void make_or_remove(Fs& fs, const std::string& temporary, std::int64_t bytes,
+                    const std::function<void()>& make);
+
+/// "1.5 GB", "1.5 MB", "150 bytes".
+std::string bytes_text(std::int64_t bytes);
 
 /// Makes a directory and its missing parents; it may exist already.
 void make_directories(Fs& fs, const std::string& path);

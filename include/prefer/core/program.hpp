@@ -3,12 +3,25 @@
 
 #include "prefer/core/config.hpp"
 
+#include <exception>
 #include <functional>
 
 namespace prefer {
 
+/// Thrown where a signal ended the work early and everything is saved. It is no Error.
+class Stopped : public std::exception {
+ public:
+  explicit Stopped(int signal) : signal_(signal) {}
+  int signal() const { return signal_; }
+  const char* what() const noexcept override { return "stopped by a signal"; }
+
+ private:
+  int signal_;
+};
+
 /// 0: done, or help was asked for (printed on stdout); 1: the input or the config is wrong (Error); 2: the
-/// program is (any other exception). Messages go to stderr, one line.
+/// program is (any other exception); 128 + the signal: Stopped, so that whoever waits for the work does not
+/// take it for done. Messages go to stderr, one line.
 int run_guarded(const std::function<void()>& body);
 
 /// `int main(int argc, char** argv) { return prefer::run_program<MyConfig>(argc, argv, my_function); }`

@@ -2,16 +2,17 @@
 #pragma once
 
 #include "prefer/core/config.hpp"
+#include "prefer/core/fs.hpp"
 #include "prefer/core/json.hpp"
 #include "prefer/train/event.hpp"
 #include "prefer/train/run_identity.hpp"
 
+#include <optional>
 #include <string>
 #include <vector>
 
 namespace prefer {
 
-class Fs;
 class Team;
 struct Training;
 
@@ -34,9 +35,11 @@ class Checkpoints {
  public:
   Checkpoints(Fs& fs, std::string output, CheckpointConfig config, RunIdentity identity);
 
-  /// Makes the output folder ready and finds where to begin: the step of the newest good checkpoint, or 0.
-  /// Throws Error where check_output does, where config or inputs are not those of the checkpoint, or where
-  /// the disk has no room for one more of `bytes`. Collective.
+  /// Makes the output folder ready, keeps it to this process while the object lives, and finds where to
+  /// begin: the step of the newest good checkpoint, or 0 where there is none. Throws Error where check_output
+  /// does, where another process works in the folder, where checkpoints are there and none is good, where
+  /// config or inputs are not those of the checkpoint, or where the disk has no room for one more of `bytes`.
+  /// Collective.
   int64_t open(bool resume, int64_t bytes, Team& team);
   /// Puts the checkpoint that `open` found into `training`; nothing where it found none.
   void restore(Training& training) const;
@@ -49,14 +52,18 @@ class Checkpoints {
  private:
   std::string path(int64_t step) const;
   std::vector<int64_t> steps() const;
+  void lock();
   int64_t find(bool resume);
+  std::optional<Json> good_manifest(int64_t step);
   void accept(const Json& manifest) const;
   void check_space(int64_t bytes) const;
   void commit(int64_t step, const std::string& temporary);
   void discard(const std::string& folder);
+  void discard_before(int64_t step);  ///< those beyond `keep`, the newest of them being `step`
 
   Fs& fs_;
   std::string output_;
+  std::optional<File> lock_;
   CheckpointConfig config_;
   RunIdentity identity_;
   int64_t found_ = 0;

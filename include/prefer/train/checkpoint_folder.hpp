@@ -17,6 +17,9 @@ void write_checkpoint_folder(Fs& fs, const std::string& folder, Json about, cons
 /// the file and the place in it, otherwise.
 Json checked_manifest(Fs& fs, const std::string& folder);
 
+/// The names in the folder that are neither the manifest nor of a file it lists.
+std::vector<std::string> unlisted_files(Fs& fs, const std::string& folder, const Json& manifest);
+
 /// All tensors, on the CPU.
 NamedTensors read_checkpoint_folder(Fs& fs, const std::string& folder);
 

@@ -19,7 +19,14 @@ struct GuardConfig {
   void describe(Fields& f);
 };
 
-/// Judges a step by its loss and gradient norm, both already the same on every rank.
+/// What a step is judged by; loss and norm are the same on every rank.
+struct Measured {
+  double loss = 0;
+  std::string not_finite;  ///< "records 3, 17": those of this rank's first slot whose loss is not finite
+  double norm = 0;         ///< of the gradient
+};
+
+/// Lets a step pass or not, before anything has changed.
 class Guard {
  public:
   explicit Guard(const GuardConfig& config) : config_(config) {}
@@ -27,7 +34,7 @@ class Guard {
   /// An empty string lets the step pass; otherwise it says why the step is skipped. Throws Error with that
   /// reason where the config says stop, or when max_skips of the last `window` steps were skipped already.
   /// Collective.
-  std::string judge(int64_t step, double loss, Gradients& gradients, double norm, Team& team);
+  std::string judge(int64_t step, const Measured& measured, Gradients& gradients, Team& team);
   /// Steps skipped so far.
   int64_t skipped() const { return skipped_; }
 
@@ -35,7 +42,7 @@ class Guard {
   void restore(const NamedTensors& state);
 
  private:
-  std::string reason(double loss, Gradients& gradients, double norm) const;
+  std::string reason(const Measured& measured, Gradients& gradients) const;
   /// The norm above which a step is a spike: median + spike * max(1.4826 MAD, median / 20) of the window;
   /// infinity while the window holds fewer than 16.
   double limit() const;

@@ -36,6 +36,8 @@ class Gradients {
   double norm();
   /// The name of the first parameter whose gradient is not finite, or an empty string.
   std::string first_not_finite();
+  /// The name of the parameter whose gradient has the largest norm.
+  std::string largest();
 
  private:
   class Collect;

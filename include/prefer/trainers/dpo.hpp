@@ -40,9 +40,9 @@ class DpoTrainer {
   DpoTrainer(const DpoTrainer&) = delete;
   DpoTrainer& operator=(const DpoTrainer&) = delete;
 
-  /// Runs to the last step and writes model and report: true. Where a signal stopped it, false: a checkpoint
-  /// holds what was done, and `resume` goes on from there.
-  bool train();
+  /// Runs to the last step and writes model and report. Throws Stopped where a signal ended it before: a
+  /// checkpoint holds what was done, and `resume` goes on from there.
+  void train();
 
   Transformer& policy() { return *policy_; }
   const SpanBuilder& spans() const { return spans_; }

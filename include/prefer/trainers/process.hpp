@@ -25,7 +25,11 @@ class Process {
  public:
   /// Sets the number of threads and the allocator's habits, and chooses the matrix products of this CPU.
   /// Throws Error where the device is not to be had.
-  explicit Process(const ProcessConfig& config);
+  explicit Process(const ProcessConfig& config) : Process(config, disk_) {}
+  /// With another file system than Linux' own; `fs` must outlive it.
+  Process(const ProcessConfig& config, Fs& fs);
+  Process(const Process&) = delete;
+  Process& operator=(const Process&) = delete;
 
   at::Device device() const { return device_; }
   Fs& fs() { return fs_; }
@@ -46,7 +50,8 @@ class Process {
 
  private:
   at::Device device_ = at::kCPU;
-  PosixFs fs_;
+  PosixFs disk_;
+  Fs& fs_;
   Log log_;
 };
 

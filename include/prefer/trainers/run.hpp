@@ -43,8 +43,7 @@ struct RunConfig {
 ///     policy = run.model("model", path);                  // and what else it reads
 ///     Training training(config.fit, source, objective);
 ///     run.open(training, config_json(config));            // from the newest checkpoint, or from the start
-///     const FitResult result = run.fit(training, {run.evaluation(...)});
-///     if (!result.stopped) run.finish(result, ...);
+///     run.finish(run.fit(training, {run.evaluation(...)}), ...);
 class Run {
  public:
   /// `process` must outlive it.
@@ -65,7 +64,8 @@ class Run {
   void open(Training& training, const Json& resolved);
   /// The metrics of `measure`, every `eval_every` steps and after the last.
   Hook evaluation(std::function<Metrics()> measure);
-  /// Trains to the last step or to a signal: `hooks` first, then console, files and checkpoints.
+  /// Trains to the last step: `hooks` first, then console, files and checkpoints. Throws Stopped, after a save,
+  /// where a signal came before.
   FitResult fit(Training& training, Hooks hooks);
   /// Says how much memory training will take.
   void say_memory(const Training& training, RecordSource& source, const ModelConfig& model,

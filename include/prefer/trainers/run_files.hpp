@@ -31,7 +31,4 @@ struct ModelConfig;
 MemoryEstimate estimate_memory(const ModelConfig& model, int64_t width, int64_t models, int64_t tokens,
                                bool checkpointing);
 
-/// "1.5 GB"; "1.5 MB" below 100 MB.
-std::string bytes_text(int64_t bytes);
-
 }  // namespace prefer

@@ -1,0 +1,204 @@
+// A whole DPO run whose every call of the file system fails, is the last before a kill or a power cut, or
+// sees a signal.
+#include "prefer/core/program.hpp"
+#include "prefer/trainers/dpo.hpp"
+#include "support/faulty_fs.hpp"
+#include "support/memory_fs.hpp"
+#include "support/tiny_run.hpp"
+
+#include <gtest/gtest.h>
+
+#include <csignal>
+#include <random>
+
+namespace prefer::testing {
+namespace {
+
+using Fault = FaultyFs::Fault;
+using Files = std::map<std::string, std::string>;
+
+/// Three steps with all that a run can write: reference log-probs, samples, held-out metrics, checkpoints,
+/// report, model.
+class RunCrash : public ::testing::Test {
+ protected:
+  RunCrash() {
+    copy_in(tiny_.model);
+    copy_in(tiny_.dir.string());
+    MemoryFs whole = inputs_;
+    FaultyFs watched(whole);
+    watched.changed = [&] {
+      if (after_each_change_.empty()) first_change_ = watched.calls() - 1;
+      after_each_change_.push_back(whole);
+    };
+    EXPECT_EQ(train(watched), "");
+    calls_ = watched.calls();
+    files_ = lasting(whole);
+  }
+
+  DpoConfig config() const {
+    DpoConfig config;
+    config.model = tiny_.model;
+    config.train = tiny_.pairs;
+    config.eval = tiny_.pairs;
+    config.samples = {.prompts = tiny_.prompts, .every = 0, .max_new_tokens = 3};
+    config.output = "out";
+    config.reference_logprobs = "cached";
+    config.resume = true;
+    config.order.batch_size = 3;
+    config.fit.steps = 3;
+    config.checkpoint = {.every = 1, .keep = 1};
+    config.process.threads = 1;
+    return config;
+  }
+  /// How the run ended: "", the Error's text, "killed", or "signal".
+  std::string train(Fs& fs) {
+    ::testing::internal::CaptureStderr();
+    std::string end;
+    try {
+      Process process(config().process, fs);
+      DpoTrainer(config(), process).train();
+    } catch (const Error& error) {
+      end = error.what();
+    } catch (const Killed&) {
+      end = "killed";
+    } catch (const Stopped&) {
+      end = "signal";
+    }
+    said_ = ::testing::internal::GetCapturedStderr();
+    return end;
+  }
+  void expect_ends_the_same(MemoryFs fs, const std::string& after) {
+    fs.end_process();
+    ASSERT_EQ(train(fs), "") << after;
+    const Files files = lasting(fs);
+    for (const auto& [name, bytes] : files_)
+      EXPECT_TRUE(files.contains(name) && files.at(name) == bytes) << name << after;
+    EXPECT_EQ(files.size(), files_.size()) << after;
+  }
+
+  /// Every file under `out` that must not depend on when the run was stopped; and that none is left
+  /// half-made.
+  static Files lasting(MemoryFs& fs, const std::string& folder = "out") {
+    Files files;
+    for (const std::string& name : fs.list(folder)) {
+      const std::string path = join_path(folder, name);
+      EXPECT_EQ(path.find("tmp"), std::string::npos) << path;
+      if (fs.status(path)->kind == FileKind::directory) {
+        files.merge(lasting(fs, path));
+      } else if (name == "report.html") {  // tells peak memory
+        EXPECT_TRUE(read_file(fs, path, 1 << 20).ends_with("</html>\n"));
+      } else if (name != "times.jsonl" && !name.starts_with("events.")) {
+        files[path] = read_file(fs, path, 1 << 20);
+      }
+    }
+    return files;
+  }
+
+  TinyRun tiny_;
+  MemoryFs inputs_;
+  std::vector<MemoryFs> after_each_change_;
+  std::size_t calls_ = 0, first_change_ = 0;
+  Files files_;
+  std::string said_;
+
+ private:
+  void copy_in(const std::string& folder) {
+    PosixFs disk;
+    make_directories(inputs_, folder);
+    for (std::string made = folder; made != parent_directory(made); made = parent_directory(made))
+      inputs_.sync_directory(parent_directory(made));
+    for (const std::string& name : disk.list(folder)) {
+      const std::string path = join_path(folder, name);
+      if (disk.status(path)->kind == FileKind::regular) inputs_.put(path, read_file(disk, path, 1 << 20));
+    }
+  }
+};
+
+TEST_F(RunCrash, AnyCallMayFailAndIsNamed) {
+  const std::vector<int> errors = {EIO, ENOSPC, EDQUOT};
+  for (std::size_t call = first_change_; call < calls_; ++call) {  // before it the inputs are read
+    MemoryFs fs = inputs_;
+    FaultyFs faulty(fs);
+    const int error = errors[call % errors.size()];
+    faulty.inject(call, error == ENOSPC ? Fault::full : Fault::fail, error);
+    const std::string end = train(faulty);
+    EXPECT_EQ(fs.open_files(), 0U) << faulty.hit();
+    if (end.empty()) {  // a file that was only read, or a disk that was full when nothing more was to be
+                        // written
+      EXPECT_TRUE(lasting(fs) == files_) << faulty.hit();
+      continue;
+    }
+    const std::string path = faulty.hit().substr(faulty.hit().rfind(' ') + 1);
+    EXPECT_NE(end.find(path + ": could not "), std::string::npos) << faulty.hit() << ": " << end;
+    const bool tells_space = end.find(" are free") != std::string::npos;
+    EXPECT_TRUE(error == EIO ? !tells_space : tells_space || !faulty.hit().starts_with("write"))
+        << faulty.hit() << ": " << end;
+    expect_ends_the_same(fs, " after failed " + faulty.hit());
+  }
+}
+
+TEST_F(RunCrash, AKillAfterAnyChangeLosesNothing) {
+  for (std::size_t i = 0; i < after_each_change_.size(); ++i)
+    expect_ends_the_same(after_each_change_[i], " after change " + std::to_string(i));
+}
+
+TEST_F(RunCrash, APowerCutAfterAnyChangeLosesNothing) {
+  std::mt19937 random(1);
+  for (std::size_t i = 0; i < after_each_change_.size(); ++i) {
+    const unsigned kept_of_four = i % 3 == 0 ? 0 : i % 3 == 1 ? 1 : 3;
+    const MemoryFs left = after_each_change_[i].after_power_loss([&] { return random() % 4 < kept_of_four; });
+    expect_ends_the_same(left, " after change " + std::to_string(i));
+  }
+}
+
+TEST_F(RunCrash, ASignalDuringAnyStepSavesIt) {
+  for (int step = 1; step < 3; ++step) {
+    MemoryFs fs = inputs_;
+    FaultyFs watched(fs);
+    bool raised = false;
+    watched.changed = [&] {  // a line of metrics is written after a step has looked for signals
+      if (raised || !fs.exists("out/metrics.jsonl")) return;
+      const std::string lines = read_file(fs, "out/metrics.jsonl", 1 << 20);
+      if (std::ranges::count(lines, '\n') != step - 1) return;
+      raised = true;
+      std::raise(SIGTERM);
+    };
+    ASSERT_EQ(train(watched), "signal");
+    EXPECT_NE(said_.find("stopped after step " + std::to_string(step)), std::string::npos) << said_;
+    EXPECT_TRUE(fs.exists("out/checkpoint-" + std::to_string(step) + "/manifest.json"));
+    EXPECT_FALSE(fs.exists("out/model"));
+    expect_ends_the_same(fs, " after step " + std::to_string(step));
+  }
+}
+
+TEST_F(RunCrash, AFailureWhereAModelIsReplacedLeavesOneOfThem) {
+  MemoryFs done = after_each_change_.back();
+  done.end_process();
+  MemoryFs again = done;
+  FaultyFs counting(again);
+  std::size_t begins = 0;
+  counting.changed = [&] {
+    if (begins == 0 && again.exists("out/model.tmp")) begins = counting.calls() - 1;
+  };
+  ASSERT_EQ(train(counting), "");
+  int replacing = 0;
+  for (std::size_t call = begins; call < counting.calls(); ++call) {
+    for (const Fault fault : {Fault::full, Fault::fail}) {
+      MemoryFs fs = done;
+      FaultyFs faulty(fs);
+      faulty.inject(call, fault, fault == Fault::full ? ENOSPC : EIO);
+      train(faulty);
+      replacing += faulty.hit().find("out/model") != std::string::npos;
+      for (const auto& [name, bytes] : files_) {
+        if (name.starts_with("out/model/")) {
+          EXPECT_TRUE(fs.exists(name) && read_file(fs, name, 1 << 20) == bytes)
+              << name << " after " << faulty.hit();
+        }
+      }
+    }
+  }
+  EXPECT_GT(replacing, 30);
+}
+
+}  // namespace
+}  // namespace prefer::testing
