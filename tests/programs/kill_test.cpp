@@ -30,13 +30,15 @@ class Watch {
   Watch(const Watch&) = delete;
   Watch& operator=(const Watch&) = delete;
 
-  /// Waits for a name that begins so; false after ten seconds without any.
+  /// Waits for a name that begins so; false where the run comes to its report, or after ten seconds without
+  /// any name.
   bool await(const std::string& prefix) {
     for (;;) {
       if (names_.empty() && !read_more()) return false;
       const std::string name = names_.front();
       names_.erase(names_.begin());
       if (name.starts_with(prefix)) return true;
+      if (name.starts_with("report.html")) return false;
     }
   }
 
@@ -75,7 +77,7 @@ std::string phase(const std::string& output) {
 
 class Kills : public ::testing::Test {
  protected:
-  static constexpr int64_t kSteps = 40;
+  static constexpr int64_t kSteps = 24;
 
   CommandLine command(const std::string& output) const {
     return {"model=" + tiny_.model,
