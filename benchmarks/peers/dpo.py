@@ -1,17 +1,15 @@
-# DPO steps of TRL on a model folder and a file of pairs, in file order, as benchmarks/dpo.sh has prefer do them: the loss and
-# the time of each step, the time to the end of the first, peak memory. Needs: pip install trl torch transformers datasets
+# DPO steps of TRL on a model folder and a file of pairs, in file order, as benchmarks/dpo.sh has prefer do them: the loss, the
+# tokens and the end of each step, when the first forward pass began. Needs benchmarks/peers/requirements.txt.
 import argparse
 import json
 import os
-import resource
 import time
 
-START = time.time()
-import datasets  # noqa: E402
-import torch  # noqa: E402
-import transformers  # noqa: E402
-import trl  # noqa: E402
-from torch.utils.data import SequentialSampler  # noqa: E402
+import datasets
+import torch
+import transformers
+import trl
+from torch.utils.data import SequentialSampler
 
 parser = argparse.ArgumentParser()
 parser.add_argument("model", help="Hugging Face folder")
@@ -34,6 +32,10 @@ class InOrder(trl.DPOTrainer):
 class Clock(transformers.TrainerCallback):
     def __init__(self):
         self.ends = []
+        self.forward = None
+
+    def on_forward(self, *args):
+        self.forward = self.forward or time.time()
 
     def on_step_end(self, *args, **kwargs):
         self.ends.append(time.time())
@@ -52,13 +54,14 @@ trainer = InOrder(
     processing_class=transformers.AutoTokenizer.from_pretrained(arguments.model),
     callbacks=[clock],
 )
+trainer.model.register_forward_pre_hook(clock.on_forward)
 trainer.train()
+tokens = [2 * len(pair["prompt_ids"]) + len(pair["chosen_ids"]) + len(pair["rejected_ids"]) for pair in trainer.train_dataset]
 losses = [log["loss"] for log in trainer.state.log_history if "loss" in log]
-seconds = (clock.ends[-1] - clock.ends[0]) / (len(clock.ends) - 1)
 print(json.dumps({
     "versions": f"trl {trl.__version__}, transformers {transformers.__version__}, torch {torch.__version__}",
     "losses": losses,
-    "pairs_per_second": arguments.batch / seconds,
-    "first_step_seconds": clock.ends[0] - START,
-    "peak_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+    "tokens": [sum(tokens[i * arguments.batch:(i + 1) * arguments.batch]) for i in range(arguments.steps)],
+    "first_forward": clock.forward,
+    "step_ends": clock.ends,
 }))

@@ -4,8 +4,10 @@
 #include "prefer/core/error.hpp"
 #include "prefer/core/gguf.hpp"
 #include "prefer/core/safetensors.hpp"
+#include "prefer/core/sha256.hpp"
 #include "src/model/gguf_names.hpp"
 
+#include <algorithm>
 #include <cstring>
 #include <set>
 
@@ -28,6 +30,8 @@ ModelConfig folder_config(Fs& fs, const std::string& folder) {
   if (fs.exists(generation)) read_generation_config(read_json(fs, generation), config);
   return config;
 }
+
+constexpr int64_t kPiece = 1 << 18;  // elements that are worth a thread
 
 std::optional<at::ScalarType> float_type(StoredType type) {
   switch (type) {
@@ -104,6 +108,16 @@ Tensor unpermuted(const Tensor& weight, int64_t heads) {
   return weight.view({heads, half, 2, -1}).transpose(1, 2).reshape(weight.sizes());
 }
 
+Tensor read_rows(const GgufFile& file, const GgufTensor& stored) {
+  const Tensor weight = at::empty(stored.shape, at::kFloat);
+  const int64_t width = stored.row_elements();
+  auto* to = static_cast<float*>(weight.mutable_data_ptr());
+  at::parallel_for(0, stored.rows(), std::max<int64_t>(1, kPiece / width), [&](int64_t begin, int64_t end) {
+    file.read_rows(stored, {to + begin * width, static_cast<size_t>((end - begin) * width)}, begin);
+  });
+  return weight;
+}
+
 NamedTensors gguf_weights(const GgufFile& file, const ModelConfig& config, at::ScalarType dtype,
                           at::Device device) {
   NamedTensors weights;
@@ -115,9 +129,7 @@ NamedTensors gguf_weights(const GgufFile& file, const ModelConfig& config, at::S
       fail(file.path(), ": ", name, " is ", at::IntArrayRef(stored.shape), " at byte ", stored.offset,
            "; the metadata say ", at::IntArrayRef(spec.shape));
     }
-    Tensor weight = at::empty(spec.shape, at::kFloat);
-    file.read_rows(stored,
-                   {static_cast<float*>(weight.mutable_data_ptr()), static_cast<size_t>(weight.numel())});
+    Tensor weight = read_rows(file, stored);
     if (gguf::rotation_is_interleaved(config)) {
       if (name.find("attn_q.") != std::string::npos) weight = unpermuted(weight, config.heads);
       if (name.find("attn_k.") != std::string::npos) weight = unpermuted(weight, config.kv_heads);
@@ -133,7 +145,37 @@ NamedTensors gguf_weights(const GgufFile& file, const ModelConfig& config, at::S
   return weights;
 }
 
+std::string digest_of_pieces(Fs& fs, const std::string& path) {
+  constexpr uint64_t kBytes = uint64_t{4} << 20;  // that one thread takes at a time
+  const File file = File::open(fs, path);
+  const uint64_t size = file.size();
+  std::vector<std::string> digests((size + kBytes - 1) / kBytes);
+  at::parallel_for(0, static_cast<int64_t>(digests.size()), 1, [&](int64_t begin, int64_t end) {
+    std::vector<std::byte> bytes;
+    for (auto i = static_cast<uint64_t>(begin); i < static_cast<uint64_t>(end); ++i) {
+      bytes.resize(std::min(kBytes, size - i * kBytes));
+      file.read(bytes, i * kBytes);
+      digests[i] = sha256(bytes);
+    }
+  });
+  Sha256 hash;
+  for (const std::string& digest : digests) hash.add(digest);
+  return hash.hex();
+}
+
 }  // namespace
+
+std::string model_fingerprint(Fs& fs, const std::string& path) {
+  if (is_gguf(fs, path)) return digest_of_pieces(fs, path);
+  Sha256 hash;
+  for (const std::string& name : fs.list(path)) {
+    if (name != "config.json" && name != "generation_config.json" && !name.ends_with(".safetensors"))
+      continue;
+    hash.add(name);
+    hash.add(digest_of_pieces(fs, join_path(path, name)));
+  }
+  return hash.hex();
+}
 
 std::shared_ptr<Transformer> load_model(Fs& fs, const std::string& path, at::ScalarType dtype,
                                         at::Device device) {

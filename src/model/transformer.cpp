@@ -21,16 +21,23 @@ struct Pass {
 
 Tensor stacked_bias(const LayerWeights& w) { return w.qkv_bias.empty() ? Tensor() : at::cat(w.qkv_bias); }
 
-QueryKeyValue project(const LayerWeights& w, const Tensor& normed, const Pass& pass) {
+/// The norm of `x` without gradient: what a product makes anew in backward rather than keep.
+std::function<Tensor()> norm_again(const Tensor& x, const Tensor& gain, const Pass& pass) {
+  return
+      [x = x.detach(), gain = gain.detach(), eps = pass.config.norm_eps] { return rms_norm(x, gain, eps); };
+}
+
+QueryKeyValue project(const LayerWeights& w, const Tensor& x, const Pass& pass) {
   const ModelConfig& c = pass.config;
-  const Tensor qkv = linear(normed, w.qkv, stacked_bias(w));  // [T, (H + 2K) d]
+  const Tensor qkv = linear(rms_norm(x, w.input_norm, c.norm_eps), w.qkv, stacked_bias(w),
+                            norm_again(x, w.input_norm, pass));  // [T, (H + 2K) d]
   if (!c.query_key_norm) return split_rope(qkv, c.heads, c.kv_heads, pass.placement->positions, pass.table);
   const auto heads = [&](int64_t first, int64_t count) {
     return qkv.narrow(1, first * c.head_dim, count * c.head_dim).reshape({-1, c.head_dim});
   };
   const auto turned = [&](const Tensor& rows, const Tensor& norm, int64_t count) {
-    const Tensor x = rms_norm(rows, norm, c.norm_eps).view({-1, count, c.head_dim});
-    return rope(x, pass.placement->positions, pass.table);
+    const Tensor normed = rms_norm(rows, norm, c.norm_eps).view({-1, count, c.head_dim});
+    return rope(normed, pass.placement->positions, pass.table);
   };
   return {turned(heads(0, c.heads), w.query_norm, c.heads),
           turned(heads(c.heads, c.kv_heads), w.key_norm, c.kv_heads),
@@ -40,11 +47,13 @@ QueryKeyValue project(const LayerWeights& w, const Tensor& normed, const Pass& p
 /// One layer; `see` gives attention's result for this layer's queries, keys and values.
 template <class See>
 Tensor layer_forward(const LayerWeights& w, const Tensor& x, const Pass& pass, const See& see) {
-  const QueryKeyValue qkv = project(w, rms_norm(x, w.input_norm, pass.config.norm_eps), pass);
+  const QueryKeyValue qkv = project(w, x, pass);
   const Tensor seen = see(qkv).view({x.size(0), pass.config.heads * pass.config.head_dim});
   const auto [sum, normed] =
       add_rms_norm(linear(seen, w.output, w.output_bias), x, w.post_norm, pass.config.norm_eps);
-  return sum + linear(swiglu(linear(normed, w.gate_up)), w.down);  // [T, D]
+  const Tensor gate_up = linear(normed, w.gate_up, {}, norm_again(sum, w.post_norm, pass));
+  const auto active_again = [gate_up = gate_up.detach()] { return swiglu(gate_up); };
+  return sum + linear(swiglu(gate_up), w.down, {}, active_again);  // [T, D]
 }
 
 void check_batch(const Tensor& tokens, const Placement& placement) {
@@ -89,9 +98,13 @@ Placement place_forest(const std::vector<Segment>& segments, const Tensor& posit
   return placement;
 }
 
-Transformer::Transformer(ModelConfig config, NamedTensors weights)
-    : config_(std::move(config)), weights_(std::move(weights)), tables_(std::make_unique<Tables>()) {
+Transformer::Transformer(ModelConfig config)
+    : config_(std::move(config)), tables_(std::make_unique<Tables>()) {
   check_model_config(config_, "model config");
+}
+
+Transformer::Transformer(ModelConfig config, NamedTensors weights) : Transformer(std::move(config)) {
+  weights_ = std::move(weights);
   build();
 }
 
@@ -100,6 +113,15 @@ Transformer::~Transformer() = default;
 void Transformer::build() {
   layers_ = dense_layers(config_, weights_);
   head_ = Matrix(weights_.at(config_.tied ? "model.embed_tokens.weight" : "lm_head.weight"));
+}
+
+std::shared_ptr<Transformer> Transformer::frozen() const {
+  const std::shared_ptr<Transformer> copy(new Transformer(config_));
+  for (const char* name : {"model.embed_tokens.weight", "model.norm.weight"})
+    copy->weights_[name] = weights_.at(name).detach().clone();
+  copy->layers_ = frozen_layers(*layers_, config_.layers);
+  copy->head_ = head_.frozen();
+  return copy;
 }
 
 void Transformer::train(bool trained) {
@@ -167,8 +189,8 @@ KeyValueCache Transformer::make_cache(int64_t rows) const {
   KeyValueCache cache;
   for (int64_t i = 0; i < config_.layers; ++i) {
     for (auto* side : {&cache.keys, &cache.values}) {
-      side->push_back(at::empty({rows, config_.kv_heads, config_.head_dim},
-                                head_.parts().front().options().requires_grad(false)));
+      side->push_back(
+          at::empty({rows, config_.kv_heads, config_.head_dim}, at::TensorOptions(device()).dtype(dtype())));
     }
   }
   return cache;

@@ -33,6 +33,8 @@ void add_layer_specs(const ModelConfig& c, int64_t layer, std::vector<WeightSpec
 
 class DenseLayers final : public Layers {
  public:
+  explicit DenseLayers(std::vector<std::shared_ptr<const LayerWeights>> layers)
+      : layers_(std::move(layers)) {}
   DenseLayers(const ModelConfig& config, const NamedTensors& weights) {
     for (int64_t i = 0; i < config.layers; ++i) layers_.push_back(make(config, weights, layer_prefix(i)));
   }
@@ -71,6 +73,23 @@ class DenseLayers final : public Layers {
   std::vector<std::shared_ptr<const LayerWeights>> layers_;
 };
 
+LayerWeights frozen(const LayerWeights& of) {
+  const auto copy = [](const Tensor& t) { return t.defined() ? t.detach().clone() : Tensor(); };
+  LayerWeights layer{.input_norm = copy(of.input_norm),
+                     .qkv = of.qkv.frozen(),
+                     .qkv_bias = {},
+                     .query_norm = copy(of.query_norm),
+                     .key_norm = copy(of.key_norm),
+                     .output = of.output.frozen(),
+                     .output_bias = copy(of.output_bias),
+                     .post_norm = copy(of.post_norm),
+                     .gate_up = of.gate_up.frozen(),
+                     .down = of.down.frozen(),
+                     .trained = {}};
+  for (const Tensor& bias : of.qkv_bias) layer.qkv_bias.push_back(copy(bias));
+  return layer;
+}
+
 }  // namespace
 
 std::vector<WeightSpec> weight_specs(const ModelConfig& config) {
@@ -105,6 +124,13 @@ std::shared_ptr<const Layers> dense_layers(const ModelConfig& config, const Name
     }
   }
   return std::make_shared<DenseLayers>(config, weights);
+}
+
+std::shared_ptr<const Layers> frozen_layers(const Layers& layers, int64_t count) {
+  std::vector<std::shared_ptr<const LayerWeights>> copies;
+  for (int64_t i = 0; i < count; ++i)
+    copies.push_back(std::make_shared<LayerWeights>(frozen(*layers.acquire(i))));
+  return std::make_shared<DenseLayers>(std::move(copies));
 }
 
 }  // namespace prefer

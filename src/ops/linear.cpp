@@ -28,9 +28,9 @@ void check_product(const char* what, const Tensor& x, const Matrix& w, int64_t w
     fail(what, " wants [M, ", width, "] for a weight [", w.rows(), ", ", w.columns(), "], not ",
          x.defined() ? c10::str(x.sizes()) : "an undefined tensor");
   }
-  if (x.scalar_type() != w.dtype() || x.device() != w.parts().front().device()) {
+  if (x.scalar_type() != w.dtype() || x.device() != w.device()) {
     fail(what, " wants one type and device, not ", x.scalar_type(), " on ", x.device(), " and ", w.dtype(),
-         " on ", w.parts().front().device());
+         " on ", w.device());
   }
 }
 
@@ -47,6 +47,7 @@ Matrix::Matrix(std::vector<Tensor> stacked)
     rows_ += part.size(0);
   }
   columns_ = parts_.front().size(1);
+  options_ = parts_.front().options().requires_grad(false);
 }
 
 const Tensor& Matrix::weight() const {
@@ -59,6 +60,25 @@ bool Matrix::trained() const {
     if (part.requires_grad()) return true;
   }
   return false;
+}
+
+void Matrix::forget_packed() const {
+  const std::lock_guard lock(forms_->mutex);
+  forms_->plain = forms_->packed = forms_->packed_transposed = Tensor();
+}
+
+Matrix Matrix::frozen() const {
+  const at::NoGradGuard no_grad;
+  Matrix copy = *this;
+  copy.forms_ = std::make_shared<PackedForms>();
+  copy.parts_.clear();
+  const bool packs = gemm::route_of(parts_.front()) == GemmRoute::onednn;
+  if (packs) {
+    copy.forms_->packed = gemm::pack(PackedForms::stacked(*this).contiguous());
+  } else {
+    copy.forms_->plain = at::cat(parts_, 0);
+  }
+  return copy;
 }
 
 // With the lock held: forms of weights as they are now, or none.
@@ -113,6 +133,7 @@ Tensor times_transposed(const Tensor& x, const Matrix& w) {
 
 Tensor times(const Tensor& y, const Matrix& w) {
   check_product("y w", y, w, w.rows());
+  if (w.parts().empty()) fail("y w wants a weight, and a frozen Matrix has only its form for x w^T");
   const at::NoGradGuard no_grad;
   if (y.size(0) == 0) return at::empty({0, w.columns()}, y.options());
   if (gemm::route_of(y) != GemmRoute::onednn) return at::mm(y.detach(), PackedForms::plain_of(w));
@@ -131,7 +152,7 @@ Tensor transposed_times(const Tensor& a, const Tensor& b) {
                               gemm::pack(b.detach().t().contiguous()));  // [out, in]
 }
 
-Tensor linear(const Tensor& x, const Matrix& w, const Tensor& bias) {
+Tensor linear(const Tensor& x, const Matrix& w, const Tensor& bias, const std::function<Tensor()>& again) {
   check_product("linear", x, w, w.columns());
   if (bias.defined() && (bias.dim() != 1 || bias.size(0) != w.rows())) {
     fail("linear wants a bias [", w.rows(), "], not ", bias.sizes());
@@ -145,24 +166,27 @@ Tensor linear(const Tensor& x, const Matrix& w, const Tensor& bias) {
     y = y.add(bias);
   }
   if (!wanted) return y;
+  if (w.trained()) w.forget_packed();
   y = y.detach();  // a row range of a padded product is a view, which cannot carry a gradient of its own
-  const Tensor kept = w.trained() ? x.detach() : Tensor();
-  differentiable(
-      "linear", {y}, inputs, [kept, w](const std::vector<Tensor>& gradients, const std::vector<bool>& want) {
-        const Tensor dy = gradients[0].contiguous();
-        std::vector<Tensor> result(want.size());
-        if (want[0]) result[0] = times(dy, w);
-        if (want[1]) result[1] = dy.sum(0);
-        if (!kept.defined()) return result;
-        const Tensor dw = transposed_times(dy, kept);
-        for (size_t i = 0, row = 0; i < w.parts().size(); ++i) {
-          const int64_t height = w.parts()[i].size(0);
-          if (want[2 + i])
-            result[2 + i] = w.parts().size() == 1 ? dw : dw.narrow(0, static_cast<int64_t>(row), height);
-          row += static_cast<size_t>(height);
-        }
-        return result;
-      });
+  const Tensor kept = w.trained() && !again ? x.detach() : Tensor();
+  differentiable("linear", {y}, inputs,
+                 [kept, again, w](const std::vector<Tensor>& gradients, const std::vector<bool>& want) {
+                   const Tensor dy = gradients[0].contiguous();
+                   std::vector<Tensor> result(want.size());
+                   if (want[0]) result[0] = times(dy, w);
+                   if (want[1]) result[1] = dy.sum(0);
+                   if (!w.trained()) return result;
+                   w.forget_packed();
+                   const Tensor dw = transposed_times(dy, kept.defined() ? kept : again());
+                   for (size_t i = 0, row = 0; i < w.parts().size(); ++i) {
+                     const int64_t height = w.parts()[i].size(0);
+                     if (want[2 + i])
+                       result[2 + i] =
+                           w.parts().size() == 1 ? dw : dw.narrow(0, static_cast<int64_t>(row), height);
+                     row += static_cast<size_t>(height);
+                   }
+                   return result;
+                 });
   return y;
 }
 

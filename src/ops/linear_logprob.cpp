@@ -171,6 +171,7 @@ Logprobs linear_logprob(const Tensor& hidden, const Matrix& head, const Tensor& 
   kept.piece_bytes = std::min(options.logits_bytes, hidden.is_cpu() ? kCachedBytes : options.logits_bytes);
   if (gradient && !fits && !head.trained() && !options.entropy) kept.slope = at::empty_like(kept.hidden);
   forward(kept, gradient && fits);
+  if (gradient && head.trained()) head.forget_packed();
 
   const Logprobs result{kept.rows.logp, kept.rows.entropy};
   if (!gradient) return result;

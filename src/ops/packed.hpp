@@ -28,10 +28,10 @@ struct PackedForms {
   static Tensor plain_of(const Matrix& w);
   static Tensor packed_of(const Matrix& w);
   static Tensor packed_transposed_of(const Matrix& w);
+  static Tensor stacked(const Matrix& w);
 
  private:
   static PackedForms& current(const Matrix& w);
-  static Tensor stacked(const Matrix& w);
 };
 
 }  // namespace prefer

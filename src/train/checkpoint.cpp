@@ -227,6 +227,11 @@ Hook save_checkpoints(Checkpoints& checkpoints, Training& training, Team& team) 
   };
 }
 
-int64_t checkpoint_bytes(const Training& training) { return stored_bytes(training.state()); }
+int64_t checkpoint_bytes(const Training& training) {
+  NamedTensors others = training.weights();
+  others.merge(training.source.state());
+  others.merge(training.objective.state());
+  return stored_bytes(others) + training.optimizer.state_bytes();
+}
 
 }  // namespace prefer

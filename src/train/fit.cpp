@@ -4,6 +4,8 @@
 #include "prefer/core/error.hpp"
 #include "prefer/train/team_metrics.hpp"
 
+#include <sys/resource.h>
+
 #include <algorithm>
 #include <chrono>
 #include <cmath>
@@ -13,6 +15,13 @@ namespace {
 
 double system_time() {
   return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
+}
+
+/// Minor page faults of the process so far: memory that the kernel had to hand out.
+int64_t page_faults() {
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  return usage.ru_minflt;
 }
 
 int64_t ceiling(int64_t a, int64_t b) { return (a + b - 1) / b; }
@@ -151,6 +160,7 @@ FitResult fit(Training& training, Team& team, const Hooks& hooks) {
   bool stop = false;
   for (int64_t step = training.step + 1; step <= config.steps && !stop; ++step) {
     const double begin = config.clock();
+    const int64_t faults = page_faults();
     StepEvent event{.step = step, .steps = config.steps};
     const Plan plan = training.source.plan(step);
     const Sums sums = backward(training, step, plan, team);
@@ -164,6 +174,7 @@ FitResult fit(Training& training, Team& team, const Hooks& hooks) {
     for (const Slot& slot : plan.slots) event.tokens += slot.tokens;
     event.now = config.clock();
     event.seconds = event.now - begin;
+    event.page_faults = page_faults() - faults;
     event.boundary = step % config.iteration == 0 || step == config.steps;
     event.save = due(config, step);
     for (const Hook& hook : hooks) hook(event);

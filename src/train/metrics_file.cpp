@@ -53,7 +53,7 @@ std::string metrics_line(const StepEvent& event) {
 std::string times_line(const StepEvent& event) {
   Json line = Json::object();
   line.set("step", event.step).set("time", event.now).set("seconds", event.seconds);
-  line.set("tokens", event.tokens);
+  line.set("tokens", event.tokens).set("page_faults", event.page_faults);
   return dump(line) + "\n";
 }
 

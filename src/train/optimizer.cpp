@@ -23,24 +23,39 @@ AdamW::AdamW(const AdamWConfig& config, std::vector<Trained> parameters)
     : config_(config), parameters_(std::move(parameters)) {
   if (config_.adam_beta1 >= 1 || config_.adam_beta2 >= 1)
     fail("AdamW wants adam_beta1 and adam_beta2 below 1");
-  const c10::NoGradGuard no_grad;
-  for (const Trained& parameter : parameters_) {
-    const Tensor& value = parameter.value;
-    const bool is_double = value.scalar_type() == at::kDouble;
-    if (is_double && !value.is_cpu()) fail("parameter ", parameter.name, ": fp64 is trained on the CPU only");
-    const auto options = value.options().dtype(is_double ? at::kDouble : at::kFloat).requires_grad(false);
-    Moments moments{
-        .m = at::zeros(value.sizes(), options), .v = at::zeros(value.sizes(), options), .master = {}};
-    if (value.scalar_type() == at::kBFloat16) moments.master = value.detach().to(at::kFloat);
-    moments_.push_back(std::move(moments));
+  for (const auto& [name, value, _] : parameters_) {
+    if (value.scalar_type() == at::kDouble && !value.is_cpu())
+      fail("parameter ", name, ": fp64 is trained on the CPU only");
   }
+}
+
+std::vector<AdamW::Moments>& AdamW::moments() const {
+  const c10::NoGradGuard no_grad;
+  for (std::size_t i = moments_.size(); i < parameters_.size(); ++i) {
+    const Tensor& value = parameters_[i].value;
+    const bool is_double = value.scalar_type() == at::kDouble;
+    const auto options = value.options().dtype(is_double ? at::kDouble : at::kFloat).requires_grad(false);
+    Moments own{.m = at::zeros(value.sizes(), options), .v = at::zeros(value.sizes(), options), .master = {}};
+    if (value.scalar_type() == at::kBFloat16) own.master = value.detach().to(at::kFloat);
+    moments_.push_back(std::move(own));
+  }
+  return moments_;
+}
+
+int64_t AdamW::state_bytes() const {
+  int64_t bytes = 0;
+  for (const auto& [_, value, scale] : parameters_) {
+    const int64_t wide = value.scalar_type() == at::kDouble ? 8 : 4;
+    bytes += value.numel() * wide * (value.scalar_type() == at::kBFloat16 ? 3 : 2);
+  }
+  return bytes;
 }
 
 void AdamW::update(const std::vector<Tensor>& gradients, double learning_rate, double scale) {
   ++updates_;
   for (std::size_t i = 0; i < parameters_.size(); ++i) {
     const Tensor& value = parameters_[i].value;
-    const Moments& own = moments_[i];
+    const Moments& own = moments()[i];
     const ops::DeviceScope scope(value.device());
     const auto step = [&]<class T>(T) {
       const Tensor& written = own.master.defined() ? own.master : value;
@@ -81,9 +96,10 @@ NamedTensors AdamW::state() const {
   result["updates"] = at::full({1}, updates_, at::kLong);
   for (std::size_t i = 0; i < parameters_.size(); ++i) {
     const std::string& name = parameters_[i].name;
-    result["m." + name] = moments_[i].m;
-    result["v." + name] = moments_[i].v;
-    if (moments_[i].master.defined()) result["master." + name] = moments_[i].master;
+    const Moments& own = moments()[i];
+    result["m." + name] = own.m;
+    result["v." + name] = own.v;
+    if (own.master.defined()) result["master." + name] = own.master;
   }
   return result;
 }

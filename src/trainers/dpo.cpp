@@ -54,7 +54,12 @@ DpoTrainer::DpoTrainer(DpoConfig config, Process& process)
   }
   policy_ = run_.model("model", config_.model);
   const std::string reference = config_.reference.value_or(config_.model);
-  if (config_.loss.needs_reference()) reference_ = run_.model("reference", reference);
+  if (config_.loss.needs_reference() && config_.reference) {
+    reference_ = run_.model("reference", reference)->frozen();
+  } else if (config_.loss.needs_reference()) {
+    reference_ = policy_->frozen();
+    run_.reads("reference", run_.input("model"));
+  }
   for (const auto& [model, name] : {std::pair(policy_, config_.model), std::pair(reference_, reference)}) {
     if (!model) continue;
     check_fits(*train_, config_.train, model->config(), name);
@@ -93,7 +98,7 @@ bool DpoTrainer::keeps_reference() const { return config_.reference_logprobs == 
 
 void DpoTrainer::use_reference(RecordSource& source) {
   const std::string how = config_.dtype + " " + run_.process().device().str() + " " + gemm_routes().name();
-  const std::string key = reference_key(source.records(), reference_->weights(), how);
+  const std::string key = reference_key(source.records(), run_.input("reference"), how);
   source.attach("reference", cached_reference(run_.process().fs(), run_.path("reference"), key, [&] {
                   ProgressLine progress("reference log-probs", source.size());
                   return score_records(*reference_, source, [&](int64_t done, int64_t) { progress(done); });
@@ -108,7 +113,7 @@ void DpoTrainer::train() {
     use_reference(*train_);
     reference_.reset();
   }
-  run_.say_memory(training, *train_, policy_->config(), reference_ ? 2 : 1);
+  run_.say_memory(training, *train_, policy_->config(), reference_ != nullptr);
   if (samples_ && training.step == 0) samples_->write(0, *policy_);
   Hooks hooks;
   if (eval_) {

@@ -6,13 +6,22 @@
 #include "prefer/core/program.hpp"
 #include "prefer/core/version.hpp"
 #include "prefer/model/load.hpp"
-#include "prefer/objectives/reference_cache.hpp"
 #include "prefer/ops/gemm.hpp"
 #include "prefer/trainers/run_files.hpp"
 
 #include <algorithm>
 
 namespace prefer {
+namespace {
+
+int64_t scored_tokens(const Record& record) {
+  int64_t count = 0;
+  for (const Sequence& s : record)
+    for (const ScoredRange& range : s.scored) count += range.end - range.begin;
+  return count;
+}
+
+}  // namespace
 
 void RunConfig::describe(Fields& f) {
   f("output", output, "folder for checkpoints, metrics, report and model", required());
@@ -50,7 +59,7 @@ std::string Run::path(const std::string& name) const { return join_path(config_.
 
 std::shared_ptr<Transformer> Run::model(const std::string& what, const std::string& path) {
   auto model = load_model(process_.fs(), path, dtype_from_name(config_.dtype), process_.device());
-  reads(what, weights_fingerprint(model->weights()));
+  reads(what, model_fingerprint(process_.fs(), path));
   return model;
 }
 
@@ -129,14 +138,18 @@ FitResult Run::fit(Training& training, Hooks hooks) {
 }
 
 void Run::say_memory(const Training& training, RecordSource& source, const ModelConfig& model,
-                     int64_t models) const {
-  int64_t tokens = 0;
+                     bool reference) const {
+  SlotSize largest;
   for (int64_t step = 1; step <= std::min<int64_t>(training.config.steps, 20); ++step) {
-    for (const Slot& slot : source.plan(step).slots) tokens = std::max(tokens, slot.tokens);
+    for (const Slot& slot : source.plan(step).slots) {
+      int64_t scored = 0;
+      for (const int64_t record : slot.records) scored += scored_tokens(source.records()[record]);
+      largest = {std::max(largest.tokens, slot.tokens), std::max(largest.scored, scored)};
+    }
   }
   const auto width = static_cast<int64_t>(c10::elementSize(dtype_from_name(config_.dtype)));
   process_.say("memory: " +
-               estimate_memory(model, width, models, tokens, config_.activation_checkpointing).text());
+               estimate_memory(model, width, reference, largest, config_.activation_checkpointing).text());
 }
 
 void Run::finish(const FitResult& result, const Transformer& model, const std::string& model_path) {

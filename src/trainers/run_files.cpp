@@ -4,6 +4,7 @@
 #include "prefer/core/lines.hpp"
 #include "prefer/model/config.hpp"
 #include "prefer/model/weights.hpp"
+#include "prefer/ops/linear_logprob.hpp"
 
 #include <algorithm>
 
@@ -56,7 +57,7 @@ std::vector<Plot> read_plots(Fs& fs, const std::string& folder) {
   return plots;
 }
 
-MemoryEstimate estimate_memory(const ModelConfig& model, int64_t width, int64_t models, int64_t tokens,
+MemoryEstimate estimate_memory(const ModelConfig& model, int64_t width, bool reference, const SlotSize& slot,
                                bool checkpointing) {
   int64_t parameters = 0;
   for (const WeightSpec& spec : weight_specs(model)) {
@@ -65,24 +66,25 @@ MemoryEstimate estimate_memory(const ModelConfig& model, int64_t width, int64_t 
     parameters += count;
   }
   const int64_t sum = width == 8 ? 8 : 4;  // gradients and moments are fp32 for fp32 and bf16
-  const int64_t heads = (model.heads + 2 * model.kv_heads) * model.head_dim;
-  const int64_t layer =
-      6 * model.hidden_size + 2 * heads + 2 * model.heads * model.head_dim + 4 * model.intermediate_size;
+  const int64_t embedding = model.vocab_size * model.hidden_size;
+  // Two sums, queries, keys and values, what attention saw, gate and up: the rest is made again in backward.
+  const int64_t layer = 2 * model.hidden_size + 2 * (model.heads + model.kv_heads) * model.head_dim +
+                        2 * model.intermediate_size;
   const int64_t kept = checkpointing ? model.layers * model.hidden_size + layer : model.layers * layer;
+  // The head's gradient is taken from the logits' gradient and its transposed copy.
+  const int64_t logits = std::min(LogprobOptions().logits_bytes, slot.scored * model.vocab_size * width);
   MemoryEstimate estimate;
-  estimate.weights =
-      models * parameters * width * 2 + parameters * width;  // packed for the forward, and for dX
-  estimate.gradients = parameters * (sum + width);
+  estimate.weights = (parameters + (reference ? parameters + embedding : 0)) * width;
+  estimate.gradients = parameters * sum + embedding * width;
   estimate.optimizer = parameters * (2 * sum + (width == 2 ? 4 : 0));
-  estimate.activations =
-      tokens * kept * width + std::min<int64_t>(int64_t{512} << 20, 2 * tokens * model.vocab_size * width);
+  estimate.activations = slot.tokens * kept * width + 2 * logits;
   return estimate;
 }
 
 std::string MemoryEstimate::text() const {
   return "about " + bytes_text(total()) + " at the peak: weights " + bytes_text(weights) + ", gradients " +
          bytes_text(gradients) + ", optimizer " + bytes_text(optimizer) + ", activations " +
-         bytes_text(activations);
+         bytes_text(activations) + ", the program itself " + bytes_text(program);
 }
 
 }  // namespace prefer

@@ -59,6 +59,21 @@ TEST(SaveModel, LoadsBackWithTheSameBits) {
   }
 }
 
+TEST(ModelFingerprint, IsOfTheContentWhereverItLies) {
+  PosixFs fs;
+  const testing::TempDir dir;
+  const auto fingerprint = [&](const std::string& name, const ModelConfig& config, uint64_t seed) {
+    save_model(fs, dir.string() + name, *tiny_model(at::kFloat, config, seed), {{"notes.txt", name}});
+    return model_fingerprint(fs, dir.string() + name);
+  };
+  const std::string first = fingerprint("/a", tiny_config(), 1);
+  EXPECT_EQ(fingerprint("/b", tiny_config(), 1), first);
+  EXPECT_NE(fingerprint("/c", tiny_config(), 2), first);
+  ModelConfig other = tiny_config();
+  other.rope.theta *= 2;
+  EXPECT_NE(fingerprint("/d", other, 1), first);
+}
+
 TEST(SaveModel, ReplacesAModelAndNothingElse) {
   PosixFs fs;
   const testing::TempDir dir;

@@ -118,7 +118,7 @@ TEST(PreferenceObjective, AKeptReferenceGivesTheBitsOfALiveOne) {
   std::filesystem::remove_all(folder);
   PosixFs fs;
   int computed = 0;
-  const std::string key = reference_key(*data, reference->weights(), "float32");
+  const std::string key = reference_key(*data, "reference", "float32");
   const auto compute = [&] {
     ++computed;
     return score_records(*reference, source, {});
@@ -126,8 +126,8 @@ TEST(PreferenceObjective, AKeptReferenceGivesTheBitsOfALiveOne) {
   const auto first = cached_reference(fs, folder, key, compute);
   EXPECT_EQ(cached_reference(fs, folder, key, compute), first);
   EXPECT_EQ(computed, 1);
-  EXPECT_NE(key, reference_key(*data, policy->weights(), "float32"));
-  EXPECT_NE(key, reference_key(*records(6), reference->weights(), "float32"));
+  EXPECT_NE(key, reference_key(*data, "policy", "float32"));
+  EXPECT_NE(key, reference_key(*records(6), "reference", "float32"));
 
   PreferenceObjective live(policy, Dpo{}, {reference, false});
   PreferenceObjective kept(policy, Dpo{}, {nullptr, false});
@@ -137,6 +137,21 @@ TEST(PreferenceObjective, AKeptReferenceGivesTheBitsOfALiveOne) {
     const Batch batch = source.batch(1, slot);
     EXPECT_TRUE(at::equal(live.pairs(batch).rejected.reference, kept.pairs(batch).rejected.reference));
     EXPECT_TRUE(at::equal(live.pairs(batch).chosen.reference, kept.pairs(batch).chosen.reference));
+  }
+}
+
+TEST(PreferenceObjective, AFrozenCopyScoresAsTheModelDidWhenItWasMade) {
+  for (const bool tied : {true, false}) {
+    ModelConfig config = testing::tiny_config();
+    config.tied = tied;
+    config.qkv_bias = config.query_key_norm = !tied;
+    const auto policy = tiny_model(at::kFloat, config);
+    RecordSource source(records(7), {.batch_size = 7});
+    const auto before = score_records(*policy, source, {});
+    const auto frozen = policy->frozen();
+    for (const auto& [name, weight] : policy->weights()) Tensor(weight).mul_(1.5);
+    EXPECT_NE(score_records(*policy, source, {}), before);
+    EXPECT_EQ(score_records(*frozen, source, {}), before);
   }
 }
 

@@ -55,6 +55,30 @@ TEST_P(Linear, SeesAWriteThroughAPointerOnceTheVersionIsBumped) {
   EXPECT_TRUE(at::equal(times(before, matrix), back * 2));
 }
 
+TEST_P(Linear, AFrozenMatrixIsTheWeightAsItWas) {
+  const Tensor a = normal({8, 16}, 1, at::kFloat), b = normal({5, 16}, 3, at::kFloat);
+  const Tensor x = normal({4, 16}, 2, at::kFloat);
+  const Matrix matrix({a, b}), frozen = matrix.frozen();
+  const Tensor before = linear(x, matrix);
+  a.mul_(2);
+  EXPECT_FALSE(at::equal(linear(x, matrix), before));
+  EXPECT_TRUE(at::equal(linear(x, frozen), before));
+  EXPECT_THROW(linear(x.detach().requires_grad_(), frozen).sum().backward(), Error);
+}
+
+TEST_P(Linear, MadeAnewOrKeptTheInputGivesTheSameGradient) {
+  const Tensor x = normal({33, 16}, 1, at::kFloat), dy = normal({33, 8}, 2, at::kFloat);
+  const auto gradient = [&](const std::function<Tensor()>& again) {
+    const Tensor w = normal({8, 16}, 3, at::kFloat).requires_grad_();
+    linear(x, Matrix(w), {}, again).backward(dy);
+    return w.grad();
+  };
+  int64_t asked = 0;
+  const Tensor made = gradient([&] { return ++asked, x.clone(); });
+  EXPECT_EQ(asked, 1);
+  EXPECT_TRUE(at::equal(made, gradient({})));
+}
+
 INSTANTIATE_TEST_SUITE_P(Routes, Linear, ::testing::Values(GemmRoute::aten, GemmRoute::onednn),
                          [](const auto& route) {
                            return route.param == GemmRoute::aten ? "aten" : "onednn";

@@ -105,6 +105,18 @@ TEST(DpoProgram, HowTheWorkIsDoneChangesNoBit) {
   }
 }
 
+TEST(DpoProgram, AsksTheKernelForNoMoreMemoryOnceItHasSettled) {
+  PREFER_NEEDS(stories260k());
+  const TempDir dir;
+  ASSERT_EQ(run("dpo", dpo_command(pairs_file(dir), dir / "out", {"steps=60"})).code, 0);
+  PosixFs fs;
+  std::vector<int64_t> faults;
+  for (const Json& step : records(read_file(fs, dir / "out/times.jsonl", 1 << 20)))
+    if (step.at("step").as_integer() > 20) faults.push_back(step.at("page_faults").as_integer());
+  std::ranges::nth_element(faults, faults.begin() + 20);
+  EXPECT_LE(faults[20], 100);
+}
+
 TEST(DpoProgram, CutsAndSharingChangeTheLossByRoundingAlone) {
   PREFER_NEEDS(stories260k());
   const TempDir dir;

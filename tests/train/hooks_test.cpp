@@ -82,8 +82,8 @@ TEST(MetricsFile, WritesALineAStepAndCutsThemToTheStepOfACheckpoint) {
   metrics_file(fs, "out", 2);
   EXPECT_EQ(read_file(fs, "out/metrics.jsonl", 1 << 20), two);
   EXPECT_EQ(read_file(fs, "out/times.jsonl", 1 << 20),
-            "{\"step\":1,\"time\":1700000001.0,\"seconds\":0.5,\"tokens\":300}\n"
-            "{\"step\":2,\"time\":1700000002.0,\"seconds\":0.5,\"tokens\":300}\n");
+            "{\"step\":1,\"time\":1700000001.0,\"seconds\":0.5,\"tokens\":300,\"page_faults\":0}\n"
+            "{\"step\":2,\"time\":1700000002.0,\"seconds\":0.5,\"tokens\":300,\"page_faults\":0}\n");
   EXPECT_EQ(fs.open_files(), 0U);
 }
 

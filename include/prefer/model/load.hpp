@@ -17,6 +17,10 @@ namespace prefer {
 std::shared_ptr<Transformer> load_model(Fs& fs, const std::string& path, at::ScalarType dtype,
                                         at::Device device = at::kCPU);
 
+/// What names a model: the SHA-256 of the files that load_model reads, by 4 MiB, and of their names where
+/// they are several.
+std::string model_fingerprint(Fs& fs, const std::string& path);
+
 /// Writes a Hugging Face folder, as transformers reads it: config.json,
 /// generation_config.json, model.safetensors in the model's type, and `files` (name to bytes: the
 /// tokenizer's). It appears under its name whole or not at all. An existing folder of that name is replaced.

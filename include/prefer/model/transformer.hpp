@@ -50,11 +50,16 @@ class Transformer final : public Model {
   KeyValueCache make_cache(int64_t rows) const;
 
   const ModelConfig& config() const { return config_; }
-  /// All weights by their Hugging Face names; a tied head is not among them.
+  /// All weights by their Hugging Face names; a tied head is not among them. Of a frozen copy: what is no
+  /// matrix of a layer or a head.
   const NamedTensors& weights() const { return weights_; }
   at::ScalarType dtype() const { return head_.dtype(); }
-  at::Device device() const { return head_.parts().front().device(); }
+  at::Device device() const { return head_.device(); }
   int64_t parameter_count() const;
+
+  /// The model as it is now, for log-probabilities without gradient: a reference. No later change of these
+  /// weights reaches it. It takes little more memory than the weights once (Matrix::frozen).
+  std::shared_ptr<Transformer> frozen() const;
 
   /// Makes every weight one that is trained (a leaf that requires gradient), or none.
   void train(bool trained = true);
@@ -64,6 +69,7 @@ class Transformer final : public Model {
 
  private:
   struct Tables;
+  explicit Transformer(ModelConfig config);
   Tensor run_layers(Tensor x, const Placement& placement, const Tensor* rows, KeyValueCache* cache) const;
   void build();
 

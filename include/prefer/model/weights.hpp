@@ -52,4 +52,7 @@ class Layers {
 /// shape.
 std::shared_ptr<const Layers> dense_layers(const ModelConfig& config, const NamedTensors& weights);
 
+/// The first `count` of `layers` as they are now, for forward passes without gradient (Matrix::frozen).
+std::shared_ptr<const Layers> frozen_layers(const Layers& layers, int64_t count);
+
 }  // namespace prefer

@@ -17,12 +17,9 @@ using Progress = std::function<void(int64_t done, int64_t total)>;
 /// log pi_ref of every scored token of every record, without gradient; a record's tokens end to end.
 std::vector<ScoredColumn> score_records(const Model& reference, const RecordSource& source, const Progress& progress);
 
-/// SHA-256 of weights and their names.
-std::string weights_fingerprint(const NamedTensors& weights);
-
-/// What the log-probs depend on: tokens, scored ranges and weights of the reference, its number type and the route
-/// of its products (`how`). SHA-256.
-std::string reference_key(const std::vector<Record>& records, const NamedTensors& weights, const std::string& how);
+/// What the log-probs depend on: tokens, scored ranges, the reference (model_fingerprint), its number type
+/// and the route of its products (`how`). SHA-256.
+std::string reference_key(const std::vector<Record>& records, const std::string& weights, const std::string& how);
 
 /// Reads `folder`/`key`.safetensors if it is there and whole; otherwise calls `compute` and writes it atomically.
 std::vector<ScoredColumn> cached_reference(Fs& fs, const std::string& folder, const std::string& key,

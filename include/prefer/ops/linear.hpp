@@ -4,6 +4,7 @@
 #include "prefer/tensor.hpp"
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <vector>
 
@@ -29,13 +30,20 @@ class Matrix {
   const Tensor& weight() const;
   int64_t rows() const { return rows_; }        ///< out
   int64_t columns() const { return columns_; }  ///< in
-  at::ScalarType dtype() const { return parts_.front().scalar_type(); }
+  at::ScalarType dtype() const { return at::typeMetaToScalarType(options_.dtype()); }
+  at::Device device() const { return options_.device(); }
   /// Whether any part wants a gradient.
   bool trained() const;
+  /// Frees the packed forms; the next product makes its own anew.
+  void forget_packed() const;
+  /// The weight as it is now, for products x w^T without gradient. Holds nothing but the form that the route
+  /// in use wants: it has no parts.
+  Matrix frozen() const;
 
  private:
   friend struct PackedForms;
   std::vector<Tensor> parts_;
+  at::TensorOptions options_;
   int64_t rows_ = 0;
   int64_t columns_ = 0;
   std::shared_ptr<PackedForms> forms_;
@@ -43,8 +51,11 @@ class Matrix {
 
 /// y = x w^T + bias: x [M, in] -> [M, out]. On CPU a row's bits do not depend on M (see
 /// self_test_invariance). Gradients of x, of the parts and of bias ([out]) are computed where they are wanted
-/// and nowhere else. Throws Error when shapes, types or devices do not fit.
-Tensor linear(const Tensor& x, const Matrix& w, const Tensor& bias = {});
+/// and nowhere else. The gradient of w wants x again: it is kept, or made anew by `again`, where that is
+/// given. Packed forms of a trained weight are freed after each of its products, as the update makes them
+/// stale. Throws Error when shapes, types or devices do not fit.
+Tensor linear(const Tensor& x, const Matrix& w, const Tensor& bias = {},
+              const std::function<Tensor()>& again = {});
 
 /// The two products without autograd, for ops that have a gradient of their own. They take the same routes.
 Tensor times_transposed(const Tensor& x, const Matrix& w);  ///< x w^T: [M, in] -> [M, out]

@@ -21,6 +21,7 @@ struct StepEvent {
   int64_t tokens = 0;                ///< run by all ranks
   double seconds = 0;                ///< that the step took
   double now = 0;                    ///< Unix time
+  int64_t page_faults = 0;           ///< minor ones, of the process, in the step
 
   bool boundary = true;  ///< a run can go on from here: false inside an iteration of several steps (PPO)
   bool save = false;     ///< the step will be saved: set by fit where it is due, and by any hook

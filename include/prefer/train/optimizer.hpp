@@ -33,6 +33,8 @@ class AdamW {
 
   /// `m.NAME`, `v.NAME`, `master.NAME` (bf16 parameters) and `updates`. The tensors are the optimizer's own.
   NamedTensors state() const;
+  /// Bytes of all that `state` gives.
+  int64_t state_bytes() const;
   /// Copies from what `state` gave; weights are restored by their owner. Throws Error for a missing name or a
   /// shape.
   void restore(const NamedTensors& saved);
@@ -42,9 +44,13 @@ class AdamW {
     Tensor m, v;    // of the parameter's shape, fp32 or fp64
     Tensor master;  // of the parameter's shape, fp32; undefined unless the parameter is bf16
   };
+  /// Made when they are first asked for: until the first update they are zeros, and the first forward pass
+  /// need not wait for them.
+  std::vector<Moments>& moments() const;
+
   AdamWConfig config_;
   std::vector<Trained> parameters_;
-  std::vector<Moments> moments_;
+  mutable std::vector<Moments> moments_;
   int64_t updates_ = 0;
 };
 

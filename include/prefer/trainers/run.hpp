@@ -55,6 +55,8 @@ class Run {
   std::shared_ptr<Transformer> model(const std::string& what, const std::string& path);
   /// Anything else that the run reads, by its fingerprint. A run goes on only with the inputs it began with.
   void reads(const std::string& what, const std::string& fingerprint) { inputs_[what] = fingerprint; }
+  /// The fingerprint of an input by its name.
+  const std::string& input(const std::string& what) const { return inputs_.at(what); }
   /// Records in keyed order, an input of the run; says what was counted and what was skipped. `held_out`: all
   /// of them in one step.
   std::unique_ptr<RecordSource> source(const std::string& what, const std::string& path, Dataset data,
@@ -67,9 +69,9 @@ class Run {
   /// Trains to the last step: `hooks` first, then console, files and checkpoints. Throws Stopped, after a save,
   /// where a signal came before.
   FitResult fit(Training& training, Hooks hooks);
-  /// Says how much memory training will take.
+  /// Says how much memory training will take, with or without a live reference.
   void say_memory(const Training& training, RecordSource& source, const ModelConfig& model,
-                  int64_t models) const;
+                  bool reference) const;
   /// Adds what is known of the run to the report and writes it, after the trainer has saved its model to
   /// `output`/model.
   void finish(const FitResult& result, const Transformer& model, const std::string& model_path);

@@ -1,0 +1,112 @@
+# Runs prefer and TRL on the same model and pairs, one after the other, and prints what benchmarks/dpo.sh says.
+import argparse
+import json
+import os
+import re
+import shutil
+import statistics
+import subprocess
+import sys
+import time
+
+parser = argparse.ArgumentParser()
+parser.add_argument("program", help="prefer's dpo")
+parser.add_argument("model", help="Hugging Face folder")
+parser.add_argument("scratch", help="folder with pairs.jsonl")
+parser.add_argument("--steps", type=int, default=20)
+parser.add_argument("--threads", type=int, default=os.cpu_count())
+parser.add_argument("--dtypes", default="float32,bfloat16")
+arguments = parser.parse_args()
+BATCH = 4
+PAIRS = f"{arguments.scratch}/pairs.jsonl"
+
+
+def run(command, log):
+    """Runs to the end; gives when it began and the most memory it had, in bytes."""
+    begin = time.time()
+    with open(log, "w") as output:
+        child = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)
+        _, status, usage = os.wait4(child.pid, 0)
+    if status:
+        sys.exit(f"{command[0]} failed:\n{open(log).read()[-2000:]}")
+    return begin, usage.ru_maxrss * 1024
+
+
+def lines(path):
+    return [json.loads(line) for line in open(path)]
+
+
+def prefer(dtype, steps, *more, under=()):
+    output = f"{arguments.scratch}/prefer"
+    shutil.rmtree(output, ignore_errors=True)
+    begin, peak = run(
+        [*under, arguments.program, f"model={arguments.model}", f"train={PAIRS}", f"output={output}", f"dtype={dtype}",
+         f"steps={steps}", f"threads={arguments.threads}", f"batch_size={BATCH}", "shuffle=false", "max_length=512",
+         "optimizer.learning_rate=5e-7", "schedule.lr_scheduler_type=constant", *more], f"{arguments.scratch}/prefer.log")
+    times = lines(f"{output}/times.jsonl")
+    estimate = re.search(r"memory: about ([0-9.]+) GB", open(f"{arguments.scratch}/prefer.log").read())
+    return {
+        "losses": [step["loss"] for step in lines(f"{output}/metrics.jsonl")], "peak": peak,
+        "estimate": float(estimate.group(1)) * 1e9 if estimate else None,
+        "first_forward": times[0]["time"] - times[0]["seconds"] - begin, "first_step": times[0]["time"] - begin,
+        "seconds": sum(t["seconds"] for t in times[1:]), "times": times}
+
+
+def trl(dtype, steps):
+    log = f"{arguments.scratch}/trl.log"
+    begin, peak = run(
+        [sys.executable, f"{os.path.dirname(__file__)}/dpo.py", arguments.model, PAIRS, f"{arguments.scratch}/trl", "--dtype", dtype,
+         "--steps", str(steps), "--batch", str(BATCH), "--threads", str(arguments.threads)], log)
+    seen = json.loads(open(log).read().splitlines()[-1])
+    ends = seen["step_ends"]
+    return seen | {"peak": peak, "first_forward": seen["first_forward"] - begin, "first_step": ends[0] - begin,
+                   "seconds": ends[-1] - ends[0]}
+
+
+def row(name, ours, theirs, form="{:.3g}", inverse=False):
+    ratio = theirs / ours if inverse else ours / theirs
+    print(f"{name:34s} {form.format(ours):>9s} {form.format(theirs):>9s} {ratio:8.2f}")
+
+
+def compare(dtype):
+    steps = arguments.steps
+    ours, theirs = prefer(dtype, steps), trl(dtype, steps)
+    cached = prefer(dtype, steps, "reference_logprobs=cached")
+    print(f"{dtype}, {BATCH} pairs a step, {steps} steps, {arguments.threads} threads, beside {theirs['versions']}")
+    print("step       prefer          TRL        gap")
+    gaps = [abs(a - b) for a, b in zip(ours["losses"], theirs["losses"])]
+    for i, gap in enumerate(gaps):
+        print(f"{i + 1:4d}  {ours['losses'][i]:.9f}  {theirs['losses'][i]:.9f}  {gap:9.2g}")
+    print(f"largest gap of a step's loss: {max(gaps):.2g}\n")
+    tokens, pairs = sum(theirs["tokens"][1:]), BATCH * (steps - 1)
+    print(f"{'':34s} {'prefer':>9s} {'TRL':>9s} {'ratio':>8s}")
+    row("pairs a second, after the first step", pairs / ours["seconds"], pairs / theirs["seconds"])
+    row("real tokens a second", tokens / ours["seconds"], tokens / theirs["seconds"])
+    row("peak memory, GB", ours["peak"] / 1e9, theirs["peak"] / 1e9)
+    row("start to first forward pass, s", ours["first_forward"], theirs["first_forward"])
+    row("start to end of first step, s", ours["first_step"], theirs["first_step"])
+    print(f"prefer's estimate of its peak before the first step: {ours['estimate'] / 1e9:.1f} GB, "
+          f"{ours['estimate'] / ours['peak']:.2f} of what it was")
+    print(f"prefer with a cached reference: {pairs / cached['seconds']:.3g} pairs a second, peak {cached['peak'] / 1e9:.3g} GB; "
+          f"the cache of all {len(lines(PAIRS))} pairs took {cached['first_forward'] - ours['first_forward']:.1f} s\n", flush=True)
+
+
+def steady(dtype, steps=40, settled=20):
+    calls = f"{arguments.scratch}/calls"
+    strace = shutil.which("strace")
+    under = [strace, "-f", "--seccomp-bpf", "-qq", "-ttt", "-e", "trace=mmap", "-o", calls] if strace else []
+    times = prefer(dtype, steps, under=under)["times"]
+    faults = [step["page_faults"] for step in times[settled:]]
+    found = "strace is not here to count mmaps"
+    if strace:
+        stamps = [float(line.split()[1]) for line in open(calls) if "mmap(" in line]
+        found = f"{sum(times[settled - 1]['time'] < stamp < times[-1]['time'] for stamp in stamps)} mmaps in all of them"
+    print(f"{dtype}, steps {settled + 1} to {steps}: median {statistics.median(faults):.0f} minor page faults a step "
+          f"(most {max(faults)}); {found}", flush=True)
+
+
+dtypes = arguments.dtypes.split(",")
+for dtype in dtypes:
+    compare(dtype)
+for dtype in dtypes:
+    steady(dtype)
