@@ -98,13 +98,24 @@ std::size_t leading_spaces(const SentencePieceProcessor& processor) {
   return !pieces.empty() && pieces.front().starts_with("\u2581") ? 1 : 0;
 }
 
+// What the library says of a model, by its status or by an exception of a part of it, becomes an Error.
+void load(SentencePieceProcessor& processor, const std::string& bytes, const std::string& name) {
+  std::string complaint;
+  try {
+    const auto status = processor.LoadFromSerializedProto(bytes);
+    if (!status.ok()) complaint = status.message();
+  } catch (const std::exception& exception) {
+    complaint = exception.what();
+  }
+  if (!complaint.empty()) fail(name, ": not a sentencepiece model: ", utf8::one_line(complaint));
+}
+
 }  // namespace
 
 PartsPtr read_sentencepiece(const std::string& bytes, const std::string& name) {
   check_sentencepiece(bytes, name);
   auto processor = std::make_unique<SentencePieceProcessor>();
-  const auto status = processor->LoadFromSerializedProto(bytes);
-  if (!status.ok()) fail(name, ": not a sentencepiece model: ", utf8::one_line(status.message()));
+  load(*processor, bytes, name);
   auto parts = std::make_unique<TokenizerParts>();
   read_pieces(*processor, name, *parts);
   parts->decoders = sentencepiece_decoders(leading_spaces(*processor));

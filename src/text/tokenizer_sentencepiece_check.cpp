@@ -1,5 +1,5 @@
 // Looks a .model over before the sentencepiece library reads it, since the library follows its tables
-// unchecked.
+// unchecked and takes its pieces for C strings.
 #include "prefer/core/error.hpp"
 #include "tokenizer_parts.hpp"
 
@@ -82,12 +82,16 @@ void check_charsmap(std::string_view map, const std::string& name) {
 }  // namespace
 
 void check_sentencepiece(std::string_view bytes, const std::string& name) {
+  std::size_t pieces = 0;
   Fields(bytes, name).for_each([&](std::uint64_t field, std::string_view message) {
-    const bool normalizer = field == 3 || field == 5;
-    if (!normalizer) return;
+    const bool piece = field == 1, normalizer = field == 3 || field == 5;
+    if (!piece && !normalizer) return;
     Fields(message, name).for_each([&](std::uint64_t inner, std::string_view value) {
-      if (inner == 2) check_charsmap(value, name);
+      if (normalizer && inner == 2) check_charsmap(value, name);
+      if (piece && inner == 1 && value.find('\0') != std::string_view::npos)
+        fail(name, ": piece ", pieces, " holds a NUL byte");
     });
+    pieces += piece;
   });
 }
 

@@ -138,6 +138,8 @@ inline std::vector<Malformed> sentencepiece_cases() {
       model("sentencepiece_piece_twice", good + piece("a", -2),
             R"(@/t.model: not a sentencepiece model: a is already defined.)"),
       model("sentencepiece_piece_is_no_utf8", good + piece("\xff", -2), R"(@/t.model: piece 9 is not UTF-8)"),
+      model("sentencepiece_piece_with_a_nul", good + piece(std::string("\0a", 2), -2, 4),
+            R"(@/t.model: piece 9 holds a NUL byte)"),
       model("sentencepiece_table_cut_off", good + map("abc"),
             R"(@/t.model: the sentencepiece model's table of characters is damaged)"),
       model("sentencepiece_table_with_a_value_for_its_root",
