@@ -4,6 +4,7 @@
 #include "kernels/isa.hpp"
 #include "prefer/core/error.hpp"
 #include "prefer/ops/gemm.hpp"
+#include "prefer/ops/tensor_memory.hpp"
 
 #include <malloc.h>
 #include <sys/resource.h>
@@ -24,6 +25,7 @@ std::string cpu_name() {
 
 /// Memory that is given back is asked for again in the next step, page by page: keep it instead.
 void keep_memory() {
+  keep_large_tensors_together();
   mallopt(M_MMAP_MAX, 0);
   mallopt(M_TRIM_THRESHOLD, -1);
   mallopt(M_TOP_PAD, 64 << 20);
