@@ -140,6 +140,10 @@ Tensor times(const Tensor& y, const Matrix& w) {
   return gemm::packed_product(y.detach().contiguous(), PackedForms::packed_transposed_of(w));  // [M, in]
 }
 
+void prepare_times(const Matrix& w) {
+  if (gemm::route_of(w.parts().front()) == GemmRoute::onednn) PackedForms::packed_transposed_of(w);
+}
+
 Tensor transposed_times(const Tensor& a, const Tensor& b) {
   if (a.dim() != 2 || b.dim() != 2 || a.size(0) != b.size(0)) {
     fail("a^T b wants [M, out] and [M, in], not ", a.sizes(), " and ", b.sizes());

@@ -104,6 +104,8 @@ void forward(Kept& kept, bool keep_logits) {
   const int64_t count = kept.hidden.size(0);
   const int64_t row_bytes = kept.head.rows() * static_cast<int64_t>(kept.hidden.element_size());
   const int64_t piece = keep_logits ? count : piece_of(count, row_bytes, kept.piece_bytes);
+  if (kept.slope.defined())
+    prepare_times(kept.head);  // before there are logits: packing takes memory of its own
   for (int64_t begin = 0; begin < count; begin += piece) {
     const int64_t size = std::min(piece, count - begin);
     Rows rows = kept.rows.part(begin, size);

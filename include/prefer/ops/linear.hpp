@@ -60,6 +60,8 @@ Tensor linear(const Tensor& x, const Matrix& w, const Tensor& bias = {},
 /// The two products without autograd, for ops that have a gradient of their own. They take the same routes.
 Tensor times_transposed(const Tensor& x, const Matrix& w);  ///< x w^T: [M, in] -> [M, out]
 Tensor times(const Tensor& y, const Matrix& w);             ///< y w: [M, out] -> [M, in]
+/// Makes now what the first `times` with w would make: its packed form.
+void prepare_times(const Matrix& w);
 /// a^T b: [M, out], [M, in] -> [out, in], the gradient of a weight.
 Tensor transposed_times(const Tensor& a, const Tensor& b);
 
