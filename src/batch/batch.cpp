@@ -49,6 +49,12 @@ Batch make_batch(const Forest& f, at::Device device) {
   return b;
 }
 
+std::vector<int64_t> tokens_of(const std::vector<Slot>& slots) {
+  std::vector<int64_t> tokens;
+  for (const Slot& slot : slots) tokens.push_back(slot.tokens);
+  return tokens;
+}
+
 Counts Plan::total() const {
   Counts sum;
   for (const Slot& slot : slots) {

@@ -60,6 +60,7 @@ Batch RecordSource::batch(int64_t, const Slot& slot) {
     }
   }
   Batch batch = make_batch(make_forest(sequences, order_.share_prefixes ? Sharing::on : Sharing::off), device_);
+  batch.slot = slot.index;
   for (const auto& [name, column] : columns_) {
     std::vector<float> values;
     for (const int64_t record : slot.records) values.insert(values.end(), column[record].begin(), column[record].end());

@@ -1,6 +1,7 @@
 // The catalogue of pairwise preference losses: the one place where they are listed.
 #include <algorithm>
 
+#include "prefer/losses/aot.hpp"
 #include "prefer/losses/dpo.hpp"
 #include "prefer/losses/ipo.hpp"
 #include "prefer/losses/preference_loss.hpp"
@@ -8,7 +9,7 @@
 
 namespace prefer {
 
-std::vector<PreferenceLoss> preference_catalogue() { return {Dpo{}, Ipo{}, SimPo{}}; }
+std::vector<PreferenceLoss> preference_catalogue() { return {Dpo{}, Ipo{}, SimPo{}, Aot{}}; }
 
 PreferenceLoss::PreferenceLoss() : PreferenceLoss(Dpo{}) {}
 

@@ -2,7 +2,6 @@
 #include "prefer/objectives/preference.hpp"
 
 #include "prefer/core/error.hpp"
-#include "prefer/objectives/logprob.hpp"
 
 #include <ATen/ops/nonzero.h>
 
@@ -26,10 +25,33 @@ Rows pair_rows(const Batch& batch) {
   return rows;
 }
 
-Side side(const Batch& batch, const NamedTensors& sums, const Tensor& rows) {
-  const Tensor there = rows.to(sums.at("logp").device(), at::kLong, /*non_blocking=*/true);
+Side side(const Batch& batch, const SequenceSums& sums, const Tensor& rows) {
+  const Tensor there = rows.to(sums.logp.device(), at::kLong, /*non_blocking=*/true);
   const auto pick = [&](const Tensor& of) { return of.defined() ? of.index_select(0, there) : Tensor(); };
-  return {pick(sums.at("logp")), pick(sums.at("reference")), pick(sums.at("length")), pick(batch.grade)};
+  return {pick(sums.logp), pick(sums.reference), pick(sums.length), pick(batch.grade)};
+}
+
+std::string of_slot(const char* what, int64_t slot) { return std::string(what) + "." + std::to_string(slot); }
+
+// The numbers of a pair that a coupled loss sees, as rows of a table that ranks add up.
+enum Row : int64_t {
+  kChosen,
+  kRejected,
+  kChosenReference,
+  kRejectedReference,
+  kChosenLength,
+  kRejectedLength,
+  kShare,
+  kRows
+};
+
+Tensor table_of(const Pairs& p) {
+  const auto there = [&](const Tensor& t) {
+    return t.defined() ? t.to(at::kDouble) : at::zeros_like(p.chosen.logp);
+  };
+  return at::stack({p.chosen.logp, p.rejected.logp, there(p.chosen.reference), there(p.rejected.reference),
+                    there(p.chosen.length), there(p.rejected.length),
+                    p.share.to(p.chosen.logp.device())});  // [rows, N]
 }
 
 }  // namespace
@@ -44,31 +66,75 @@ std::vector<ParameterGroup> PreferenceObjective::parameters() const {
 
 Pairs PreferenceObjective::pairs(const Batch& batch) const {
   const Rows rows = pair_rows(batch);
-  NamedTensors sums;
-  const Tensor logp = token_logp(*policy_, batch);  // [M]
-  sums["logp"] = by_sequence(logp, batch);          // [S]
-  sums["length"] = by_sequence(at::ones_like(logp.detach()), batch);
-  sums["reference"] = Tensor();
-  if (loss_.needs_reference()) {
-    const c10::NoGradGuard frozen;
-    if (!reference_.model && !batch.has("reference")) {
-      fail("the loss ", loss_.name(), " wants a reference model or a batch with a column \"reference\"");
-    }
-    const Tensor reference =
-        batch.has("reference") ? batch.column("reference") : token_logp(*reference_.model, batch);
-    sums["reference"] = by_sequence(reference, batch);  // [S]
-  }
+  const SequenceSums sums = sequence_sums(*policy_, reference_, batch, loss_.needs_reference(), loss_.name());
   const Tensor share = batch.share.index_select(0, rows.chosen).to(at::kDouble);
   return {side(batch, sums, rows.chosen), side(batch, sums, rows.rejected), share};
 }
 
-Loss PreferenceObjective::operator()(const Batch& batch, const NamedTensors&) { return loss(pairs(batch)); }
+NamedTensors PreferenceObjective::prepare(const Plan& plan, Source& source, Team& team) {
+  if (!loss_.coupled()) return {};
+  std::vector<int64_t> first{0};  // pair of each slot
+  for (const Slot& slot : plan.slots)
+    first.push_back(first.back() + static_cast<int64_t>(slot.records.size()));
+  std::vector<Tensor> shared(1);
+  {
+    const c10::NoGradGuard frozen;
+    for (const int64_t mine : team.mine(tokens_of(plan.slots))) {
+      const Tensor part = table_of(pairs(source.batch(plan.step, plan.slots[mine])));
+      if (!shared[0].defined()) shared[0] = at::zeros({kRows, first.back()}, part.options());
+      shared[0].narrow(1, first[mine], part.size(1)).copy_(part);
+    }
+    if (!shared[0].defined())
+      shared[0] = at::zeros({kRows, first.back()}, at::kDouble);  // a rank without slots
+    team.reduce(shared);
+  }
+  const at::AutoGradMode enabled(true);
+  const auto row = [&](Row which) { return shared[0][which]; };
+  const Tensor chosen = row(kChosen).clone().requires_grad_(),
+               rejected = row(kRejected).clone().requires_grad_();
+  const auto known = [&](Row which) { return loss_.needs_reference() ? row(which) : Tensor(); };
+  const Tensor each = loss_({{chosen, known(kChosenReference), row(kChosenLength), {}},
+                             {rejected, known(kRejectedReference), row(kRejectedLength), {}},
+                             row(kShare)});  // [N of the step]
+  (each * row(kShare)).sum().backward();
+  NamedTensors prepared;
+  for (std::size_t i = 0; i < plan.slots.size(); ++i) {
+    const auto part = [&](const Tensor& t) { return t.narrow(0, first[i], first[i + 1] - first[i]); };
+    prepared[of_slot("loss", plan.slots[i].index)] = part(each.detach());
+    prepared[of_slot("by_chosen", plan.slots[i].index)] = part(chosen.grad());
+    prepared[of_slot("by_rejected", plan.slots[i].index)] = part(rejected.grad());
+  }
+  return prepared;
+}
 
-Loss PreferenceObjective::loss(const Pairs& p) const {
-  const Tensor each = loss_(p);  // [N]
+Loss PreferenceObjective::operator()(const Batch& batch, const NamedTensors& prepared) {
+  return loss(pairs(batch), prepared, batch.slot);
+}
+
+std::pair<Tensor, Tensor> PreferenceObjective::each_and_sum(const Pairs& p, const NamedTensors& prepared,
+                                                            int64_t slot) const {
+  const Tensor share = p.share.to(p.chosen.logp.device(), at::kDouble, /*non_blocking=*/true);
+  if (!loss_.coupled()) {
+    const Tensor each = loss_(p);  // [N]
+    return {each, (each * share).sum()};
+  }
+  const auto at = [&](const char* what) {
+    const auto found = prepared.find(of_slot(what, slot));
+    if (found == prepared.end())
+      fail("the loss ", loss_.name(), " wants what `prepare` gives for slot ", slot);
+    return found->second.to(p.chosen.logp.device());
+  };
+  const Tensor each = at("loss");  // [N]
+  const Tensor flow = at("by_chosen") * (p.chosen.logp - p.chosen.logp.detach()) +
+                      at("by_rejected") * (p.rejected.logp - p.rejected.logp.detach());  // [N] zeros
+  return {each, (each * share).sum() + flow.sum()};
+}
+
+Loss PreferenceObjective::loss(const Pairs& p, const NamedTensors& prepared, int64_t slot) const {
+  const auto [each, sum] = each_and_sum(p, prepared, slot);
   const Tensor share = p.share.to(each.device(), at::kDouble, /*non_blocking=*/true);
   Loss loss;
-  loss.terms.push_back({loss_.name(), (each * share).sum(), "groups", 1.0});
+  loss.terms.push_back({loss_.name(), sum, "groups", 1.0});
 
   const c10::NoGradGuard detached;
   const double n = p.share.sum().item<double>();
@@ -87,8 +153,7 @@ Loss PreferenceObjective::loss(const Pairs& p) const {
   add("logps/rejected", p.rejected.logp);
   if (loss_.needs_reference() && reference_.is_start && at_start_) {
     const Tensor gap = at::maximum(p.chosen.ratio().abs(), p.rejected.ratio().abs()).max();
-    loss.identities.push_back({"policy equals reference (largest gap of a sum of log-probs, in nats)",
-                               gap.item<double>(), 0.0, reference_.bound});
+    loss.identities.push_back(starts_at_reference(gap, reference_));
   }
   return loss;
 }

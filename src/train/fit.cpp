@@ -26,12 +26,6 @@ int64_t page_faults() {
 
 int64_t ceiling(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
-std::vector<int64_t> tokens_of(const Plan& plan) {
-  std::vector<int64_t> tokens;
-  for (const Slot& slot : plan.slots) tokens.push_back(slot.tokens);
-  return tokens;
-}
-
 /// "records 3, 17"; of many the first.
 std::string records_of(const Slot& slot) {
   constexpr std::size_t shown = 8;
@@ -99,7 +93,7 @@ Sums backward(Training& training, int64_t step, const Plan& plan, Team& team) {
   const NamedTensors prepared = training.objective.prepare(plan, training.source, team);
   training.gradients.clear();
   Sums sums;
-  for (const int64_t mine : team.mine(tokens_of(plan))) {
+  for (const int64_t mine : team.mine(tokens_of(plan.slots))) {
     const Loss loss = training.objective(training.source.batch(step, plan.slots[mine]), prepared);
     const Tensor divided = loss.divided_by(total);
     divided.backward();

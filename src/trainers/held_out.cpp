@@ -34,7 +34,7 @@ void KlConfig::describe(Fields& f) {
   f("max_new_tokens", max_new_tokens, "length of such an answer", at_least(1));
 }
 
-HeldOut::HeldOut(RecordSource& pairs, const PreferenceObjective& objective, const Transformer& policy,
+HeldOut::HeldOut(RecordSource& pairs, PreferenceObjective& objective, const Transformer& policy,
                  std::shared_ptr<const Transformer> reference, const KlConfig& kl)
     : pairs_(pairs),
       objective_(objective),
@@ -58,9 +58,12 @@ Metrics HeldOut::measure() {
   ProgressLine progress("held-out pairs", pairs_.size());
   Metrics metrics;
   scores_ = {};
-  for (const Slot& slot : pairs_.plan(1).slots) {
+  const Plan plan = pairs_.plan(1);
+  Alone team;
+  const NamedTensors prepared = objective_.prepare(plan, pairs_, team);
+  for (const Slot& slot : plan.slots) {
     const Pairs pairs = objective_.pairs(pairs_.batch(1, slot));
-    const Loss loss = objective_.loss(pairs);
+    const Loss loss = objective_.loss(pairs, prepared, slot.index);
     for (const auto& [name, metric] : loss.metrics.all())
       metrics.add("eval_" + name, metric.sum, metric.count);
     add_scores(pairs);

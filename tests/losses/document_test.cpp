@@ -68,6 +68,7 @@ std::string page(Fs& fs) {
     const std::string path = "include/prefer/losses/" + loss.name() + ".hpp";
     const auto [title, comment] = title_and_comment(read_file(fs, PREFER_SOURCE_DIR "/" + path, 1 << 20));
     text += "\n## " + loss.name() + "\n\n" + title + (loss.needs_reference() ? "" : "; reads no reference") +
+            (loss.coupled() ? "; taken over all pairs of the step at once" : "") +
             ". [`" + path + "`](../" + path + ")\n\n```\n" + comment +
             "```\n\n| key | default | rule | meaning |\n|---|---|---|---|\n" + knobs.rows[loss.name()];
   }

@@ -43,6 +43,7 @@ struct Batch {
   Tensor grade;                   // [S, A] float; NaN = not given
   Tensor share;                   // [S] float, weight of the record
   Reads reads;
+  int64_t slot = 0;               ///< which slot of its step it is
 
   int64_t sequences() const { return group.size(0); }  ///< S
   int64_t scored() const { return row.size(0); }       ///< M

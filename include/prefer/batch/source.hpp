@@ -25,8 +25,13 @@ struct Slot {
 struct Plan {
   int64_t step = 0;
   std::vector<Slot> slots;
+  std::vector<Slot> statistics;  ///< run by an objective's `prepare` alone, without gradient; their indices go on
+                                 ///< from those of `slots`
   Counts total() const;  ///< the sum of the slots' counts, over all ranks
 };
+
+/// How many tokens each slot holds: what ranks are dealt by.
+std::vector<int64_t> tokens_of(const std::vector<Slot>& slots);
 
 /// A stream of steps, numbered from 1. Order and randomness are keyed by (seed, step, record, ...): a source has no
 /// position to restore. What else it must remember stands in `state`.

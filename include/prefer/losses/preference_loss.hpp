@@ -1,18 +1,20 @@
 // Any pairwise preference loss behind one type, and the catalogue from which a config chooses one by name.
 #pragma once
 
+#include "prefer/core/config.hpp"
+#include "prefer/losses/pairs.hpp"
+
 #include <memory>
 #include <string>
 #include <type_traits>
 #include <vector>
 
-#include "prefer/core/config.hpp"
-#include "prefer/losses/pairs.hpp"
-
 namespace prefer {
 
 /// A loss on pairs: a struct with `Tensor operator()(const Pairs&) const` that returns [N], a `name`, and
-/// `describe(Fields&)` for its knobs. `static constexpr bool needs_reference = false` says that it reads no reference.
+/// `describe(Fields&)` for its knobs. `static constexpr bool needs_reference = false` says that it reads no
+/// reference; `static constexpr bool coupled = true`, that the loss of a pair depends on the others: it is
+/// then given all pairs of the step at once, without grades.
 template <class L>
 concept PairwiseLoss = requires(const L& loss, const Pairs& pairs) {
   { loss(pairs) } -> std::convertible_to<Tensor>;
@@ -22,12 +24,14 @@ concept PairwiseLoss = requires(const L& loss, const Pairs& pairs) {
 class PreferenceLoss {
  public:
   template <PairwiseLoss L>
-  PreferenceLoss(L loss) : held_(std::make_shared<Held<L>>(std::move(loss))) {}  // NOLINT: implicit on purpose
-  PreferenceLoss();  ///< Dpo with its defaults
+  PreferenceLoss(L loss)
+      : held_(std::make_shared<Held<L>>(std::move(loss))) {}  // NOLINT: implicit on purpose
+  PreferenceLoss();                                           ///< Dpo with its defaults
 
   Tensor operator()(const Pairs& pairs) const { return held_->loss(pairs); }  // [N]
   std::string name() const { return held_->name(); }
   bool needs_reference() const { return held_->needs_reference(); }
+  bool coupled() const { return held_->coupled(); }
   /// The reward that the loss implies, as TRL reports it: its own `reward(side)` where it has one, else
   /// beta (log pi - log pi_ref), or beta times the mean log-prob a token where it reads no reference. [N]
   Tensor reward(const Side& side) const { return held_->reward(side); }
@@ -40,6 +44,7 @@ class PreferenceLoss {
     virtual Tensor loss(const Pairs&) const = 0;
     virtual std::string name() const = 0;
     virtual bool needs_reference() const = 0;
+    virtual bool coupled() const = 0;
     virtual Tensor reward(const Side&) const = 0;
     virtual void describe(Fields&) = 0;
     virtual std::shared_ptr<Any> copy() const = 0;
@@ -54,6 +59,13 @@ class PreferenceLoss {
         return L::needs_reference;
       } else {
         return true;
+      }
+    }
+    bool coupled() const override {
+      if constexpr (requires { L::coupled; }) {
+        return L::coupled;
+      } else {
+        return false;
       }
     }
     Tensor reward(const Side& side) const override {
@@ -74,7 +86,8 @@ class PreferenceLoss {
   std::shared_ptr<Any> held_;
 };
 
-/// Every loss that a config can name, with its defaults (src/losses/catalogue.cpp is the one place that lists them).
+/// Every loss that a config can name, with its defaults (src/losses/catalogue.cpp is the one place that lists
+/// them).
 std::vector<PreferenceLoss> preference_catalogue();
 
 }  // namespace prefer

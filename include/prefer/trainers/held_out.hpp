@@ -24,7 +24,7 @@ class HeldOut {
  public:
   /// `pairs` holds all of them in one step; objective and models must outlive the value. Without a reference
   /// there is no KL.
-  HeldOut(RecordSource& pairs, const PreferenceObjective& objective, const Transformer& policy,
+  HeldOut(RecordSource& pairs, PreferenceObjective& objective, const Transformer& policy,
           std::shared_ptr<const Transformer> reference, const KlConfig& kl);
 
   /// One pass over all pairs, its progress shown: the objective's metrics with eval_ before their names, and
@@ -37,7 +37,7 @@ class HeldOut {
   void add_scores(const Pairs& pairs);
 
   RecordSource& pairs_;
-  const PreferenceObjective& objective_;
+  PreferenceObjective& objective_;
   const Transformer& policy_;
   std::shared_ptr<const Transformer> reference_;
   int64_t max_new_tokens_;

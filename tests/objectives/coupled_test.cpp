@@ -1,0 +1,214 @@
+// Losses whose terms depend on the whole step: AOT through its gradient cache, KTO through mismatched
+// answers.
+#include "prefer/batch/mismatched.hpp"
+#include "prefer/core/error.hpp"
+#include "prefer/losses/aot.hpp"
+#include "prefer/losses/dpo.hpp"
+#include "prefer/objectives/kto.hpp"
+#include "prefer/objectives/preference.hpp"
+#include "support/error.hpp"
+#include "support/finite_differences.hpp"
+#include "support/pairs.hpp"
+#include "support/tiny_model.hpp"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+namespace prefer {
+namespace {
+
+using testing::records;
+using testing::tiny_config;
+using testing::tiny_model;
+
+/// A policy, a reference that differs, and one step of either loss.
+class Coupled : public ::testing::Test {
+ protected:
+  struct Outcome {
+    double loss = 0;
+    std::vector<Tensor> gradients;
+    std::map<std::string, double> metrics;
+  };
+
+  Coupled() { policy_->train(); }
+
+  Outcome step(Objective& objective, Source& source, const NamedTensors& prepared) {
+    for (const Parameter& p : policy_->parameters()) Tensor(p.value).mutable_grad() = Tensor();
+    const Plan plan = source.plan(1);
+    Outcome outcome;
+    Metrics metrics;
+    for (const Slot& slot : plan.slots) {
+      const Loss loss = objective(source.batch(1, slot), prepared);
+      const Tensor divided = loss.divided_by(objective.count(plan));
+      outcome.loss += divided.item<double>();
+      divided.backward();
+      metrics.merge(loss.metrics);
+    }
+    for (const Parameter& p : policy_->parameters()) outcome.gradients.push_back(p.value.grad().clone());
+    outcome.metrics = metrics.values();
+    return outcome;
+  }
+  NamedTensors prepared(Objective& objective, Source& source) {
+    return objective.prepare(source.plan(1), source, team_);
+  }
+  void expect_same(const Outcome& a, const Outcome& b) {
+    EXPECT_NEAR(a.loss, b.loss, 1e-10);
+    for (std::size_t i = 0; i < a.gradients.size(); ++i)
+      EXPECT_LT((a.gradients[i] - b.gradients[i]).abs().max().item<double>(), 1e-10) << i;
+    for (const auto& [name, value] : a.metrics) EXPECT_NEAR(value, b.metrics.at(name), 1e-9) << name;
+  }
+  /// The first row of every weight, moved: the step's loss must follow its gradient.
+  void expect_slopes(const Outcome& at, const std::function<double()>& loss) {
+    const Parameters parameters = policy_->parameters();
+    for (std::size_t i = 0; i < parameters.size(); i += 5) {
+      const Tensor row = parameters[i].value.detach().narrow(0, 0, 1);
+      const Tensor found =
+          testing::finite_differences([&] { return at::full({}, loss(), at::kDouble); }, row.view({-1}));
+      const Tensor given = at.gradients[i].narrow(0, 0, 1).reshape({-1});
+      EXPECT_LT((found - given).abs().max().item<double>(), 1e-7) << parameters[i].name;
+    }
+  }
+
+  Alone team_;
+  std::shared_ptr<Transformer> policy_ = tiny_model(at::kDouble, tiny_config(), 1);
+  std::shared_ptr<Transformer> reference_ = tiny_model(at::kDouble, tiny_config(), 2);
+};
+
+class AotStep : public Coupled {
+ protected:
+  PreferenceObjective objective_{policy_, Aot{.beta = 0.3, .label_smoothing = 0.1}, {reference_, false}};
+  Outcome cut(int64_t tokens) {
+    RecordSource source(records(7), {.batch_size = 7, .tokens_per_slot = tokens});
+    return step(objective_, source, prepared(objective_, source));
+  }
+};
+
+TEST_F(AotStep, AnyCutGivesOneLossAndGradient) {
+  const Outcome whole = cut(100000);
+  expect_same(cut(1), whole);
+  expect_same(cut(40), whole);
+}
+
+TEST_F(AotStep, TheGradientIsThatOfTheWholeStep) {
+  RecordSource source(records(7), {.batch_size = 7, .tokens_per_slot = 40});
+  const Outcome at = step(objective_, source, prepared(objective_, source));
+  expect_slopes(at, [&] {
+    double sum = 0;
+    const NamedTensors now = prepared(objective_, source);
+    for (const Slot& slot : source.plan(1).slots)
+      sum +=
+          objective_(source.batch(1, slot), now).divided_by(objective_.count(source.plan(1))).item<double>();
+    return sum;
+  });
+}
+
+TEST_F(AotStep, WithoutPrepareTheSlotIsRefused) {
+  RecordSource source(records(3), {.batch_size = 3});
+  EXPECT_NE(
+      testing::error_of([&] { objective_(source.batch(1, source.plan(1).slots[0]), {}); }).find("aot wants"),
+      std::string::npos);
+}
+
+TEST(Aot, ComparesQuantilesNotPairs) {
+  const auto side = [](std::vector<double> logp, std::vector<double> reference) {
+    return Side{
+        tensor_of(logp, at::kDouble), tensor_of(reference, at::kDouble), at::ones({2}, at::kDouble), {}};
+  };
+  // Margins of the policy 3, 1 and of the reference 0, 2: the pair with the larger margin meets the larger
+  // reference.
+  const Pairs p{side({3, 1}, {0, 2}), side({0, 0}, {0, 0}), at::ones({2}, at::kDouble)};
+  const Tensor loss = Aot{.beta = 0.5}(p);
+  EXPECT_NEAR(loss[0].item<double>(), std::log1p(std::exp(-0.5 * (3 - 2))), 1e-12);
+  EXPECT_NEAR(loss[1].item<double>(), std::log1p(std::exp(-0.5 * (1 - 0))), 1e-12);
+}
+
+/// Single answers, every third undesirable.
+std::shared_ptr<const std::vector<Record>> judged(int64_t n) {
+  auto result = std::make_shared<std::vector<Record>>();
+  const auto pairs = records(n);
+  for (const Record& pair : *pairs) {
+    Sequence s = pair[result->size() % 2];
+    s.role = role::kChosen;
+    s.grade = {result->size() % 3 == 2 ? 0.0F : 1.0F};
+    result->push_back({s});
+  }
+  return result;
+}
+
+class KtoStep : public Coupled {
+ protected:
+  KtoObjective objective_{policy_, Kto{.beta = 0.3, .undesirable_weight = 1.5}, {reference_, false}};
+  static MismatchedSource source(int64_t tokens) {
+    return MismatchedSource(
+        std::make_unique<RecordSource>(judged(7), RecordOrder{.batch_size = 7, .tokens_per_slot = tokens}));
+  }
+};
+
+TEST_F(KtoStep, AnyCutGivesOneLossAndGradient) {
+  auto all = source(100000), some = source(40), one = source(1);
+  const Outcome whole = step(objective_, all, prepared(objective_, all));
+  expect_same(step(objective_, some, prepared(objective_, some)), whole);
+  expect_same(step(objective_, one, prepared(objective_, one)), whole);
+}
+
+TEST_F(KtoStep, TheKlIsTheMeanRatioOfTheNextRecordsAnswer) {
+  auto mismatched = source(40);
+  std::vector<int64_t> order;
+  for (const Slot& slot : mismatched.plan(1).slots)
+    order.insert(order.end(), slot.records.begin(), slot.records.end());
+  double ratios = 0, shares = 0;
+  for (std::size_t i = 0; i < order.size(); ++i) {
+    const Sequence& asked = mismatched.records().records()[order[i]].front();
+    const Sequence& answered = mismatched.records().records()[order[(i + 1) % order.size()]].front();
+    Sequence s;
+    const auto border = asked.scored.front().begin;
+    for (int64_t t = 0; t < border; ++t) s.tokens.push_back(asked.tokens[t]);
+    for (std::size_t t = answered.scored.front().begin; t < answered.tokens.size(); ++t)
+      s.tokens.push_back(answered.tokens[t]);
+    s.scored = {{border, static_cast<int64_t>(s.tokens.size())}};
+    const Batch alone = make_batch(make_forest(std::vector{s}, Sharing::off));
+    const SequenceSums sums = sequence_sums(*policy_, {reference_, false}, alone, true, "kto");
+    ratios += asked.share * (sums.logp - sums.reference).item<double>();
+    shares += asked.share;
+  }
+  EXPECT_NEAR(prepared(objective_, mismatched).at("kl").item<double>(), ratios / shares, 1e-12);
+}
+
+TEST_F(KtoStep, TheGradientIsThatOfTheStepWithItsKlHeld) {
+  auto mismatched = source(40);
+  const NamedTensors held{{"kl", at::full({}, 0.7, at::kDouble)}};
+  const Outcome at = step(objective_, mismatched, held);
+  expect_slopes(at, [&] {
+    double sum = 0;
+    for (const Slot& slot : mismatched.plan(1).slots)
+      sum += objective_(mismatched.batch(1, slot), held)
+                 .divided_by(objective_.count(mismatched.plan(1)))
+                 .item<double>();
+    return sum;
+  });
+}
+
+TEST(Kto, EquationEight) {
+  const Judged answers{tensor_of(std::vector{2.0, -1.0}, at::kDouble),
+                       tensor_of(std::vector{1.0, 1.0}, at::kDouble),
+                       tensor_of(std::vector{1.0, 0.0}, at::kDouble),
+                       {},
+                       at::full({}, 0.5, at::kDouble)};
+  const auto sigmoid = [](double z) { return 1 / (1 + std::exp(-z)); };
+  const Kto loss{.beta = 0.2, .desirable_weight = 1.5, .undesirable_weight = 2};
+  const Tensor each = loss(answers);
+  EXPECT_NEAR(each[0].item<double>(), 1.5 * (1 - sigmoid(0.2 * (1 - 0.5))), 1e-12);
+  EXPECT_NEAR(each[1].item<double>(), 2 * (1 - sigmoid(0.2 * (0.5 + 2))), 1e-12);
+  Judged below = answers;
+  below.kl = at::full({}, -3.0, at::kDouble);  // an estimate below 0 counts as 0
+  EXPECT_NEAR(loss(below)[0].item<double>(), 1.5 * (1 - sigmoid(0.2)), 1e-12);
+}
+
+TEST(MismatchedSource, RefusesAStepOfOne) {
+  EXPECT_THROW(MismatchedSource(std::make_unique<RecordSource>(judged(3), RecordOrder{.batch_size = 1})),
+               Error);
+}
+
+}  // namespace
+}  // namespace prefer
