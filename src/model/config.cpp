@@ -1,8 +1,9 @@
-// config.json and generation_config.json to and from ModelConfig.
+// config.json and generation_config.json to ModelConfig, and what both must hold.
 #include "prefer/model/config.hpp"
 
+#include "src/model/family.hpp"
+
 #include <algorithm>
-#include <array>
 #include <cmath>
 
 namespace prefer {
@@ -47,37 +48,6 @@ void read_tokens(const Json& json, ModelConfig& config) {
   if (const Json* value = present(json, "eos_token_id")) config.eos = ids(*value);
 }
 
-// Whether layers see a window: where sliding_window is given, or where use_sliding_window is true besides.
-enum class Window { never, where_given, where_used };
-// Which products of attention have biases: all or none where attention_bias says so.
-enum class Bias { never, query_key_value, as_given };
-
-// What transformers' code of a family has where config.json is silent.
-struct Family {
-  const char* model_type;
-  const char* architecture;
-  int64_t kv_heads;  // 0: as many as heads
-  int64_t head_dim;  // 0: hidden_size / heads
-  int64_t context;
-  std::optional<int64_t> bos, eos;
-  Bias bias;
-  bool query_key_norm;
-  Window window;
-};
-
-const std::array<Family, 4> kFamilies = {{
-    {"llama", "LlamaForCausalLM", 0, 0, 2048, 1, 2, Bias::as_given, false, Window::never},
-    {"mistral", "MistralForCausalLM", 8, 0, 131072, 1, 2, Bias::never, false, Window::where_given},
-    {"qwen2", "Qwen2ForCausalLM", 32, 0, 32768, {}, {}, Bias::query_key_value, false, Window::where_used},
-    {"qwen3", "Qwen3ForCausalLM", 32, 128, 32768, {}, {}, Bias::as_given, true, Window::where_used},
-}};
-
-const Family* find_family(const std::string& model_type) {
-  const auto found =
-      std::ranges::find_if(kFamilies, [&](const Family& f) { return f.model_type == model_type; });
-  return found != kFamilies.end() ? &*found : nullptr;
-}
-
 const Family& family_of(const Json& json) {
   const Json& type = json.at("model_type");
   if (const Family* family = find_family(type.as_string())) return *family;
@@ -117,6 +87,21 @@ void refuse_what_is_not_implemented(const Json& json) {
   const Json* act = present(json, "hidden_act");
   if (act != nullptr && act->as_string() != "silu" && act->as_string() != "swish")
     act->fail_here("hidden_act = ", dump(*act), " is not implemented; implemented is \"silu\"");
+}
+
+// Whether texts are scored instead of continued. The number of labels stands in id2label where it isn't 2.
+bool reads_scores(const Json& json) {
+  const Json* architectures = present(json, "architectures");
+  if (architectures == nullptr) return false;
+  const auto scores = [](const Json& name) { return name.as_string().ends_with(kScores); };
+  if (std::ranges::none_of(architectures->as_array(), scores)) return false;
+  const Json* names = present(json, "id2label");
+  const int64_t labels =
+      integer(json, "num_labels", names != nullptr ? static_cast<int64_t>(names->as_object().size()) : 2);
+  if (labels != 1)
+    architectures->fail_here("a model that gives a text ", labels,
+                             " labels is not implemented; implemented is 1, a score");
+  return true;
 }
 
 // rope_scaling of transformers 4 goes before rope_parameters of transformers 5, as it does there.
@@ -219,37 +204,6 @@ void read_sizes(const Json& json, const Family& family, ModelConfig& config) {
   config.initializer_range = number(json, "initializer_range", 0.02);
 }
 
-Json rope_scaling(const kernels::rope::Frequencies& rope) {
-  Json json = Json::object();
-  json.set("rope_type", rope.llama3 ? "llama3" : "default");
-  if (rope.llama3) {
-    json.set("factor", rope.factor);
-    json.set("low_freq_factor", rope.low_freq_factor);
-    json.set("high_freq_factor", rope.high_freq_factor);
-    json.set("original_max_position_embeddings", static_cast<int64_t>(rope.original_context));
-  }
-  return json;
-}
-
-void write_tokens(const ModelConfig& config, Json& json) {
-  json.set("bos_token_id", config.bos ? Json(*config.bos) : Json());
-  Json eos;
-  if (config.eos.size() == 1) eos = Json(config.eos.front());
-  if (config.eos.size() > 1) {
-    for (const int64_t id : config.eos) eos.push(id);
-  }
-  json.set("eos_token_id", std::move(eos));
-  json.set("pad_token_id", config.pad ? Json(*config.pad) : Json());
-}
-
-void write_window(const Family& family, int64_t window, Json& json) {
-  if (family.window == Window::never) return;
-  json.set("sliding_window", window > 0 ? Json(window) : Json());
-  if (family.window != Window::where_used) return;
-  json.set("use_sliding_window", window > 0);
-  if (window > 0) json.set("max_window_layers", 0);
-}
-
 }  // namespace
 
 ModelConfig read_model_config(const Json& json) {
@@ -263,6 +217,7 @@ ModelConfig read_model_config(const Json& json) {
   config.output_bias = config.qkv_bias && family.bias == Bias::as_given;
   config.query_key_norm = family.query_key_norm;
   config.tied = truth(json, "tie_word_embeddings", false);
+  config.score_head = reads_scores(json);
   read_rope(json, config);
   config.window = window_of(json, family, config.layers);
   config.dtype = text(json, "dtype", text(json, "torch_dtype", "float32").c_str());
@@ -271,46 +226,6 @@ ModelConfig read_model_config(const Json& json) {
   read_tokens(json, config);
   check_model_config(config, json.place());
   return config;
-}
-
-Json write_model_config(const ModelConfig& config) {
-  check_family(config, "model config");
-  const Family& family = *find_family(config.model_type);
-  Json json = Json::object();
-  json.set("architectures", Json::array({Json(family.architecture)}));
-  json.set("model_type", config.model_type);
-  json.set("vocab_size", config.vocab_size);
-  json.set("hidden_size", config.hidden_size);
-  json.set("intermediate_size", config.intermediate_size);
-  json.set("num_hidden_layers", config.layers);
-  json.set("num_attention_heads", config.heads);
-  json.set("num_key_value_heads", config.kv_heads);
-  json.set("head_dim", config.head_dim);
-  json.set("hidden_act", "silu");
-  json.set("max_position_embeddings", config.context);
-  json.set("rms_norm_eps", config.norm_eps);
-  json.set("initializer_range", config.initializer_range);
-  if (family.bias == Bias::as_given) json.set("attention_bias", config.qkv_bias);
-  json.set("attention_dropout", 0.0);
-  if (config.model_type == "llama") json.set("mlp_bias", false);
-  write_window(family, config.window, json);
-  json.set("rope_theta", config.rope.theta);
-  Json scaling = rope_scaling(config.rope);
-  json.set("rope_scaling", config.rope.llama3 ? scaling : Json());
-  scaling.set("rope_theta", config.rope.theta);
-  json.set("rope_parameters", std::move(scaling));
-  json.set("tie_word_embeddings", config.tied);
-  json.set("use_cache", true);
-  json.set("torch_dtype", config.dtype);
-  json.set("dtype", config.dtype);
-  write_tokens(config, json);
-  return json;
-}
-
-Json write_generation_config(const ModelConfig& config) {
-  Json json = Json::object();
-  write_tokens(config, json);
-  return json;
 }
 
 void read_generation_config(const Json& generation, ModelConfig& config) { read_tokens(generation, config); }

@@ -177,8 +177,10 @@ std::string model_fingerprint(Fs& fs, const std::string& path) {
   return hash.hex();
 }
 
-std::shared_ptr<Transformer> load_model(Fs& fs, const std::string& path, at::ScalarType dtype,
-                                        at::Device device) {
+namespace {
+
+std::shared_ptr<Transformer> load_any(Fs& fs, const std::string& path, at::ScalarType dtype,
+                                      at::Device device) {
   if (is_gguf(fs, path)) {
     const GgufFile file(fs, path);
     const ModelConfig config = gguf::read_config(file);
@@ -187,6 +189,27 @@ std::shared_ptr<Transformer> load_model(Fs& fs, const std::string& path, at::Sca
   }
   const ModelConfig config = folder_config(fs, path);
   return std::make_shared<Transformer>(config, folder_weights(fs, path, config, dtype, device));
+}
+
+}  // namespace
+
+bool is_reward_model(Fs& fs, const std::string& path) {
+  return !is_gguf(fs, path) && folder_config(fs, path).score_head;
+}
+
+std::shared_ptr<Transformer> load_model(Fs& fs, const std::string& path, at::ScalarType dtype,
+                                        at::Device device) {
+  if (is_reward_model(fs, path))
+    fail(path,
+         ": is a reward model, which scores texts; a language model, which continues them, is asked for");
+  return load_any(fs, path, dtype, device);
+}
+
+std::shared_ptr<RewardModel> load_reward_model(Fs& fs, const std::string& path, const NewHead& head,
+                                               at::ScalarType dtype, at::Device device) {
+  std::shared_ptr<Transformer> model = load_any(fs, path, dtype, device);
+  if (!model->config().score_head) model = with_score_head(*model, head);
+  return std::make_shared<RewardModel>(std::move(model));
 }
 
 at::ScalarType dtype_from_name(const std::string& name) {

@@ -112,13 +112,16 @@ Transformer::~Transformer() = default;
 
 void Transformer::build() {
   layers_ = dense_layers(config_, weights_);
-  head_ = Matrix(weights_.at(config_.tied ? "model.embed_tokens.weight" : "lm_head.weight"));
+  head_ = Matrix(weights_.at(config_.score_head ? "score.weight"
+                             : config_.tied     ? "model.embed_tokens.weight"
+                                                : "lm_head.weight"));
 }
 
 std::shared_ptr<Transformer> Transformer::frozen() const {
   const std::shared_ptr<Transformer> copy(new Transformer(config_));
-  for (const char* name : {"model.embed_tokens.weight", "model.norm.weight"})
-    copy->weights_[name] = weights_.at(name).detach().clone();
+  for (const char* name : {"model.embed_tokens.weight", "model.norm.weight", "score.weight"}) {
+    if (weights_.contains(name)) copy->weights_[name] = weights_.at(name).detach().clone();
+  }
   copy->layers_ = frozen_layers(*layers_, config_.layers);
   copy->head_ = head_.frozen();
   return copy;

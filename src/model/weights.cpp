@@ -97,7 +97,11 @@ std::vector<WeightSpec> weight_specs(const ModelConfig& config) {
   specs.push_back({"model.embed_tokens.weight", {config.vocab_size, config.hidden_size}});
   for (int64_t i = 0; i < config.layers; ++i) add_layer_specs(config, i, specs);
   specs.push_back({"model.norm.weight", {config.hidden_size}});
-  if (!config.tied) specs.push_back({"lm_head.weight", {config.vocab_size, config.hidden_size}});
+  if (config.score_head) {
+    specs.push_back({"score.weight", {1, config.hidden_size}});
+  } else if (!config.tied) {
+    specs.push_back({"lm_head.weight", {config.vocab_size, config.hidden_size}});
+  }
   return specs;
 }
 

@@ -36,6 +36,16 @@ inline std::vector<Malformed> model_config_cases() {
        {{"other/tokenizer.json", tokenizer_json()}, {"other/config.json/", ""}},
        {"model=@/other"}},
       model_config_case(
+          "model_of_two_labels", config_json(R"(, "architectures": ["LlamaForSequenceClassification"])"),
+          R"(@/model/config.json:3:112: a model that gives a text 2 labels is not implemented; implemented is 1, a score)"),
+      model_config_case(
+          "model_of_five_labels",
+          config_json(
+              R"(, "architectures": ["LlamaForSequenceClassification"], "id2label": {"0": "a", "1": "b", "2": "c", "3": "d", "4": "e"})"),
+          R"(@/model/config.json:3:112: a model that gives a text 5 labels is not implemented; implemented is 1, a score)"),
+      model_config_case("model_architectures_are_a_text", config_json(R"(, "architectures": "Llama")"),
+                        R"(@/model/config.json:3:112: expected an array, found a string)"),
+      model_config_case(
           "model_config_empty", "",
           R"(@/model/config.json:1:1: syntax error while parsing value - unexpected end of input; expected '[', '{', or a literal)"),
       model_config_case("model_config_is_a_list", "[]",
@@ -76,8 +86,9 @@ inline std::vector<Malformed> model_config_cases() {
                         R"(@/model/config.json:1:1: rms_norm_eps = -1 is not a positive number)"),
       model_config_case("model_config_theta_is_negative", changed("10000.0", "-1"),
                         R"(@/model/config.json:1:1: rope_theta = -1 is not a positive number)"),
-      model_config_case("model_config_other_activation", config_json(", \"hidden_act\": \"gelu\""),
-                        R"(@/model/config.json:3:109: hidden_act = "gelu" is not implemented; implemented is "silu")"),
+      model_config_case(
+          "model_config_other_activation", config_json(", \"hidden_act\": \"gelu\""),
+          R"(@/model/config.json:3:109: hidden_act = "gelu" is not implemented; implemented is "silu")"),
       model_config_case("model_config_quantised", config_json(", \"quantization_config\": {\"bits\": 4}"),
                         R"(@/model/config.json:3:118: quantization_config = {"bits":4} is not implemented)"),
       model_config_case(

@@ -8,15 +8,13 @@
 #include "support/data.hpp"
 #include "support/error.hpp"
 #include "support/golden_models.hpp"
+#include "support/python.hpp"
 #include "support/scoring.hpp"
 #include "support/temp_dir.hpp"
 #include "support/tiny_model.hpp"
 
 #include <gtest/gtest.h>
 
-#include <array>
-#include <cstdio>
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 
@@ -86,36 +84,12 @@ TEST(SaveModel, ReplacesAModelAndNothingElse) {
   EXPECT_TRUE(fs.exists(dir.string() + "/thesis"));
 }
 
-// Standard output of a shell command, or nothing where it fails.
-std::string output_of(const std::string& command) {
-  std::string result;
-  FILE* pipe = popen(command.c_str(), "r");
-  if (pipe == nullptr) return "";
-  std::array<char, 4096> part;
-  while (const size_t n = fread(part.data(), 1, part.size(), pipe)) result.append(part.data(), n);
-  return pclose(pipe) == 0 ? result : "";
-}
-
-std::string python() {
-  const char* chosen = std::getenv("PREFER_PYTHON");
-  return chosen != nullptr ? chosen : "python3";
-}
-
-class Transformers : public ::testing::Test {
+class Transformers : public testing::WithTransformers {
  protected:
-  void SetUp() override {
-    if (output_of(python() + " -c 'import torch, transformers; print(1)' 2>/dev/null").empty()) {
-      GTEST_SKIP() << "needs a python that imports transformers: " << python()
-                   << " does not (PREFER_PYTHON names another)";
-    }
-  }
   Json read(const std::vector<int32_t>& ids, const std::string& text, const std::string& folders) {
     std::string list;
     for (const int32_t id : ids) list += (list.empty() ? "" : ",") + std::to_string(id);
-    const std::string script = std::string(PREFER_SOURCE_DIR) + "/tests/model/transformers_reads.py";
-    return parse_json(
-        output_of(python() + " " + script + " " + list + " '" + text + "' " + folders + " 2>/dev/null"),
-        "transformers");
+    return run_script("model/transformers_reads.py", list + " '" + text + "' " + folders);
   }
   static void expect_same(const Transformer& model, const std::vector<int32_t>& ids, const Json& entry,
                           double tolerance) {

@@ -31,6 +31,7 @@ struct ModelConfig {
   bool output_bias = false;
   bool query_key_norm = false;  ///< RMSNorm of every query and key head before the rotation (Qwen3)
   bool tied = false;            ///< the head is the embedding
+  bool score_head = false;      ///< the head is score.weight [1, D]: a reward or a value model
   double initializer_range = 0.02;
   kernels::rope::Frequencies rope;
   std::string dtype = "float32";  ///< as stored: float32, bfloat16, float16 or float64

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "prefer/core/fs.hpp"
-#include "prefer/model/transformer.hpp"
+#include "prefer/model/reward_model.hpp"
 
 #include <map>
 #include <memory>
@@ -13,9 +13,18 @@ namespace prefer {
 /// Reads a Hugging Face folder (config.json, model.safetensors or its shards, generation_config.json where
 /// there is one) or a .gguf file, whose weights are dequantised. `dtype` is what the weights become. Nothing
 /// is trained yet (Transformer::train). Throws Error, one line naming file and tensor, for whatever is
-/// missing, too many, of another shape, or not implemented.
+/// missing, too many, of another shape, or not implemented; for a reward model too.
 std::shared_ptr<Transformer> load_model(Fs& fs, const std::string& path, at::ScalarType dtype,
                                         at::Device device = at::kCPU);
+
+/// Whether `path` is a Hugging Face folder of a ...ForSequenceClassification with one label. Throws as
+/// load_model does for a config that cannot be read.
+bool is_reward_model(Fs& fs, const std::string& path);
+
+/// Reads a reward model with its head, or a language model, whose head is left out for a new one
+/// (with_score_head). Throws as load_model does.
+std::shared_ptr<RewardModel> load_reward_model(Fs& fs, const std::string& path, const NewHead& head,
+                                               at::ScalarType dtype, at::Device device = at::kCPU);
 
 /// What names a model: the SHA-256 of the files that load_model reads, by 4 MiB, and of their names where
 /// they are several.
