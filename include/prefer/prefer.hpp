@@ -1,5 +1,5 @@
-// Everything a program needs: trainers, configs, models, text, generation and the loss interface. Single losses are
-// included by name (prefer/losses/dpo.hpp).
+// Everything a program needs: trainers, configs, models, text, generation and the loss interface. Single
+// losses are included by name (prefer/losses/dpo.hpp).
 #pragma once
 
 #include "prefer/core/lines.hpp"
@@ -18,3 +18,5 @@
 #include "prefer/trainers/dpo.hpp"
 #include "prefer/trainers/process.hpp"
 #include "prefer/trainers/progress.hpp"
+#include "prefer/trainers/reward.hpp"
+#include "prefer/trainers/sft.hpp"

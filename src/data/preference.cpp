@@ -1,6 +1,8 @@
 // Preference and prompt records out of JSON: the forms, the implicit prompt, HH-RLHF, and what is refused.
 #include "prefer/data/preference.hpp"
 
+#include "src/data/words.hpp"
+
 #include <algorithm>
 #include <array>
 #include <utility>
@@ -12,33 +14,32 @@ using Messages = std::vector<Message>;
 
 constexpr std::string_view kHuman = "\n\nHuman:", kAssistant = "\n\nAssistant:";
 
-Words words_from(const Json& value) {
-  if (value.is_string()) return value.as_string();
-  if (value.is_array()) return messages_from_json(value);
-  value.fail_here("must be a string or a list of messages, not ", value.type_name());
-}
-
 const Json& member(const Json& record, const char* key) {
   const Json* found = record.find(key);
   if (!found) throw BadRecord(record.place(), "\"" + std::string(key) + "\" is missing");
   return *found;
 }
 
-double number_or_nan(const Json& record, const char* key) {
+/// A member of the record, or of its metadata; null where there is none.
+const Json* detail(const Json& record, const char* key) {
   const Json* found = record.find(key);
   const Json* metadata = record.find("metadata");
   if (!found && metadata && metadata->is_object()) found = metadata->find(key);
-  return found && !found->is_null() ? found->as_number() : Preference::kNotGiven;
+  return found && !found->is_null() ? found : nullptr;
 }
 
-bool blank(std::string_view text) { return text.find_first_not_of(" \t\r\n") == std::string_view::npos; }
+double number_or_nan(const Json& record, const char* key) {
+  const Json* found = detail(record, key);
+  return found ? found->as_number() : Preference::kNotGiven;
+}
 
-bool nothing_in(const Words& words) {
-  if (const auto* text = std::get_if<std::string>(&words)) return blank(*text);
-  const auto& messages = std::get<Messages>(words);
-  return std::all_of(messages.begin(), messages.end(), [](const Message& message) {
-    return blank(message.content) && message.extra.is_null();
-  });
+/// A "category" that is no text names no subset.
+std::string subset_of(const Json& record) {
+  for (const char* key : {"subset", "category"}) {
+    const Json* found = detail(record, key);
+    if (found && found->is_string()) return found->as_string();
+  }
+  return "";
 }
 
 /// How many characters are the prompt: up to the first difference, a space before it not counted (TRL's
@@ -173,6 +174,7 @@ Preference preference_from_json(const Json& record, Dialogues dialogues) {
   pair.score_chosen = number_or_nan(record, "score_chosen");
   pair.score_rejected = number_or_nan(record, "score_rejected");
   pair.margin = number_or_nan(record, "margin");
+  pair.subset = subset_of(record);
   if (const Json* prompt = record.find("prompt")) {
     pair.prompt = words_from(*prompt);
     agree(pair, record);

@@ -76,7 +76,8 @@ class Tokeniser {
                        source.score_rejected,
                        source.margin,
                        source.place,
-                       std::move(asked)};
+                       std::move(asked),
+                       source.subset};
     if (scorable(pair.chosen) == 0 || scorable(pair.rejected) == 0) {
       return data.skipped.add("no token of an answer is left after max_length", source.place);
     }

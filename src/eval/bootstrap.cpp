@@ -32,17 +32,35 @@ Interval percentile_interval(double value, std::vector<double> lows, std::vector
 
 Interval bootstrap_mean(const std::vector<double>& values, uint64_t seed, double confidence,
                         int64_t resamples) {
-  if (values.empty()) fail("a bootstrap interval wants at least one value, and there is none");
+  return bootstrap_ratio(values, std::vector<double>(values.size(), 1.0), seed, confidence, resamples);
+}
+
+Interval bootstrap_ratio(const std::vector<double>& sums, const std::vector<double>& counts, uint64_t seed,
+                         double confidence, int64_t resamples) {
+  if (sums.size() != counts.size())
+    fail("a bootstrap interval wants a count for each of ", sums.size(), " sums, not ", counts.size());
+  std::vector<std::vector<double>> clusters;
+  for (std::size_t i = 0; i < sums.size(); ++i) clusters.push_back({sums[i], counts[i]});
+  const auto ratio = [](const std::vector<double>& total) { return total[0] / total[1]; };
+  return bootstrap_statistic(clusters, ratio, seed, confidence, resamples);
+}
+
+Interval bootstrap_statistic(const std::vector<std::vector<double>>& clusters, const Statistic& statistic,
+                             uint64_t seed, double confidence, int64_t resamples) {
+  if (clusters.empty()) fail("a bootstrap interval wants at least one value, and there is none");
   if (!(confidence > 0 && confidence < 1)) fail("a confidence lies in (0, 1); ", confidence, " does not");
-  const auto n = static_cast<double>(values.size());
-  std::vector<double> means(static_cast<std::size_t>(resamples));
-  for (std::size_t r = 0; r < means.size(); ++r) {
-    double sum = 0;
-    for (const std::size_t i : resample(values.size(), seed, r)) sum += values[i];
-    means[r] = sum / n;
-  }
-  return percentile_interval(std::accumulate(values.begin(), values.end(), 0.0) / n, means, means,
-                             confidence);
+  const auto of = [&](const std::vector<std::size_t>& drawn) {
+    std::vector<double> total(clusters.front().size());
+    for (const std::size_t i : drawn) {
+      for (std::size_t k = 0; k < total.size(); ++k) total[k] += clusters[i][k];
+    }
+    return statistic(total);
+  };
+  std::vector<double> values(static_cast<std::size_t>(resamples));
+  for (std::size_t r = 0; r < values.size(); ++r) values[r] = of(resample(clusters.size(), seed, r));
+  std::vector<std::size_t> all(clusters.size());
+  std::iota(all.begin(), all.end(), std::size_t{0});
+  return percentile_interval(of(all), values, values, confidence);
 }
 
 Interval wilson_interval(double share, std::size_t n) {

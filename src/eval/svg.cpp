@@ -125,7 +125,7 @@ std::string render_svg(const Plot& plot) {
   }
   Scale x(across.low, across.high, 6);
   x.low = std::isfinite(across.low) ? across.low : 0;  // steps start where they start
-  x.high = std::isfinite(across.high) ? std::max(across.high, x.low + 1) : 1;
+  x.high = !std::isfinite(across.high) ? 1 : across.high > x.low ? across.high : x.low + 1;
   const Scale ticks(x.low, x.high, 6);
   const Scale y(up.low, up.high, 4);
   std::ostringstream svg;

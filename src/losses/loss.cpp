@@ -26,8 +26,8 @@ void Metrics::add(const std::string& name, const Tensor& sum, double count) {
   metric.count += count;
 }
 
-void Metrics::merge(const Metrics& other) {
-  for (const auto& [name, metric] : other.all()) add(name, metric.sum, metric.count);
+void Metrics::merge(const Metrics& other, const std::string& prefix) {
+  for (const auto& [name, metric] : other.all()) add(prefix + name, metric.sum, metric.count);
 }
 
 std::map<std::string, double> Metrics::values() const {

@@ -7,8 +7,7 @@ Metrics measure(Objective& objective, Source& source, const std::string& prefix)
   const c10::NoGradGuard frozen;
   Metrics metrics;
   for (const Slot& slot : source.plan(1).slots) {
-    const Loss loss = objective(source.batch(1, slot), {});
-    for (const auto& [name, metric] : loss.metrics.all()) metrics.add(prefix + name, metric.sum, metric.count);
+    metrics.merge(objective(source.batch(1, slot), {}).metrics, prefix);
   }
   return metrics;
 }

@@ -2,28 +2,10 @@
 #include "prefer/objectives/preference.hpp"
 
 #include "prefer/core/error.hpp"
-
-#include <ATen/ops/nonzero.h>
+#include "src/objectives/pair_rows.hpp"
 
 namespace prefer {
 namespace {
-
-/// Which sequences are the sides of the pairs, in the order of the pairs.
-struct Rows {
-  Tensor chosen;    // [N] on the CPU
-  Tensor rejected;  // [N]
-};
-
-Rows pair_rows(const Batch& batch) {
-  const auto rows_of = [&](int64_t which) { return at::nonzero(batch.role == which).squeeze(1); };
-  const Rows rows{rows_of(role::kChosen), rows_of(role::kRejected)};
-  if (rows.chosen.numel() != rows.rejected.numel() ||
-      !at::equal(batch.group.index_select(0, rows.chosen), batch.group.index_select(0, rows.rejected))) {
-    fail("a pairwise loss wants one chosen and one rejected sequence in each group; there are ",
-         rows.chosen.numel(), " chosen and ", rows.rejected.numel(), " rejected");
-  }
-  return rows;
-}
 
 Side side(const Batch& batch, const SequenceSums& sums, const Tensor& rows) {
   const Tensor there = rows.to(sums.logp.device(), at::kLong, /*non_blocking=*/true);
@@ -65,7 +47,7 @@ std::vector<ParameterGroup> PreferenceObjective::parameters() const {
 }
 
 Pairs PreferenceObjective::pairs(const Batch& batch) const {
-  const Rows rows = pair_rows(batch);
+  const PairRows rows = pair_rows(batch);
   const SequenceSums sums = sequence_sums(*policy_, reference_, batch, loss_.needs_reference(), loss_.name());
   const Tensor share = batch.share.index_select(0, rows.chosen).to(at::kDouble);
   return {side(batch, sums, rows.chosen), side(batch, sums, rows.rejected), share};

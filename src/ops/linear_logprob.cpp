@@ -16,13 +16,14 @@ struct Rows {
   Tensor logp;      // [m]
   Tensor lse;       // [m]
   Tensor entropy;   // [m], or undefined
+  Tensor argmax;    // [m] int64, or undefined
   Tensor dlogp;     // [m], of the gradient alone
   Tensor dentropy;  // [m], or undefined
 
   /// What the forward reads and writes of `count` rows.
   Rows part(int64_t begin, int64_t count) const {
     const auto cut = [&](const Tensor& t) { return t.defined() ? t.narrow(0, begin, count) : Tensor(); };
-    return {cut(label), cut(logp), cut(lse), cut(entropy), {}, {}};
+    return {cut(label), cut(logp), cut(lse), cut(entropy), cut(argmax), {}, {}};
   }
 };
 
@@ -39,6 +40,7 @@ void read_rows(const Tensor& logits, const Rows& rows, double temperature) {
     args.logp = Target::write_wide(rows.logp);
     args.lse = Target::write_wide(rows.lse);
     args.entropy = Target::write_wide(rows.entropy);
+    if (rows.argmax.defined()) args.argmax = static_cast<int64_t*>(rows.argmax.mutable_data_ptr());
     args.stream = ops::stream_of(target.device);
     PREFER_RUN_TWIN(target, token_logprob, forward, args);
   });
@@ -165,6 +167,7 @@ Logprobs linear_logprob(const Tensor& hidden, const Matrix& head, const Tensor& 
   Kept kept{
       hidden.detach().contiguous(), head, {label.contiguous(), column(), column()}, options.temperature};
   if (options.entropy) kept.rows.entropy = column();
+  if (options.argmax) kept.rows.argmax = at::empty({hidden.size(0)}, label.options());
   std::vector<Tensor> inputs{hidden};
   inputs.insert(inputs.end(), head.parts().begin(), head.parts().end());
   const bool gradient = wants_gradient(inputs);
@@ -175,7 +178,7 @@ Logprobs linear_logprob(const Tensor& hidden, const Matrix& head, const Tensor& 
   forward(kept, gradient && fits);
   if (gradient && head.trained()) head.forget_packed();
 
-  const Logprobs result{kept.rows.logp, kept.rows.entropy};
+  const Logprobs result{kept.rows.logp, kept.rows.entropy, kept.rows.argmax};
   if (!gradient) return result;
   if (head.parts().size() != 1)
     fail("linear_logprob trains a head of one weight, and ", head.parts().size(), " are stacked");

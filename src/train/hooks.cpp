@@ -1,9 +1,12 @@
 // Hooks that call others, evaluate, and stop.
 #include "prefer/train/hooks.hpp"
 
+#include "prefer/batch/source.hpp"
 #include "prefer/train/team_metrics.hpp"
 
 #include <unistd.h>
+
+#include <memory>
 
 namespace prefer {
 namespace {
@@ -28,6 +31,17 @@ Hook every(int64_t n, Hook hook) {
 Hook evaluate(Team& team, std::function<Metrics()> measure) {
   return [&team, measure = std::move(measure)](StepEvent& event) {
     for (const auto& [name, value] : merged(measure(), team).values()) event.metrics[name] = value;
+  };
+}
+
+Hook count_tokens(Source& source, int64_t step) {
+  auto total = std::make_shared<int64_t>(0);
+  for (int64_t done = 1; done <= step; ++done) {
+    for (const Slot& slot : source.plan(done).slots) *total += slot.tokens;
+  }
+  return [total](StepEvent& event) {
+    *total += event.tokens;
+    event.metrics["num_tokens"] = static_cast<double>(*total);
   };
 }
 

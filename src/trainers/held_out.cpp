@@ -63,9 +63,7 @@ Metrics HeldOut::measure() {
   const NamedTensors prepared = objective_.prepare(plan, pairs_, team);
   for (const Slot& slot : plan.slots) {
     const Pairs pairs = objective_.pairs(pairs_.batch(1, slot));
-    const Loss loss = objective_.loss(pairs, prepared, slot.index);
-    for (const auto& [name, metric] : loss.metrics.all())
-      metrics.add("eval_" + name, metric.sum, metric.count);
+    metrics.merge(objective_.loss(pairs, prepared, slot.index).metrics, "eval_");
     add_scores(pairs);
     progress(static_cast<int64_t>(scores_.margin.size()));
   }

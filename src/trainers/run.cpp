@@ -63,6 +63,22 @@ std::shared_ptr<Transformer> Run::model(const std::string& what, const std::stri
   return model;
 }
 
+std::shared_ptr<RewardModel> Run::reward_model(const std::string& what, const std::string& path,
+                                               std::optional<int64_t> pad) {
+  const NewHead head{static_cast<uint64_t>(config_.seed), pad};
+  auto model =
+      load_reward_model(process_.fs(), path, head, dtype_from_name(config_.dtype), process_.device());
+  reads(what, model_fingerprint(process_.fs(), path));
+  return model;
+}
+
+void Run::trains(Transformer& model, const std::string& path) const {
+  model.train();
+  model.checkpoint_activations(config_.activation_checkpointing);
+  process_.say(path + ": " + short_number(static_cast<double>(model.parameter_count()) / 1e6) +
+               " million parameters, " + config_.dtype);
+}
+
 std::unique_ptr<RecordSource> Run::source(const std::string& what, const std::string& path, Dataset data,
                                           bool held_out) {
   reads(what, data.fingerprint);
@@ -158,7 +174,10 @@ void Run::finish(const FitResult& result, const Transformer& model, const std::s
                                                {"machine", process_.description()},
                                                {"peak memory", bytes_text(peak_memory())}});
   if (result.skipped > 0) report_.skipped.emplace_back("steps that the guard skipped", result.skipped);
-  report_.plots = read_plots(process_.fs(), config_.output);
+  std::vector<Plot> plots = read_plots(process_.fs(), config_.output);
+  std::ranges::move(report_.plots, std::back_inserter(plots));
+  report_.plots = std::move(plots);
+  for (const Figure& figure : report_.figures) process_.say(figure.name + ": " + figure.after.text());
   report_.config = dump(resolved_, 2);
   write_report();
   process_.say("peak memory " + bytes_text(peak_memory()) + "; wrote " + path("model") + " and " +

@@ -29,7 +29,9 @@ struct Place {
 
 /// Plots in the order in which a reader asks for them.
 std::size_t rank(const std::string& plot) {
-  static const std::vector<std::string> order = {"loss", "rewards", "margins", "accuracies", "kl", "logps"};
+  static const std::vector<std::string> order = {"loss",        "rewards", "margins",  "accuracies",
+                                                 "mean_reward", "margin",  "accuracy", "mean_token_accuracy",
+                                                 "entropy",     "kl",      "logps"};
   return static_cast<std::size_t>(std::ranges::find(order, plot) - order.begin());
 }
 

@@ -7,6 +7,7 @@
 #include "prefer/data/preference.hpp"
 #include "prefer/text/json.hpp"
 #include "prefer/train/hooks.hpp"
+#include "prefer/trainers/run.hpp"
 
 namespace prefer {
 
@@ -51,12 +52,20 @@ void Samples::write(int64_t step, const Transformer& model) {
   write_file_atomically(fs_, path(step), lines);
 }
 
-Hook Samples::hook(const Transformer& model) {
+Hook Samples::hook(const Transformer& model, int64_t step) {
+  if (step == 0) write(0, model);
   const auto speak = [this, &model](StepEvent& event) { write(event.step, model); };
   if (config_.every > 0) return every(config_.every, speak);
   return [speak](StepEvent& event) {
     if (event.step >= event.steps) speak(event);
   };
+}
+
+std::unique_ptr<Samples> make_samples(const SamplesConfig& config, Run& run, const SpanBuilder& spans) {
+  if (!config.prompts) return {};
+  auto samples = std::make_unique<Samples>(config, run.process().fs(), run.path("samples"), spans);
+  run.reads("samples.prompts", samples->fingerprint());
+  return samples;
 }
 
 std::vector<SideBySide> Samples::side_by_side(int64_t last) const {

@@ -3,6 +3,7 @@
 
 #include "tests/support/data.hpp"
 #include "tests/support/error.hpp"
+#include "tests/support/letters.hpp"
 
 #include <gtest/gtest.h>
 
@@ -12,24 +13,7 @@ namespace prefer {
 namespace {
 
 using testing::error_of;
-
-/// One id a letter: every pair of lengths is easy to see. Letters of byte-level BPE, </s> = 256 as EOS.
-std::shared_ptr<const Tokenizer> letters() {
-  Json vocabulary = Json::object();
-  for (int i = 0; i < 26; ++i) vocabulary.set(std::string(1, static_cast<char>('a' + i)), i);
-  vocabulary.set("Ġ", 26);
-  vocabulary.set("</s>", 27);
-  const std::string json =
-      R"({"version": "1.0", "truncation": null, "padding": null, "added_tokens": [{"id": 27,
-      "content": "</s>", "single_word": false, "lstrip": false, "rstrip": false, "normalized": false, "special": true}],
-      "normalizer": null, "pre_tokenizer": {"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true,
-      "use_regex": true}, "post_processor": null, "decoder": {"type": "ByteLevel", "add_prefix_space": true,
-      "trim_offsets": true, "use_regex": true}, "model": {"type": "BPE", "dropout": null, "unk_token": null,
-      "continuing_subword_prefix": null, "end_of_word_suffix": null, "fuse_unk": false, "byte_fallback": false,
-      "ignore_merges": false, "vocab": )" +
-      dump(vocabulary) + R"(, "merges": []}})";
-  return parse_tokenizer(json, "letters");
-}
+using testing::letters;
 
 const ChatTemplate& turns() {
   static const ChatTemplate made("{% for m in messages %}{{ m.content }}</s>{% endfor %}");

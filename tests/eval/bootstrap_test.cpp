@@ -1,12 +1,12 @@
 // The bootstrap interval of a mean against the normal approximation and its own definition.
 #include "prefer/eval/bootstrap.hpp"
 
+#include "prefer/core/error.hpp"
+#include "prefer/core/random.hpp"
+
 #include <gtest/gtest.h>
 
 #include <cmath>
-
-#include "prefer/core/error.hpp"
-#include "prefer/core/random.hpp"
 
 namespace prefer {
 namespace {
@@ -36,6 +36,24 @@ TEST(Bootstrap, CoversTheTrueMeanAboutAsOftenAsItSays) {
     covered += interval.low <= 0.5 && 0.5 <= interval.high;
   }
   EXPECT_NEAR(covered / 300.0, 0.9, 0.06);  // three standard errors of the coverage
+}
+
+TEST(Bootstrap, OfClustersIsOfTheirMeansWhereTheyAreOfOneSizeAndWiderThanOfTheirMembers) {
+  std::vector<double> sums, means, members;
+  for (uint64_t c = 0; c < 50; ++c) {
+    const double value = uniform({.seed = 3, .record = c});
+    means.push_back(value);
+    sums.push_back(4 * value);
+    members.insert(members.end(), 4, value);  // all of a cluster are alike
+  }
+  const Interval clusters = bootstrap_ratio(sums, std::vector<double>(50, 4.0), 1),
+                 of_means = bootstrap_mean(means, 1);
+  EXPECT_NEAR(clusters.low, of_means.low, 1e-12);
+  EXPECT_NEAR(clusters.high, of_means.high, 1e-12);
+  const Interval alone = bootstrap_mean(members, 1);
+  EXPECT_NEAR((clusters.high - clusters.low) / (alone.high - alone.low), 2, 0.3);  // sqrt(4)
+  EXPECT_DOUBLE_EQ(bootstrap_ratio({3, 1}, {1, 3}, 1).mean, 1.0);
+  EXPECT_THROW(bootstrap_ratio({1, 2}, {1}, 1), Error);
 }
 
 TEST(Bootstrap, SameSeedSameInterval) {

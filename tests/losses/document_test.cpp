@@ -1,5 +1,6 @@
 // docs/losses.md is what the loss structs say of themselves: their equations and their knobs.
 #include "prefer/core/fs.hpp"
+#include "prefer/losses/bradley_terry.hpp"
 #include "prefer/losses/preference_loss.hpp"
 
 #include <gtest/gtest.h>
@@ -13,8 +14,9 @@ const char* const kHead =
     "# Losses\n\n"
     "What the structs in `include/prefer/losses/` say of themselves: this page is made from them by\n"
     "`tests/losses/document_test.cpp`, which fails when it is out of date and says where the new one is.\n\n"
-    "A config chooses one by `loss.name` and sets its knobs beside it (`loss.beta=0.2`). Each maps N pairs "
-    "to N numbers\n"
+    "The `dpo` program chooses one of the first by `loss.name` and sets its knobs beside it "
+    "(`loss.beta=0.2`); the\n"
+    "`reward` program has the one at the end. Each maps N pairs to N numbers\n"
     "(`[N]`); the step's loss is their sum, weighted by the records' shares, per pair. x is the prompt, y_w "
     "the chosen\n"
     "answer and y_l the rejected one; pi is what is trained and ref what it is held to. A loss of your own "
@@ -24,6 +26,7 @@ const char* const kHead =
 /// The knobs of each alternative, as rows of a table.
 class Knobs : public Fields {
  public:
+  explicit Knobs(std::string name = "") : name_(std::move(name)) {}
   std::map<std::string, std::string> rows;
 
   void choice(std::string_view, std::string&, std::string_view, const std::vector<Choice>& choices) override {
@@ -36,8 +39,10 @@ class Knobs : public Fields {
  protected:
   void field(const FieldInfo& info, FieldValue value) override {
     std::ostringstream row;
-    row << "| `loss." << info.name << "` | " << *std::get<double*>(value) << " | " << info.rule.text()
-        << " | " << info.help << " |\n";
+    row << "| `loss." << info.name << "` | ";
+    if (const auto* number = std::get_if<double*>(&value)) row << **number;
+    if (const auto* flag = std::get_if<bool*>(&value)) row << (**flag ? "true" : "false");
+    row << " | " << info.rule.text() << " | " << info.help << " |\n";
     rows[name_] += row.str();
   }
   void enter(std::string_view) override {}
@@ -59,20 +64,28 @@ std::pair<std::string, std::string> title_and_comment(const std::string& header)
   return {title.substr(3, title.size() - 4), comment};
 }
 
+/// A loss's part of the page.
+std::string section(Fs& fs, const std::string& name, const std::string& note, const std::string& rows) {
+  const std::string path = "include/prefer/losses/" + name + ".hpp";
+  const auto [title, comment] = title_and_comment(read_file(fs, PREFER_SOURCE_DIR "/" + path, 1 << 20));
+  return "\n## " + name + "\n\n" + title + note + ". [`" + path + "`](../" + path + ")\n\n```\n" + comment +
+         "```\n\n| key | default | rule | meaning |\n|---|---|---|---|\n" + rows;
+}
+
 std::string page(Fs& fs) {
   Knobs knobs;
   PreferenceLoss any;
   any.describe(knobs);
   std::string text = kHead;
   for (const PreferenceLoss& loss : preference_catalogue()) {
-    const std::string path = "include/prefer/losses/" + loss.name() + ".hpp";
-    const auto [title, comment] = title_and_comment(read_file(fs, PREFER_SOURCE_DIR "/" + path, 1 << 20));
-    text += "\n## " + loss.name() + "\n\n" + title + (loss.needs_reference() ? "" : "; reads no reference") +
-            (loss.coupled() ? "; taken over all pairs of the step at once" : "") +
-            ". [`" + path + "`](../" + path + ")\n\n```\n" + comment +
-            "```\n\n| key | default | rule | meaning |\n|---|---|---|---|\n" + knobs.rows[loss.name()];
+    std::string note = loss.needs_reference() ? "" : "; reads no reference";
+    if (loss.coupled()) note += "; taken over all pairs of the step at once";
+    text += section(fs, loss.name(), note, knobs.rows[loss.name()]);
   }
-  return text;
+  Knobs of_rewards(BradleyTerry::name);
+  BradleyTerry reward;
+  reward.describe(of_rewards);
+  return text + section(fs, BradleyTerry::name, "", of_rewards.rows[BradleyTerry::name]);
 }
 
 TEST(Document, LossesPageIsWhatTheStructsSay) {

@@ -136,7 +136,9 @@ inline std::string tokenizer_model(const std::string& more = "") {
 
 inline const char* const kPair = R"({"prompt": "a b", "chosen": " c", "rejected": " d"})";
 
-/// What every case begins with: a model in model/, two pairs, a text.
+inline const char* const kText = R"({"text": "a b"})";
+
+/// What every case begins with: a model in model/, two pairs, two demonstrations, a text.
 inline Files good_files() {
   const std::string pair = kPair;
   return {{"model/config.json", config_json()},
@@ -145,6 +147,7 @@ inline Files good_files() {
           {"model/chat_template.jinja", kTemplate},
           {"model/model.safetensors", model_safetensors()},
           {"pairs.jsonl", pair + "\n" + R"({"prompt": "b a", "chosen": " e", "rejected": " f"})" + "\n"},
+          {"texts.jsonl", std::string(kText) + "\n" + R"({"prompt": "b a", "completion": " e"})" + "\n"},
           {"in.jsonl", "{\"text\": \"a b\"}\n"}};
 }
 

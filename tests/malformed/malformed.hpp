@@ -26,10 +26,13 @@ struct Malformed {
 /// '=', comes first.
 inline std::vector<std::string> command_of(const Malformed& malformed) {
   std::vector<std::string> command = {"model=@/model", "threads=1"};
-  if (malformed.program == "dpo")
-    command.insert(command.end(), {"train=@/pairs.jsonl", "output=@/out", "steps=1", "batch_size=2"});
-  else
+  const bool learns = malformed.program == "sft", judges = malformed.program == "reward";
+  if (learns || judges || malformed.program == "dpo") {
+    command.push_back(learns ? "train=@/texts.jsonl" : "train=@/pairs.jsonl");
+    command.insert(command.end(), {"output=@/out", "steps=1", "batch_size=2"});
+  } else {
     command.push_back("input=@/in.jsonl");
+  }
   for (const std::string& word : malformed.arguments)
     command.insert(word.starts_with("@/") ? command.begin() : command.end(), word);
   return command;

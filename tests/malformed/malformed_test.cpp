@@ -43,7 +43,7 @@ TEST(Malformed, IsATableOfManyCasesEachWithItsName) {
 }
 
 TEST(Malformed, BeginsWithFilesThatAreGood) {
-  for (const char* program : {"dpo", "generate", "score", "tokenize"}) {
+  for (const char* program : {"dpo", "sft", "reward", "generate", "score", "tokenize"}) {
     Malformed good{"good", program, ""};
     if (program == std::string("generate")) good.files["in.jsonl"] = "{\"prompt\": \"a b\"}\n";
     EXPECT_EQ(complaint(good), "") << program;

@@ -5,7 +5,7 @@
 #include "prefer/core/gguf.hpp"
 #include "prefer/core/lines.hpp"
 #include "prefer/core/safetensors.hpp"
-#include "prefer/data/tokenised.hpp"
+#include "prefer/data/supervised.hpp"
 #include "prefer/model/config.hpp"
 #include "prefer/text/json.hpp"
 #include "src/model/gguf_names.hpp"
@@ -88,13 +88,23 @@ inline void read_as(const std::string& program, const std::vector<std::string>& 
   const Arguments arguments = parse_arguments(static_cast<int>(words.size()), words.data());
   Overrides lengths;
   for (const auto& [key, value] : arguments.overrides)
-    if (key == "max_length" || key == "truncation" || key == "append_eos") lengths[key] = value;
-  const auto options =
-      read_config<LengthOptions>(read_config_file(arguments.config), lengths, arguments.config);
+    if (key == "max_length" || key == "truncation" || key == "append_eos" || key == "loss_on")
+      lengths[key] = value;
+  const auto options_of = [&]<class Options>() {
+    return read_config<Options>(read_config_file(arguments.config), lengths, arguments.config);
+  };
+  const auto learn =
+      program == "sft" ? options_of.template operator()<SupervisedOptions>() : SupervisedOptions();
+  const LengthOptions options =
+      program == "sft" ? learn.length : options_of.template operator()<LengthOptions>();
   PosixFs fs;
   const std::string model = arguments.overrides.at("model");
   const SpanBuilder spans(load_tokenizer(model));
-  if (program == "dpo") {
+  if (program == "sft") {
+    load_demonstrations(fs, arguments.overrides.at("train"), spans, learn, OnBad::stop);
+    return;
+  }
+  if (program == "dpo" || program == "reward") {
     const std::string& pairs = arguments.overrides.at("train");
     check_trainable(load_preferences(fs, pairs, spans, options, OnBad::stop), options, pairs);
     return;

@@ -22,6 +22,20 @@ TEST(LinearLogprob, IsTheLogSoftmaxAtTheLabel) {
   EXPECT_LE((got.entropy + (all.exp() * all).sum(1)).abs().max().item<double>(), 1e-12);
 }
 
+TEST(LinearLogprob, ArgmaxIsTheLikeliestTokenHoweverLogitsAreCut) {
+  for (const at::ScalarType type : {at::kDouble, at::kFloat, at::kBFloat16}) {
+    const Tensor hidden = normal({50, 64}, 1, type), label = at::arange(50, at::kLong);
+    const Matrix head(normal({513, 64}, 2, type));
+    const auto argmax = [&](int64_t bytes) {
+      return linear_logprob(hidden, head, label, {.argmax = true, .logits_bytes = bytes}).argmax;
+    };
+    const Tensor likeliest = std::get<1>(at::max(times_transposed(hidden, head), 1));
+    EXPECT_TRUE(at::equal(argmax(int64_t{1} << 28), likeliest));
+    EXPECT_TRUE(at::equal(argmax(7 * 513 * 8), likeliest));
+    EXPECT_FALSE(linear_logprob(hidden, head, label).argmax.defined());
+  }
+}
+
 TEST(LinearLogprob, CutsKeepEveryBitOfARow) {
   for (const at::ScalarType type : {at::kFloat, at::kBFloat16}) {
     const Tensor hidden = normal({50, 64}, 1, type), label = at::arange(50, at::kLong);

@@ -27,7 +27,7 @@ inline std::string pairs_file(const TempDir& dir) {
   return file_of(dir, "pairs.jsonl", lines);
 }
 
-/// The command line of make_trl_dpo.py's run, with `more` behind it.
+/// The command line of the runs of make_trl_{dpo,sft,reward}.py, with `more` behind it.
 inline CommandLine dpo_command(const std::string& pairs, const std::string& output,
                                const CommandLine& more = {}) {
   CommandLine command = {"model=" + stories260k().string(),

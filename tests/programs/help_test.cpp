@@ -52,6 +52,14 @@ TEST(Help, NamesEveryKeyOfTheSmallPrograms) {
   expect_keys("own_model", {"steps", "batch_size", "optimizer.learning_rate", "threads"});
 }
 
+TEST(Help, NamesEveryKeyOfTheOtherTrainers) {
+  expect_keys("sft",
+              {"model", "train", "eval", "loss_on", "max_length", "append_eos", "samples.prompts", "output",
+               "steps", "batch_size", "optimizer.learning_rate", "eval_every", "resume", "on_bad"});
+  expect_keys("reward", {"model", "train", "eval", "drop_overlap", "max_length", "loss.use_margin",
+                         "loss.center_rewards_coefficient", "output", "steps", "batch_size", "eval_every"});
+}
+
 TEST(Help, OfDpoNamesEveryKeyThatARunResolves) {
   expect_keys("dpo", {"model",
                       "reference",
@@ -89,7 +97,7 @@ TEST(Help, OfDpoNamesEveryKeyThatARunResolves) {
 
 TEST(Help, EveryKeyHasAMeaning) {
   for (const char* program :
-       {"dpo", "generate", "score", "tokenize", "quickstart", "own_loss", "own_model"}) {
+       {"dpo", "sft", "reward", "generate", "score", "tokenize", "quickstart", "own_loss", "own_model"}) {
     std::istringstream lines(run(program, {"--help"}).out);
     std::string line;
     std::getline(lines, line);

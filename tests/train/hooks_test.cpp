@@ -154,6 +154,18 @@ TEST(Evaluate, AddsMetricsMergedOverRanksThatHaveOthersOrNone) {
   });
 }
 
+TEST(CountTokens, GoesOnFromThePlansOfTheStepsBefore) {
+  TinySource source;  // 80 tokens a step
+  StepEvent event = event_of(1);
+  const Hook alone = count_tokens(source, 0);
+  alone(event);
+  EXPECT_EQ(event.metrics.at("num_tokens"), 300);
+  alone(event);
+  EXPECT_EQ(event.metrics.at("num_tokens"), 600);
+  count_tokens(source, 3)(event);
+  EXPECT_EQ(event.metrics.at("num_tokens"), 3 * 80 + 300);
+}
+
 TEST(Stop, IsAskedForOnEveryRankWhereOneHasTheSignalButNotInsideAnIteration) {
   Threads(2).run([&](Team& team) {
     const Hook hook = stop_when([&] { return team.rank() == 1; }, team);

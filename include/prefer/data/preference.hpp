@@ -3,8 +3,8 @@
 //
 // Forms: {prompt, chosen, rejected}; {chosen, rejected} with the prompt inside both (the implicit prompt, by
 // TRL's rule); HH-RLHF's "\n\nHuman: ...\n\nAssistant: ..." texts (Bai et al. 2022, arXiv 2204.05862). Each
-// of the three is a text or a list of messages. Optional numbers: score_chosen, score_rejected, margin, in the
-// record or in its "metadata".
+// of the three is a text or a list of messages. Optional, in the record or in its "metadata": the
+// numbers score_chosen, score_rejected and margin, and the text subset or category.
 #pragma once
 
 #include "prefer/data/records.hpp"
@@ -27,7 +27,8 @@ struct Preference {
   double score_chosen = kNotGiven;
   double score_rejected = kNotGiven;
   double margin = kNotGiven;
-  std::string place;  ///< "file:line:column" of the record
+  std::string place;        ///< "file:line:column" of the record
+  std::string subset = {};  ///< which part of the data the record is of, or empty
   bool is_chat() const { return prompt.index() == 1; }
 };
 

@@ -37,6 +37,7 @@ struct TokenisedPair {
   double margin = Preference::kNotGiven;
   std::string place;
   std::string asked;  ///< SHA-256 of the chosen side's prompt before truncation
+  std::string subset = {};
 };
 
 /// What happened to the sides of all pairs, each counted.

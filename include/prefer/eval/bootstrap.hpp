@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -22,6 +23,18 @@ struct Interval {
 /// prompt) are averaged by the caller first. Throws Error for no values or a confidence outside (0, 1).
 Interval bootstrap_mean(const std::vector<double>& values, uint64_t seed, double confidence = 0.95,
                         int64_t resamples = 2000);
+
+/// sum(sums) / sum(counts): a mean over what comes in clusters (the tokens of a text, the pairs of a
+/// question), with the interval that resampling whole clusters gives it. Throws Error for no clusters, for
+/// two numbers of them, and for a confidence outside (0, 1).
+Interval bootstrap_ratio(const std::vector<double>& sums, const std::vector<double>& counts, uint64_t seed,
+                         double confidence = 0.95, int64_t resamples = 2000);
+
+/// What is a function of sums over clusters, [sums of each], with the interval that resampling whole clusters
+/// gives it. Throws as bootstrap_ratio does.
+using Statistic = std::function<double(const std::vector<double>& sums)>;
+Interval bootstrap_statistic(const std::vector<std::vector<double>>& clusters, const Statistic& statistic,
+                             uint64_t seed, double confidence = 0.95, int64_t resamples = 2000);
 
 /// Which of `n` values the resample of number `r` draws, with replacement. [n]
 std::vector<std::size_t> resample(std::size_t n, uint64_t seed, uint64_t r);

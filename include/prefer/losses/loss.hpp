@@ -1,16 +1,17 @@
-// A loss as sums and what they are per, and metrics as sums and counts: divided once, by totals of the whole step.
+// A loss as sums and what they are per, and metrics as sums and counts: divided once, by totals of the whole
+// step.
 #pragma once
+
+#include "prefer/tensor.hpp"
 
 #include <map>
 #include <string>
 #include <vector>
 
-#include "prefer/tensor.hpp"
-
 namespace prefer {
 
-/// A term of a loss: the sum over a micro-batch, and the name of the count that the sum over the whole step is
-/// divided by. So any cut of the step into micro-batches gives the same gradient.
+/// A term of a loss: the sum over a micro-batch, and the name of the count that the sum over the whole step
+/// is divided by. So any cut of the step into micro-batches gives the same gradient.
 struct LossTerm {
   std::string name;
   Tensor sum;       // [] with gradient
@@ -18,7 +19,8 @@ struct LossTerm {
   double weight = 1;
 };
 
-/// A metric is a weighted sum and its weight; both add up over micro-batches and ranks, and are divided when printed.
+/// A metric is a weighted sum and its weight; both add up over micro-batches and ranks, and are divided when
+/// printed.
 struct Metric {
   Tensor sum;  // [] without gradient
   double count = 0;
@@ -28,7 +30,8 @@ struct Metric {
 class Metrics {
  public:
   void add(const std::string& name, const Tensor& sum, double count);
-  void merge(const Metrics& other);
+  /// Adds all of another's, `prefix` before their names.
+  void merge(const Metrics& other, const std::string& prefix = "");
   /// sum / count of each, read from the device once.
   std::map<std::string, double> values() const;
   const std::map<std::string, Metric>& all() const { return metrics_; }
@@ -38,8 +41,8 @@ class Metrics {
   std::map<std::string, Metric> metrics_;
 };
 
-/// An identity that must hold at the first step of a fresh run ("loss is ln 2"): checked in every run, which stops
-/// when |measured - expected| > bound. A bound of 0 asks for the same bits.
+/// An identity that must hold at the first step of a fresh run ("loss is ln 2"): checked in every run, which
+/// stops when |measured - expected| > bound. A bound of 0 asks for the same bits.
 struct Identity {
   std::string name;
   double measured = 0;
@@ -53,8 +56,9 @@ struct Loss {
   Metrics metrics;
   std::vector<Identity> identities;
 
-  /// The terms divided by the totals of what they are per, over all micro-batches and ranks, and weighted: a scalar
-  /// whose sum over the micro-batches is the loss of the step. Throws Error for a `per` that has no total.
+  /// The terms divided by the totals of what they are per, over all micro-batches and ranks, and weighted: a
+  /// scalar whose sum over the micro-batches is the loss of the step. Throws Error for a `per` that has no
+  /// total.
   Tensor divided_by(const std::map<std::string, double>& total) const;
 };
 

@@ -10,12 +10,14 @@ namespace prefer {
 struct LogprobOptions {
   double temperature = 1;                     ///< logits are divided by it
   bool entropy = false;                       ///< also the entropy of each row's distribution, in nats
+  bool argmax = false;                        ///< also the likeliest token of each row
   int64_t logits_bytes = int64_t{256} << 20;  ///< no more logits than these are held at once
 };
 
 struct Logprobs {
   Tensor logp;     // [M] float, or double for double
   Tensor entropy;  // [M], or undefined
+  Tensor argmax;   // [M] int64, or undefined; the lowest id among equals
 };
 
 /// log softmax(hidden head^T / temperature)[label]: hidden [M, D], head [V, D], label [M] int64.

@@ -13,20 +13,25 @@
 namespace prefer {
 
 class Fs;
+class Source;
 
-/// Runs `hook` at steps that `n` divides and at the last of the run; never for n = 0. A run that is stopped and goes on
-/// does the same as one left alone, so a stop is no reason.
+/// Runs `hook` at steps that `n` divides and at the last of the run; never for n = 0. A run that is stopped
+/// and goes on does the same as one left alone, so a stop is no reason.
 Hook every(int64_t n, Hook hook);
 
 /// Adds the metrics that `measure` returns, merged over the ranks, to the event. Stands before the hooks that
 /// write.
 Hook evaluate(Team& team, std::function<Metrics()> measure);
 
+/// Adds TRL's num_tokens to the event: all tokens that were run so far, those of the first `step` steps by
+/// the source's plans. Stands before the hooks that write.
+Hook count_tokens(Source& source, int64_t step);
+
 /// Saves and stops when `requested` holds on any rank. The first of the hooks.
 Hook stop_when(std::function<bool()> requested, Team& team);
 
-/// While it lives, the first SIGINT or SIGTERM is kept for `requested`, and the second ends the process at once.
-/// Before and after, signals do what they did.
+/// While it lives, the first SIGINT or SIGTERM is kept for `requested`, and the second ends the process at
+/// once. Before and after, signals do what they did.
 class StopSignals {
  public:
   StopSignals();
@@ -48,8 +53,8 @@ struct Terminal {
   int columns = 80;
   int64_t every = 1;  ///< steps from one plain line to the next
   /// Metrics to show, where the run has them; those that begin with eval_ are always shown.
-  std::vector<std::string> metrics = {"loss", "rewards/accuracies", "rewards/margins", "grad_norm",
-                                      "learning_rate"};
+  std::vector<std::string> metrics = {"loss",   "rewards/accuracies",  "rewards/margins", "accuracy",
+                                      "margin", "mean_token_accuracy", "grad_norm",       "learning_rate"};
 };
 /// The standard error output.
 Terminal standard_error(int64_t every);

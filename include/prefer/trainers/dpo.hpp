@@ -5,6 +5,7 @@
 #include "prefer/losses/preference_loss.hpp"
 #include "prefer/objectives/preference.hpp"
 #include "prefer/trainers/held_out.hpp"
+#include "prefer/trainers/pairs.hpp"
 #include "prefer/trainers/run.hpp"
 #include "prefer/trainers/samples.hpp"
 
@@ -14,15 +15,11 @@
 
 namespace prefer {
 
-struct DpoConfig : RunConfig {
+struct DpoConfig : RunConfig, PairsConfig {
   std::string model;
   std::optional<std::string> reference;
-  std::string train;
-  std::optional<std::string> eval;
-  bool drop_overlap = false;
   std::string reference_logprobs = "live";
   PreferenceLoss loss;
-  LengthOptions length;
   KlConfig kl;
   SamplesConfig samples;
 
@@ -51,8 +48,6 @@ class DpoTrainer {
   void write_report() { run_.write_report(); }
 
  private:
-  PreferenceData load(const std::string& path) const;
-  void check_overlap(PreferenceData& train, const PreferenceData& eval) const;
   bool keeps_reference() const;
   void use_reference(RecordSource& source);
   void finish(const FitResult& result);
@@ -66,7 +61,7 @@ class DpoTrainer {
   std::unique_ptr<RecordSource> eval_;
   std::unique_ptr<PreferenceObjective> objective_;
   std::optional<HeldOut> held_out_;
-  std::optional<Samples> samples_;
+  std::unique_ptr<Samples> samples_;
 };
 
 }  // namespace prefer

@@ -5,7 +5,7 @@
 #include "prefer/batch/record_source.hpp"
 #include "prefer/data/tokenised.hpp"
 #include "prefer/eval/report.hpp"
-#include "prefer/model/transformer.hpp"
+#include "prefer/model/reward_model.hpp"
 #include "prefer/train/checkpoint.hpp"
 #include "prefer/train/fit.hpp"
 #include "prefer/trainers/process.hpp"
@@ -32,6 +32,8 @@ struct RunConfig {
   ProcessConfig process;
 
   void describe(Fields& f);
+  /// What is done with records that cannot be used.
+  OnBad bad_records() const { return on_bad == "skip" ? OnBad::skip : OnBad::stop; }
   /// Throws Error where `eval_every` has nothing to evaluate on.
   void check(bool has_eval) const;
   /// Sets what follows from the number of records: steps, and after which of them checkpoints are saved.
@@ -53,6 +55,11 @@ class Run {
 
   /// Loads a model: an input of the run, by the name `what`.
   std::shared_ptr<Transformer> model(const std::string& what, const std::string& path);
+  /// Loads a reward model, or a language model under a new head, whose pad token is the tokenizer's.
+  std::shared_ptr<RewardModel> reward_model(const std::string& what, const std::string& path,
+                                            std::optional<int64_t> pad);
+  /// Makes `model`, which came from `path`, the one that is trained, and says how large it is.
+  void trains(Transformer& model, const std::string& path) const;
   /// Anything else that the run reads, by its fingerprint. A run goes on only with the inputs it began with.
   void reads(const std::string& what, const std::string& fingerprint) { inputs_[what] = fingerprint; }
   /// The fingerprint of an input by its name.
@@ -66,14 +73,14 @@ class Run {
   void open(Training& training, const Json& resolved);
   /// The metrics of `measure`, every `eval_every` steps and after the last.
   Hook evaluation(std::function<Metrics()> measure);
-  /// Trains to the last step: `hooks` first, then console, files and checkpoints. Throws Stopped, after a save,
-  /// where a signal came before.
+  /// Trains to the last step: `hooks` first, then console, files and checkpoints. Throws Stopped, after a
+  /// save, where a signal came before.
   FitResult fit(Training& training, Hooks hooks);
   /// Says how much memory training will take, with or without a live reference.
   void say_memory(const Training& training, RecordSource& source, const ModelConfig& model,
                   bool reference) const;
-  /// Adds what is known of the run to the report and writes it, after the trainer has saved its model to
-  /// `output`/model.
+  /// Says the report's figures, adds what is known of the run to it and writes it, after the trainer has
+  /// saved its model to `output`/model.
   void finish(const FitResult& result, const Transformer& model, const std::string& model_path);
 
   std::string path(const std::string& name) const;  ///< of a file or folder in `output`

@@ -8,6 +8,8 @@
 #include "prefer/text/spans.hpp"
 #include "prefer/train/event.hpp"
 
+#include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -33,8 +35,8 @@ class Samples {
 
   /// Lets the model speak after `step` steps.
   void write(int64_t step, const Transformer& model);
-  /// The hook that does so every `every` steps and at the end.
-  Hook hook(const Transformer& model);
+  /// Does so now, where `step` is 0, and gives the hook that does every `every` steps and at the end.
+  Hook hook(const Transformer& model, int64_t step);
   /// SHA-256 of the file of prompts.
   const std::string& fingerprint() const { return fingerprint_; }
   /// What was said after step 0 and after `last`.
@@ -51,5 +53,10 @@ class Samples {
   std::vector<std::string> shown_;  // prompts as a person reads them
   std::vector<Prompt> prompts_;
 };
+
+class Run;
+
+/// The samples of a run, whose prompts are an input of it; null where the config names none.
+std::unique_ptr<Samples> make_samples(const SamplesConfig& config, Run& run, const SpanBuilder& spans);
 
 }  // namespace prefer

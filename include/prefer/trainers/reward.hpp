@@ -1,0 +1,61 @@
+// Reward modelling: a config, and a trainer that composes pairs, a reward model, its loss and fit.
+#pragma once
+
+#include "prefer/eval/reward_figures.hpp"
+#include "prefer/objectives/reward.hpp"
+#include "prefer/trainers/pairs.hpp"
+#include "prefer/trainers/run.hpp"
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace prefer {
+
+struct RewardConfig : RunConfig, PairsConfig {
+  std::string model;
+  BradleyTerry loss;
+
+  void describe(Fields& f);
+  /// Throws Error for a field that does nothing without another.
+  void check() const;
+};
+
+/// Trains a reward model on pairs: a language model under a new head, or a reward model further. Writes what
+/// DpoTrainer writes; `output`/model is a Hugging Face ...ForSequenceClassification of one label.
+class RewardTrainer {
+ public:
+  /// Reads model and data; throws Error for what is wrong with either. `process` must outlive the trainer.
+  RewardTrainer(RewardConfig config, Process& process);
+  RewardTrainer(const RewardTrainer&) = delete;
+  RewardTrainer& operator=(const RewardTrainer&) = delete;
+
+  /// Runs to the last step and writes model and report. Throws Stopped where a signal ended it before: a
+  /// checkpoint holds what was done, and `resume` goes on from there.
+  void train();
+
+  RewardModel& model() { return *model_; }
+  const SpanBuilder& spans() const { return spans_; }
+  Report& report() { return run_.report(); }
+  void write_report() { run_.write_report(); }
+
+ private:
+  std::unique_ptr<RecordSource> source(const std::string& what, const std::string& path,
+                                       const PreferenceData& data, bool held_out);
+  Metrics measure();
+  std::vector<Figure> figures();
+  void finish(const FitResult& result);
+
+  RewardConfig config_;
+  Run run_;
+  SpanBuilder spans_;
+  std::shared_ptr<RewardModel> model_;
+  std::unique_ptr<RecordSource> train_;
+  std::unique_ptr<RecordSource> eval_;
+  std::unique_ptr<RewardObjective> objective_;
+  std::vector<JudgedPair> judged_;  ///< the held-out pairs in their order, with the scores of the last pass
+  std::vector<Figure> before_;      ///< known to a run that began here
+};
+
+}  // namespace prefer

@@ -1,0 +1,128 @@
+// Demonstrations out of JSON: the form of a record, Alpaca's texts and turns, and what is refused.
+#include "prefer/data/demonstration.hpp"
+
+#include "src/data/words.hpp"
+
+#include <algorithm>
+
+namespace prefer {
+namespace {
+
+using Messages = std::vector<Message>;
+
+constexpr const char* kForms =
+    "{prompt, completion}, {messages}, {conversations}, {instruction, output} and {text}";
+
+const Json* given(const Json& record, const char* key) {
+  const Json* found = record.find(key);
+  return found != nullptr && !found->is_null() ? found : nullptr;
+}
+
+std::string text_or_nothing(const Json& record, const char* key) {
+  const Json* found = given(record, key);
+  return found != nullptr ? found->as_string() : "";
+}
+
+/// A system message, where the record has a text for one.
+Messages opening(const Json& record) {
+  const std::string system = text_or_nothing(record, "system");
+  return system.empty() ? Messages{} : Messages{{"system", system, {}}};
+}
+
+Demonstration conversation(const Json& record, const Json& turns) {
+  if (!turns.is_array())
+    turns.fail_here("a conversation must be a list of messages, not ", turns.type_name());
+  Messages messages = opening(record);
+  std::ranges::move(messages_from_json(turns), std::back_inserter(messages));
+  if (turns.size() == 0) turns.fail_here("there are no messages");
+  return {.prompt = Messages{}, .completion = std::move(messages), .whole = true};
+}
+
+/// Turns before the question: a list of [what was asked, what was said].
+void add_history(const Json& record, Messages& messages) {
+  const Json* history = given(record, "history");
+  if (history == nullptr) return;
+  for (const Json& turn : history->as_array()) {
+    if (turn.size() != 2)
+      turn.fail_here("a turn of history is [question, answer], not ", turn.size(), " items");
+    messages.push_back({"user", turn.at(std::size_t{0}).as_string(), {}});
+    messages.push_back({"assistant", turn.at(std::size_t{1}).as_string(), {}});
+  }
+}
+
+Demonstration alpaca_messages(const Json& record, std::string asked, const std::string& input) {
+  Messages prompt = opening(record);
+  add_history(record, prompt);
+  if (!input.empty()) asked += "\n" + input;
+  prompt.push_back({"user", std::move(asked), {}});
+  return {.prompt = std::move(prompt),
+          .completion = Messages{{"assistant", record.at("output").as_string(), {}}}};
+}
+
+Demonstration alpaca_text(const Json& record, const std::string& asked, const std::string& input) {
+  Messages more = opening(record);
+  add_history(record, more);
+  if (!more.empty())
+    record.fail_here(
+        "\"system\" and \"history\" beside an instruction want a tokenizer with a chat template");
+  std::string prompt =
+      input.empty() ? "Below is an instruction that describes a task. "
+                    : "Below is an instruction that describes a task, paired with an input that provides "
+                      "further context. ";
+  prompt += "Write a response that appropriately completes the request.\n\n### Instruction:\n" + asked;
+  if (!input.empty()) prompt += "\n\n### Input:\n" + input;
+  return {.prompt = prompt + "\n\n### Response:\n", .completion = record.at("output").as_string()};
+}
+
+Demonstration alpaca(const Json& record, Instructions instructions) {
+  const std::string &asked = record.at("instruction").as_string(), input = text_or_nothing(record, "input");
+  return instructions == Instructions::as_messages ? alpaca_messages(record, asked, input)
+                                                   : alpaca_text(record, asked, input);
+}
+
+Demonstration prompted(const Json& record) {
+  Demonstration made{.prompt = words_from(record.at("prompt")),
+                     .completion = words_from(record.at("completion"))};
+  if (made.prompt.index() != made.completion.index())
+    throw BadRecord(record.place(), "one of prompt and completion is a text, the other messages");
+  if (made.is_chat() && std::get<Messages>(made.prompt).empty())
+    record.at("prompt").fail_here("the prompt has no messages");
+  return made;
+}
+
+Demonstration by_form(const Json& record, Instructions instructions) {
+  if (record.contains("prompt") && record.contains("completion")) return prompted(record);
+  for (const char* key : {"messages", "conversations"}) {
+    if (const Json* turns = given(record, key)) return conversation(record, *turns);
+  }
+  if (record.contains("instruction") && record.contains("output")) return alpaca(record, instructions);
+  if (const Json* text = record.find("text")) return {.completion = text->as_string(), .whole = true};
+  std::string keys;
+  for (const auto& [key, _] : record.as_object()) keys += (keys.empty() ? "" : ", ") + key;
+  throw BadRecord(record.place(), "a record of {" + keys + "} is of no known form; known are " + kForms);
+}
+
+/// A list, or a list as JSON text, as data sets of strings have it.
+Json tools_of(const Json& record) {
+  const Json* tools = given(record, "tools");
+  if (tools == nullptr) return {};
+  if (!tools->is_string()) return *tools;
+  return tools->as_string().empty() ? Json() : parse_json(tools->as_string(), tools->place() + " (tools)");
+}
+
+}  // namespace
+
+Demonstration demonstration_from_json(const Json& record, Instructions instructions) {
+  if (!record.is_object()) record.fail_here("a record must be an object, not ", record.type_name());
+  Demonstration made = by_form(record, instructions);
+  made.place = record.place();
+  if (made.is_chat()) made.tools = tools_of(record);
+  if (nothing_in(made.completion))
+    throw BadRecord(made.place, "there is nothing to learn: the text is empty");
+  const auto* said = std::get_if<Messages>(&made.completion);
+  if (said != nullptr && !made.whole && role_of(said->back().role) != Role::assistant)
+    throw BadRecord(made.place, "the completion does not end with a message of the assistant");
+  return made;
+}
+
+}  // namespace prefer

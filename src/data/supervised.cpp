@@ -1,0 +1,180 @@
+// Marks what is learnt of demonstrations, cuts them, counts, and hands them to the planner.
+#include "prefer/data/supervised.hpp"
+
+#include "prefer/core/sha256.hpp"
+#include "prefer/text/json.hpp"
+
+#include <algorithm>
+
+namespace prefer {
+namespace {
+
+using Messages = std::vector<Message>;
+
+/// Tokens, and 1 for each that is learnt.
+struct Learnt {
+  std::vector<std::int32_t> ids;
+  std::vector<std::uint8_t> learnt;
+};
+
+/// Keeps of `spans.supervised` what belongs to the last message of the assistant, its template's part too.
+void keep_last_turn(TokenSpans& spans, std::span<const Message> messages) {
+  auto last = static_cast<std::int32_t>(messages.size()) - 1;
+  while (last >= 0 && role_of(messages[static_cast<std::size_t>(last)].role) != Role::assistant) --last;
+  const auto first =
+      std::ranges::find_if(spans.message, [&](std::int32_t m) { return last >= 0 && m >= last; });
+  auto begin = static_cast<std::size_t>(first - spans.message.begin());
+  while (begin > 0 && spans.message[begin - 1] < 0 && spans.supervised[begin - 1]) --begin;
+  std::fill_n(spans.supervised.begin(), begin, std::uint8_t{0});
+}
+
+class Encoder {
+ public:
+  Encoder(const SpanBuilder& builder, const SupervisedOptions& options)
+      : builder_(builder), options_(options) {}
+
+  Learnt operator()(const Demonstration& source) const {
+    const std::string which = resolved(source);
+    check(source, which);
+    if (which == "completion" || !source.is_chat()) return after_prompt(source, which == "all");
+    Messages messages = std::get<Messages>(source.prompt);
+    std::ranges::copy(std::get<Messages>(source.completion), std::back_inserter(messages));
+    TokenSpans spans = builder_.chat(messages, {.tools = source.tools});
+    if (which == "all") std::ranges::fill(spans.supervised, std::uint8_t{1});
+    if (which == "last") keep_last_turn(spans, messages);
+    return {std::move(spans.ids), std::move(spans.supervised)};
+  }
+
+ private:
+  std::string resolved(const Demonstration& source) const {
+    if (options_.loss_on != "auto") return options_.loss_on;
+    return !source.whole ? "completion" : source.is_chat() ? "assistant" : "all";
+  }
+
+  static void check(const Demonstration& source, const std::string& which) {
+    const char* what = !source.is_chat() ? "text" : "conversation";
+    if (which == "completion" && source.whole)
+      fail("loss_on=completion wants a prompt and a completion, and this record is one ", what, "; ",
+           source.is_chat() ? "assistant, last and " : "", "all would do");
+    if ((which == "assistant" || which == "last") && !source.is_chat())
+      fail("loss_on=", which, " wants the messages of a conversation, and this record is text; ",
+           source.whole ? "" : "completion and ", "all would do");
+  }
+
+  Learnt after_prompt(const Demonstration& source, bool all) const {
+    const LengthOptions& length = options_.length;
+    const TokenisedCompletion made =
+        source.is_chat()
+            ? builder_.answer(std::get<Messages>(source.prompt), std::get<Messages>(source.completion),
+                              {.tools = source.tools})
+            : builder_.answer(std::get<std::string>(source.prompt), std::get<std::string>(source.completion),
+                              length.specials_in_text ? Specials::recognise : Specials::plain,
+                              length.append_eos);
+    Learnt out{made.prompt, std::vector<std::uint8_t>(made.prompt.size(), all)};
+    out.ids.insert(out.ids.end(), made.completion.begin(), made.completion.end());
+    out.learnt.resize(out.ids.size(), 1);
+    return out;
+  }
+
+  const SpanBuilder& builder_;
+  const SupervisedOptions& options_;
+};
+
+/// Whether anything was cut off.
+bool truncate(Learnt& text, const LengthOptions& options) {
+  const auto limit = static_cast<std::size_t>(options.max_length);
+  if (limit == 0 || text.ids.size() <= limit) return false;
+  const auto over =
+      static_cast<std::ptrdiff_t>(options.truncation == "keep_end" ? text.ids.size() - limit : 0);
+  text.ids.erase(text.ids.begin(), text.ids.begin() + over);
+  text.learnt.erase(text.learnt.begin(), text.learnt.begin() + over);
+  text.ids.resize(limit);
+  text.learnt.resize(limit);
+  return true;
+}
+
+/// The runs of learnt tokens; the first token of all has nothing before it.
+Sequence sequence_of(Learnt text) {
+  Sequence out;
+  const auto size = static_cast<std::int64_t>(text.ids.size());
+  for (std::int64_t t = 1; t < size; ++t) {
+    if (!text.learnt[static_cast<std::size_t>(t)]) continue;
+    if (out.scored.empty() || out.scored.back().end != t) out.scored.push_back({t, t, Term::completion});
+    out.scored.back().end = t + 1;
+  }
+  out.tokens = std::move(text.ids);
+  return out;
+}
+
+class Collector {
+ public:
+  Collector(const SpanBuilder& builder, const SupervisedOptions& options)
+      : encode_(builder, options), options_(options) {}
+
+  void add(const Demonstration& source) {
+    Learnt text = encode_(source);
+    const auto size = static_cast<std::int64_t>(text.ids.size());
+    const bool cut = truncate(text, options_.length);
+    Sequence sequence = sequence_of(std::move(text));
+    if (sequence.scored.empty())
+      return data_.skipped.add("no token to learn, or none left after max_length", source.place);
+    truncated_ += cut;
+    longest_ = std::max(longest_, size);
+    tokens_ += static_cast<std::int64_t>(sequence.tokens.size());
+    hash_.add(std::as_bytes(std::span(sequence.tokens)));
+    for (const ScoredRange& range : sequence.scored) {
+      learnt_ += range.end - range.begin;
+      hash_.add(std::as_bytes(std::span(&range.begin, 2)));
+    }
+    hash_.add("|");
+    data_.records.push_back({std::move(sequence)});
+  }
+  Skipped& skipped() { return data_.skipped; }
+
+  Dataset done(const std::string& path) {
+    const auto count = static_cast<std::int64_t>(data_.records.size());
+    const std::string skipped = data_.skipped.text();
+    if (count == 0) fail(path, ": no text to train on", skipped.empty() ? "" : "; ", skipped);
+    if (truncated_ == count)
+      fail(path, ": every text was truncated to max_length ", options_.length.max_length,
+           "; the longest has ", longest_, " tokens");
+    data_.counts = std::to_string(count) + " texts of " + std::to_string(tokens_) + " tokens, " +
+                   std::to_string(learnt_) + " of them to learn; the longest text " +
+                   std::to_string(longest_) + " tokens";
+    if (truncated_ > 0) {
+      data_.counts += ", " + std::to_string(truncated_) + " texts truncated";
+      data_.noted.emplace_back("texts truncated", truncated_);
+    }
+    data_.fingerprint = hash_.hex();
+    return std::move(data_);
+  }
+
+ private:
+  Encoder encode_;
+  const SupervisedOptions& options_;
+  Dataset data_;
+  Sha256 hash_;
+  std::int64_t truncated_ = 0, longest_ = 0, tokens_ = 0, learnt_ = 0;
+};
+
+}  // namespace
+
+void SupervisedOptions::describe(Fields& f) {
+  f("loss_on", loss_on,
+    "tokens to learn; auto: a record's completion, a conversation's turns of the assistant, all of a text",
+    one_of({"auto", "completion", "assistant", "last", "all"}));
+  length.describe(f);
+}
+
+Dataset load_demonstrations(Fs& fs, const std::string& path, const SpanBuilder& builder,
+                            const SupervisedOptions& options, OnBad on_bad) {
+  Collector collector(builder, options);
+  const auto instructions = builder.has_template() ? Instructions::as_messages : Instructions::as_text;
+  read_records(fs, path, on_bad, collector.skipped(), [&](const Json& record) {
+    const Demonstration source = demonstration_from_json(record, instructions);
+    placed_at(record, [&] { collector.add(source); });
+  });
+  return collector.done(path);
+}
+
+}  // namespace prefer

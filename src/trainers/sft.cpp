@@ -1,0 +1,101 @@
+// Composes data, model, objective and the loop into a run of supervised fine-tuning.
+#include "prefer/trainers/sft.hpp"
+
+#include "prefer/model/load.hpp"
+#include "prefer/objectives/logprob.hpp"
+#include "prefer/trainers/progress.hpp"
+
+#include <cmath>
+
+namespace prefer {
+
+void SftConfig::describe(Fields& f) {
+  f("model", model, "Hugging Face folder or .gguf that is trained", required());
+  f("train", train, "demonstrations: .jsonl, .jsonl.gz or a JSON array", required());
+  f("eval", eval, "held-out demonstrations, or null");
+  learn.describe(f);
+  f.group("samples", samples);
+  RunConfig::describe(f);
+}
+
+void SftConfig::check() const {
+  RunConfig::check(eval.has_value());
+  samples.check();
+}
+
+SftTrainer::SftTrainer(SftConfig config, Process& process)
+    : config_(std::move(config)), run_(config_, process), spans_(load_tokenizer(config_.model)) {
+  config_.check();
+  const auto source = [&](const char* what, const std::string& path, bool held_out) {
+    Dataset data = load_demonstrations(process.fs(), path, spans_, config_.learn, config_.bad_records());
+    return run_.source(what, path, std::move(data), held_out);
+  };
+  if (config_.eval) eval_ = source("eval", *config_.eval, true);
+  train_ = source("train", config_.train, false);
+  samples_ = make_samples(config_.samples, run_, spans_);
+  model_ = run_.model("model", config_.model);
+  check_fits(*train_, config_.train, model_->config(), config_.model);
+  if (eval_) check_fits(*eval_, *config_.eval, model_->config(), config_.model);
+  run_.trains(*model_, config_.model);
+  config_.resolve(train_->size());
+  objective_ = std::make_unique<SupervisedObjective>(model_);
+}
+
+Metrics SftTrainer::measure() {
+  const c10::NoGradGuard frozen;
+  ProgressLine progress("held-out texts", eval_->size());
+  Metrics metrics;
+  held_out_ = {};
+  for (const Slot& slot : eval_->plan(1).slots) {
+    const Batch batch = eval_->batch(1, slot);
+    const Said said = objective_->said(batch);
+    metrics.merge(objective_->loss(said).metrics, "eval_");
+    const auto append = [&](std::vector<double>& to, const Tensor& values) {
+      const Tensor here = by_sequence(values, batch).to(at::kCPU);
+      to.insert(to.end(), here.const_data_ptr<double>(), here.const_data_ptr<double>() + here.numel());
+    };
+    append(held_out_.nll, -said.logp);
+    append(held_out_.tokens, at::ones_like(said.logp));
+    progress(static_cast<int64_t>(held_out_.nll.size()));
+  }
+  return metrics;
+}
+
+Interval SftTrainer::HeldOutTexts::perplexity(uint64_t seed) const {
+  const Interval mean = bootstrap_ratio(nll, tokens, seed);
+  return {std::exp(mean.mean), std::exp(mean.low), std::exp(mean.high)};
+}
+
+void SftTrainer::train() {
+  Training training(config_.fit, *train_, *objective_);
+  run_.open(training, config_json(config_));
+  run_.say_memory(training, *train_, model_->config(), false);
+  Hooks hooks{count_tokens(*train_, training.step)};
+  if (eval_) {
+    if (training.step == 0) {
+      measure();
+      perplexity_before_ = held_out_.perplexity(static_cast<uint64_t>(config_.seed));
+    }
+    hooks.push_back(run_.evaluation([this] { return measure(); }));
+  }
+  if (samples_) hooks.push_back(samples_->hook(*model_, training.step));
+  finish(run_.fit(training, hooks));
+}
+
+void SftTrainer::finish(const FitResult& result) {
+  save_model(run_.process().fs(), run_.path("model"), *model_, spans_.tokenizer().files());
+  report().title = "Supervised fine-tuning on " + config_.train;
+  report().summary =
+      std::to_string(result.step) + " steps of " + std::to_string(config_.order.batch_size) + " texts.";
+  if (samples_) report().samples = samples_->side_by_side(result.step);
+  if (eval_) {
+    if (held_out_.nll.empty()) measure();
+    report().figures = {{"held-out perplexity", perplexity_before_,
+                         held_out_.perplexity(static_cast<uint64_t>(config_.seed)),
+                         "exp of the mean negative log-likelihood a learnt token, of " +
+                             std::to_string(held_out_.nll.size()) + " texts; the interval is over texts"}};
+  }
+  run_.finish(result, *model_, config_.model);
+}
+
+}  // namespace prefer

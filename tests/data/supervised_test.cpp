@@ -1,0 +1,171 @@
+// Demonstrations as tokens: every form of record, what is learnt of it, cuts, and whole real files.
+#include "prefer/data/supervised.hpp"
+
+#include "support/data.hpp"
+#include "support/error.hpp"
+#include "support/letters.hpp"
+#include "support/memory_fs.hpp"
+
+#include <gtest/gtest.h>
+
+namespace prefer {
+namespace {
+
+using testing::ending_letters;
+using testing::error_of;
+using testing::MemoryFs;
+
+/// Each turn is its role's first letter, its content and the end token.
+SpanBuilder with_template() {
+  return {letters(), ChatTemplate("{% for m in messages %}{{ m.role[0] }}{{ m.content }}</s>{% endfor %}"
+                                  "{% if add_generation_prompt %}a{% endif %}")};
+}
+
+Dataset load(const std::string& record, const SupervisedOptions& options = {}, bool chat = true) {
+  MemoryFs fs;
+  fs.put("texts.jsonl", record + "\n");
+  return load_demonstrations(fs, "texts.jsonl", chat ? with_template() : SpanBuilder(ending_letters()),
+                             options, OnBad::stop);
+}
+
+/// The text of a record with what is learnt in brackets; the end token is a full stop.
+std::string marked(const std::string& record, const std::string& loss_on = "auto", bool chat = true,
+                   const LengthOptions& length = {}) {
+  const Dataset data = load(record, {loss_on, length}, chat);
+  const Sequence& s = data.records.at(0).at(0);
+  std::string text;
+  for (std::int64_t t = 0; t < static_cast<std::int64_t>(s.tokens.size()); ++t) {
+    for (const ScoredRange& range : s.scored) text += t == range.begin ? "[" : t == range.end ? "]" : "";
+    const std::int32_t id = s.tokens[static_cast<std::size_t>(t)];
+    text += id == 27 ? '.' : id == 26 ? ' ' : static_cast<char>('a' + id);
+  }
+  return text +
+         (!s.scored.empty() && s.scored.back().end == static_cast<std::int64_t>(s.tokens.size()) ? "]" : "");
+}
+
+const char* const kConversation =
+    R"({"messages": [{"role": "user", "content": "bc"}, {"role": "assistant", "content": "de"},
+                     {"role": "user", "content": "fg"}, {"role": "assistant", "content": "hi"}]})";
+
+TEST(Supervised, LearnsTheTurnsOfAConversationOrItsLastOrAllOfIt) {
+  std::string record = kConversation;
+  std::erase(record, '\n');
+  EXPECT_EQ(marked(record), "ubc.a[de.]ufg.a[hi.]");
+  EXPECT_EQ(marked(record, "assistant"), "ubc.a[de.]ufg.a[hi.]");
+  EXPECT_EQ(marked(record, "last"), "ubc.ade.ufg.a[hi.]");
+  EXPECT_EQ(marked(record, "all"), "u[bc.ade.ufg.ahi.]");
+}
+
+TEST(Supervised, LearnsTheLastTurnWhereAnotherMessageFollowsOrTwoTurnsMeet) {
+  EXPECT_EQ(
+      marked(R"({"messages": [{"role": "assistant", "content": "b"}, {"role": "user", "content": "c"}]})",
+             "last"),
+      "a[b.]uc.");
+  EXPECT_EQ(
+      marked(
+          R"({"messages": [{"role": "assistant", "content": "b"}, {"role": "assistant", "content": "c"}]})",
+          "last"),
+      "ab.a[c.]");
+}
+
+TEST(Supervised, ReadsShareGptAsTheConversationItIs) {
+  EXPECT_EQ(
+      marked(R"({"conversations": [{"from": "human", "value": "bc"}, {"from": "gpt", "value": "de"}]})"),
+      "ubc.a[de.]");
+  EXPECT_EQ(marked(R"({"conversations": [{"role": "user", "content": "bc"}, )"
+                   R"({"role": "assistant", "content": "d"}], "system": "x"})"),
+            "sx.ubc.a[d.]");
+}
+
+TEST(Supervised, LearnsTheCompletionOfTextsAndOfMessages) {
+  EXPECT_EQ(marked(R"({"prompt": "ab", "completion": "cd"})"), "ab[cd.]");
+  EXPECT_EQ(marked(R"({"prompt": "ab", "completion": "cd"})", "all"), "a[bcd.]");
+  EXPECT_EQ(marked(R"({"prompt": "ab", "completion": "cd"})", "auto", true, {.append_eos = false}), "ab[cd]");
+  EXPECT_EQ(marked(R"({"prompt": "", "completion": "cd"})"), "c[d.]");  // nothing stands before c
+  const std::string chat =
+      R"({"prompt": [{"role": "user", "content": "b"}, {"role": "assistant", "content": "c"}, {"role": "user", "content": "d"}],
+          "completion": [{"role": "assistant", "content": "e"}]})";
+  std::string record = chat;
+  std::erase(record, '\n');
+  EXPECT_EQ(marked(record), "ub.ac.ud.a[e.]");
+  EXPECT_EQ(marked(record, "assistant"), "ub.a[c.]ud.a[e.]");
+  EXPECT_EQ(marked(record, "last"), "ub.ac.ud.a[e.]");
+}
+
+TEST(Supervised, ReadsAlpacaAsTurnsWithATemplate) {
+  EXPECT_EQ(marked(R"({"instruction": "b", "input": "", "output": "c"})"), "ub.a[c.]");
+  EXPECT_EQ(marked(R"({"instruction": "b", "output": "c", "system": "x", "history": [["d", "e"]]})"),
+            "sx.ud.ae.ub.a[c.]");
+  EXPECT_EQ(marked(R"({"instruction": "b", "output": "c", "history": [["d", "e"]]})", "assistant"),
+            "ud.a[e.]ub.a[c.]");
+}
+
+TEST(Supervised, ReadsAlpacaAsItsTextsWithoutATemplate) {
+  Json record = parse_json(R"({"instruction": "Add.", "input": "1, 2", "output": "3"})", "record");
+  const Demonstration made = demonstration_from_json(record, Instructions::as_text);
+  EXPECT_EQ(
+      std::get<std::string>(made.prompt),
+      "Below is an instruction that describes a task, paired with an input that provides further context. "
+      "Write a response that appropriately completes the request.\n\n### Instruction:\nAdd.\n\n### "
+      "Input:\n1, 2\n\n### Response:\n");
+  EXPECT_EQ(std::get<std::string>(made.completion), "3");
+  record.set("history", Json::array({Json::array({"a", "b"})}));
+  EXPECT_EQ(
+      error_of([&] { demonstration_from_json(record, Instructions::as_text); }),
+      "record:1:1: \"system\" and \"history\" beside an instruction want a tokenizer with a chat template");
+}
+
+TEST(Supervised, LearnsAllOfAText) {
+  EXPECT_EQ(marked(R"({"text": "abc"})"), "a[bc.]");
+  EXPECT_EQ(marked(R"({"text": "abc"})", "all", false), "a[bc.]");
+}
+
+TEST(Supervised, CutsAndCounts) {
+  EXPECT_EQ(marked(R"({"prompt": "ab", "completion": "cd"})"
+                   "\n"
+                   R"({"text": "ab"})",
+                   "auto", true, {.max_length = 3}),
+            "ab[c]");
+  EXPECT_EQ(marked(R"({"prompt": "ab", "completion": "cd"})"
+                   "\n"
+                   R"({"text": "ab"})",
+                   "auto", true, {.max_length = 3, .truncation = "keep_end"}),
+            "c[d.]");
+  const Dataset data = load(R"({"prompt": "ab", "completion": "cd"})"
+                            "\n"
+                            R"({"prompt": "abcd", "completion": "e"})"
+                            "\n"
+                            R"({"text": "abc"})",
+                            {"auto", {.max_length = 4}});
+  EXPECT_EQ(data.counts,
+            "2 texts of 8 tokens, 5 of them to learn; the longest text 5 tokens, 1 texts truncated");
+  EXPECT_EQ(data.skipped.total(), 1);
+  EXPECT_EQ(data.noted, (std::vector<std::pair<std::string, std::int64_t>>{{"texts truncated", 1}}));
+}
+
+TEST(Supervised, IsNamedByWhatALossCanSee) {
+  const std::string text = R"({"prompt": "ab", "completion": "cd"})";
+  EXPECT_EQ(load(text).fingerprint, load(text + "\n").fingerprint);
+  EXPECT_NE(load(text).fingerprint, load(text, {"all", {}}).fingerprint);
+  EXPECT_NE(load(text).fingerprint, load(R"({"prompt": "ab", "completion": "ce"})").fingerprint);
+}
+
+TEST(Supervised, ReadsWholeFilesOfEachForm) {
+  const auto model = testing::shared_data("models/stories260K/hf");
+  PREFER_NEEDS(model);
+  const SpanBuilder builder(load_tokenizer(model.string()));
+  PosixFs fs;
+  for (const auto& [file, count] : {std::pair{"llama-factory/alpaca_en_demo.json", 999u},
+                                    {"llama-factory/identity.json", 91u},
+                                    {"rasbt/instruction-data.json", 1100u}}) {
+    const auto path = testing::shared_data(std::string("sft/") + file);
+    PREFER_NEEDS(path);
+    const Dataset data =
+        load_demonstrations(fs, path.string(), builder, {"auto", {.max_length = 0}}, OnBad::stop);
+    EXPECT_EQ(data.records.size() + static_cast<std::size_t>(data.skipped.total()), count) << file;
+    EXPECT_GT(data.records.size(), count - 5) << file;
+  }
+}
+
+}  // namespace
+}  // namespace prefer

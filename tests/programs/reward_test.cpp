@@ -1,0 +1,165 @@
+// The reward program: TRL's numbers, the folder it saves, and real preferences that a tiny model learns.
+#include "prefer/model/load.hpp"
+#include "prefer/text/tokenizer.hpp"
+#include "support/python.hpp"
+#include "tests/programs/held_out.hpp"
+
+#include <cmath>
+#include <map>
+#include <set>
+
+namespace prefer::testing {
+namespace {
+
+/// A run of tests/golden/make_trl_reward.py: "centred" or "margins".
+const Json& trl_reward(const std::string& run) {
+  static const Json json = [] {
+    PosixFs fs;
+    return parse_json(read_file(fs, golden("trl_reward.json"), 1 << 24), "trl_reward.json");
+  }();
+  return json.at(run);
+}
+
+/// The folder that TRL's run began from: stories260K under the golden's head.
+std::string reward_folder(const TempDir& dir, const std::string& run) {
+  PosixFs fs;
+  const auto model = load_reward_model(fs, stories260k().string(), {.pad = 0}, at::kFloat);
+  std::vector<double> head;
+  for (const Json& value : trl_reward(run).at("head").as_array()) head.push_back(value.as_number());
+  Tensor(model->transformer().weights().at("score.weight")).copy_(tensor_of(head, at::kFloat).view({1, -1}));
+  save_model(fs, dir / run, model->transformer(), load_tokenizer(stories260k().string())->files());
+  return dir / run;
+}
+
+std::string rows_file(const TempDir& dir, const std::string& run) {
+  std::vector<std::string> lines;
+  for (const Json& row : trl_reward(run).at("rows").as_array()) lines.push_back(dump(row));
+  return file_of(dir, run + ".jsonl", lines);
+}
+
+TEST(RewardProgram, EqualsTrlStepByStep) {
+  PREFER_NEEDS(stories260k());
+  const TempDir dir;
+  for (const auto& [kind, knob] :
+       {std::pair<std::string, std::string>{"centred", "loss.center_rewards_coefficient=0.01"},
+        {"margins", "loss.use_margin=true"}}) {
+    const std::string output = dir / (kind + "_out");
+    const Ran ran =
+        run("reward", dpo_command(rows_file(dir, kind), output, {"model=" + reward_folder(dir, kind), knob}));
+    ASSERT_EQ(ran.code, 0) << ran.err;
+    EXPECT_EQ(ran.out, "");
+    const std::vector<Json> ours = metrics(output);
+    const Json::Array& theirs = trl_reward(kind).at("steps").as_array();
+    ASSERT_EQ(ours.size(), theirs.size());
+    for (std::size_t i = 0; i < ours.size(); ++i) {
+      const auto expect = [&](const char* name, double bound) {
+        EXPECT_NEAR(ours[i].at(name).as_number(), theirs[i].at(name).as_number(), bound)
+            << kind << ", " << name << ", step " << i + 1;
+      };
+      expect("loss", 1e-4);
+      expect("learning_rate", 1e-15);
+      expect("grad_norm", 1e-4 * theirs[i].at("grad_norm").as_number());
+      expect("accuracy", 1e-6);
+      expect("margin", 1e-4);
+      expect("mean_reward", 1e-4);
+    }
+  }
+}
+
+TEST(RewardProgram, SavesAFolderThatScoresAsItJudged) {
+  PREFER_NEEDS(stories260k());
+  const TempDir dir;
+  const std::string pairs = pairs_file(dir);
+  const Ran ran = run("reward", dpo_command(pairs, dir / "out", {"eval=" + pairs}));
+  ASSERT_EQ(ran.code, 0) << ran.err;
+  PosixFs fs;
+  const Json config = parse_json(read_file(fs, dir / "out/model/config.json", 1 << 20), "config.json");
+  EXPECT_EQ(dump(config.at("architectures")), R"(["LlamaForSequenceClassification"])");
+  EXPECT_EQ(dump(config.at("id2label")), R"({"0":"LABEL_0"})");
+  EXPECT_FALSE(config.at("pad_token_id").is_null());
+
+  std::vector<std::string> lines;
+  for (const Json& pair : trl().at("pairs").as_array()) {
+    for (const char* side : {"chosen", "rejected"})
+      lines.push_back(dump(Json::object({{"prompt", pair.at("prompt")}, {"completion", pair.at(side)}})));
+  }
+  const Ran scored = run("score", {"model=" + (dir / "out/model"),
+                                   "input=" + file_of(dir, "answers.jsonl", lines), "threads=1"});
+  ASSERT_EQ(scored.code, 0) << scored.err;
+  const std::vector<Json> scores = records(scored.out);
+  ASSERT_EQ(scores.size(), lines.size());
+  double margin = 0;
+  for (std::size_t i = 0; i < scores.size(); i += 2)
+    margin += scores[i].at("reward").as_number() - scores[i + 1].at("reward").as_number();
+  // stories260K's pad token is its end token, so both read an answer at the token before its end.
+  const double expected = metrics(dir / "out").back().at("eval_margin").as_number();
+  EXPECT_NEAR(2 * margin / static_cast<double>(scores.size()), expected, 1e-6);
+}
+
+TEST(RewardProgram, TheConfigsThatAreShippedRun) {
+  PREFER_NEEDS(stories260k());
+  const TempDir dir;
+  for (const std::string name : {"reward", "truthfulqa"}) {
+    const std::string pairs = pairs_file(dir);
+    const Ran ran = run("reward", {PREFER_SOURCE_DIR "/configs/" + name + ".json",
+                                   "model=" + stories260k().string(), "train=" + pairs, "eval=" + pairs,
+                                   "drop_overlap=false", "output=" + (dir / name), "steps=1", "threads=1"});
+    ASSERT_EQ(ran.code, 0) << ran.err;
+    PosixFs fs;
+    const std::string report = read_file(fs, dir / (name + "/report.html"), 1 << 24);
+    for (const char* part :
+         {"accuracy of the reward", "expected calibration error", "share right by predicted"})
+      EXPECT_NE(report.find(part), std::string::npos) << part;
+  }
+}
+
+TEST(RewardProgram, ATinyModelLearnsWhichAnswersPeopleFindPolite) {
+  PREFER_NEEDS(stories260k());
+  PREFER_NEEDS(polite_pairs());
+  const TempDir dir;
+  const Ran ran =
+      run("reward", {"model=" + stories260k().string(), "train=" + polite_file(dir, "train.jsonl", 0, 480),
+                     "eval=" + polite_file(dir, "eval.jsonl", 700, 1000), "output=" + (dir / "out"),
+                     "batch_size=16", "max_length=256", "on_bad=skip", "drop_overlap=true", "epochs=2",
+                     "optimizer.learning_rate=1e-3", "schedule.warmup_ratio=0.1", "threads=1"});
+  ASSERT_EQ(ran.code, 0) << ran.err;
+  const Interval accuracy = figure(ran.err, "accuracy of the reward");
+  EXPECT_GT(accuracy.low, 0.521);  // the floor of choosing the longer answer, and of these very pairs:
+  EXPECT_GT(accuracy.low, figure(ran.err, "baseline: choose the longer").mean);
+  EXPECT_GT(figure(ran.err, "its length-controlled accuracy").low, 0.5);
+  EXPECT_NEAR(metrics(dir / "out").back().at("eval_accuracy").as_number(), accuracy.mean, 5e-5);
+}
+
+TEST(TruthfulQa, PairsAreSplitByQuestionAndTheSameEachTime) {
+  const auto labelled = shared_data("preference/truthfulqa/finetune_truth.jsonl.gz");
+  PREFER_NEEDS(labelled);
+  const TempDir dir;
+  PosixFs fs;
+  std::map<std::string, std::set<std::string>> questions;
+  std::string first;
+  for (const std::string again : {"a", "b"}) {
+    const std::string command = "python3 " PREFER_SOURCE_DIR "/scripts/truthfulqa_pairs.py " +
+                                labelled.string() + " " + (dir / again) + " && echo done";
+    ASSERT_EQ(output_of(command), "done\n");
+    std::string bytes;
+    for (const std::string part : {"train", "eval"}) {
+      const std::string text = read_file(fs, dir / (again + "/" + part + ".jsonl"), 1 << 26);
+      bytes += text;
+      std::map<std::string, int> pairs;
+      for (const Json& pair : records(text)) {
+        questions[part].insert(pair.at("prompt").as_string());
+        EXPECT_LE(++pairs[pair.at("prompt").as_string()], 20);
+        EXPECT_NE(pair.at("chosen"), pair.at("rejected"));
+      }
+    }
+    if (first.empty()) first = bytes;
+    EXPECT_EQ(bytes, first);
+  }
+  for (const std::string& question : questions["eval"]) EXPECT_FALSE(questions["train"].contains(question));
+  const double share = static_cast<double>(questions["eval"].size()) /
+                       static_cast<double>(questions["eval"].size() + questions["train"].size());
+  EXPECT_NEAR(share, 0.2, 0.005);
+}
+
+}  // namespace
+}  // namespace prefer::testing
