@@ -111,13 +111,14 @@ class Collector {
   Collector(const SpanBuilder& builder, const SupervisedOptions& options)
       : encode_(builder, options), options_(options) {}
 
-  void add(const Demonstration& source) {
+  void add(const Demonstration& source, const std::function<void(Sequence&)>& more) {
     Learnt text = encode_(source);
     const auto size = static_cast<std::int64_t>(text.ids.size());
     const bool cut = truncate(text, options_.length);
     Sequence sequence = sequence_of(std::move(text));
     if (sequence.scored.empty())
       return data_.skipped.add("no token to learn, or none left after max_length", source.place);
+    more(sequence);
     truncated_ += cut;
     longest_ = std::max(longest_, size);
     tokens_ += static_cast<std::int64_t>(sequence.tokens.size());
@@ -126,6 +127,7 @@ class Collector {
       learnt_ += range.end - range.begin;
       hash_.add(std::as_bytes(std::span(&range.begin, 2)));
     }
+    hash_.add(std::as_bytes(std::span(sequence.grade)));
     hash_.add("|");
     data_.records.push_back({std::move(sequence)});
   }
@@ -167,12 +169,16 @@ void SupervisedOptions::describe(Fields& f) {
 }
 
 Dataset load_demonstrations(Fs& fs, const std::string& path, const SpanBuilder& builder,
-                            const SupervisedOptions& options, OnBad on_bad) {
+                            const SupervisedOptions& options, OnBad on_bad,
+                            const std::function<void(const Json&, Sequence&)>& more) {
   Collector collector(builder, options);
   const auto instructions = builder.has_template() ? Instructions::as_messages : Instructions::as_text;
   read_records(fs, path, on_bad, collector.skipped(), [&](const Json& record) {
     const Demonstration source = demonstration_from_json(record, instructions);
-    placed_at(record, [&] { collector.add(source); });
+    const auto marked = [&](Sequence& sequence) {
+      if (more) more(record, sequence);
+    };
+    placed_at(record, [&] { collector.add(source, marked); });
   });
   return collector.done(path);
 }

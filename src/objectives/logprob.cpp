@@ -13,7 +13,8 @@ Tensor token_logp(const Model& model, const Batch& batch) {
 Tensor by_sequence(const Tensor& values, const Batch& batch) {
   const Tensor wide = values.to(at::kDouble);
   const Tensor weighted = batch.weight.defined() ? wide * batch.weight.to(at::kDouble) : wide;
-  return at::zeros({batch.sequences()}, wide.options().requires_grad(false)).index_add(0, batch.sequence, weighted);  // [S]
+  return at::zeros({batch.sequences()}, wide.options().requires_grad(false))
+      .index_add(0, batch.sequence, weighted);  // [S]
 }
 
 }  // namespace prefer

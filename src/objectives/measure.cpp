@@ -3,11 +3,13 @@
 
 namespace prefer {
 
-Metrics measure(Objective& objective, Source& source, const std::string& prefix) {
+Metrics measure(Objective& objective, Source& source, const std::string& prefix, Team& team) {
   const c10::NoGradGuard frozen;
   Metrics metrics;
-  for (const Slot& slot : source.plan(1).slots) {
-    metrics.merge(objective(source.batch(1, slot), {}).metrics, prefix);
+  const Plan plan = source.plan(1);
+  const NamedTensors prepared = objective.prepare(plan, source, team);
+  for (const Slot& slot : plan.slots) {
+    metrics.merge(objective(source.batch(1, slot), prepared).metrics, prefix);
   }
   return metrics;
 }

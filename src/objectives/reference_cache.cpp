@@ -92,8 +92,8 @@ std::vector<ScoredColumn> score_records(const Model& reference, const RecordSour
   std::vector<ScoredColumn> columns;
   for (const Slot& slot : all.plan(1).slots) {
     const Batch batch = all.batch(1, slot);
-    const Tensor logp = token_logp(reference, batch).to(at::kCPU, at::kFloat);                       // [M]
-    const Tensor owner = batch.group.index_select(0, batch.sequence.to(at::kCPU));                    // [M]
+    const Tensor logp = token_logp(reference, batch).to(at::kCPU, at::kFloat);      // [M]
+    const Tensor owner = batch.group.index_select(0, batch.sequence.to(at::kCPU));  // [M]
     const std::size_t first = columns.size();
     columns.resize(first + slot.records.size());
     for (int64_t m = 0; m < logp.size(0); ++m) {

@@ -1,6 +1,7 @@
 // docs/losses.md is what the loss structs say of themselves: their equations and their knobs.
 #include "prefer/core/fs.hpp"
 #include "prefer/losses/bradley_terry.hpp"
+#include "prefer/losses/kto.hpp"
 #include "prefer/losses/preference_loss.hpp"
 
 #include <gtest/gtest.h>
@@ -82,10 +83,14 @@ std::string page(Fs& fs) {
     if (loss.coupled()) note += "; taken over all pairs of the step at once";
     text += section(fs, loss.name(), note, knobs.rows[loss.name()]);
   }
-  Knobs of_rewards(BradleyTerry::name);
-  BradleyTerry reward;
-  reward.describe(of_rewards);
-  return text + section(fs, BradleyTerry::name, "", of_rewards.rows[BradleyTerry::name]);
+  const auto add = [&](auto loss, const char* note) {
+    Knobs own(loss.name);
+    loss.describe(own);
+    text += section(fs, loss.name, note, own.rows[loss.name]);
+  };
+  add(BradleyTerry{}, "");
+  add(Kto{}, "; of the program `kto`, on single answers");
+  return text;
 }
 
 TEST(Document, LossesPageIsWhatTheStructsSay) {

@@ -56,6 +56,8 @@ TEST(Help, NamesEveryKeyOfTheOtherTrainers) {
   expect_keys("sft",
               {"model", "train", "eval", "loss_on", "max_length", "append_eos", "samples.prompts", "output",
                "steps", "batch_size", "optimizer.learning_rate", "eval_every", "resume", "on_bad"});
+  expect_keys("kto", {"model", "reference", "train", "eval", "loss.beta", "loss.desirable_weight",
+                      "loss.undesirable_weight", "max_length", "output", "steps", "batch_size"});
   expect_keys("reward", {"model", "train", "eval", "drop_overlap", "max_length", "loss.use_margin",
                          "loss.center_rewards_coefficient", "output", "steps", "batch_size", "eval_every"});
 }
@@ -96,8 +98,8 @@ TEST(Help, OfDpoNamesEveryKeyThatARunResolves) {
 }
 
 TEST(Help, EveryKeyHasAMeaning) {
-  for (const char* program :
-       {"dpo", "sft", "reward", "generate", "score", "tokenize", "quickstart", "own_loss", "own_model"}) {
+  for (const char* program : {"dpo", "kto", "sft", "reward", "generate", "score", "tokenize", "quickstart",
+                              "own_loss", "own_model"}) {
     std::istringstream lines(run(program, {"--help"}).out);
     std::string line;
     std::getline(lines, line);

@@ -5,7 +5,7 @@
 #include "prefer/data/demonstration.hpp"
 #include "prefer/data/tokenised.hpp"
 
-#include <span>
+#include <functional>
 #include <string>
 
 namespace prefer {
@@ -25,7 +25,9 @@ struct SupervisedOptions {
 /// One with no token to learn left is skipped and counted, whatever on_bad says. Throws Error, or counts with
 /// OnBad::skip, for what demonstration_from_json refuses, what the template refuses, and a record without
 /// what `loss_on` names; throws Error, saying what to change, where no record is left or every one was cut.
+/// `more` takes what else a record says into its sequence.
 Dataset load_demonstrations(Fs& fs, const std::string& path, const SpanBuilder& builder,
-                            const SupervisedOptions& options, OnBad on_bad);
+                            const SupervisedOptions& options, OnBad on_bad,
+                            const std::function<void(const Json&, Sequence&)>& more = {});
 
 }  // namespace prefer

@@ -1,0 +1,57 @@
+// The kto program: it begins at half the weights, and learns to tell judged answers apart.
+#include "tests/programs/dpo.hpp"
+
+namespace prefer::testing {
+namespace {
+
+/// The chosen answers of TRL's pairs, judged good, and the rejected ones, judged bad.
+std::string judged_file(const TempDir& dir) {
+  std::vector<std::string> lines;
+  for (const Json& pair : trl().at("pairs").as_array()) {
+    for (const bool good : {true, false}) {
+      lines.push_back(dump(Json::object({{"prompt", pair.at("prompt")},
+                                         {"completion", pair.at(good ? "chosen" : "rejected")},
+                                         {"label", good}})));
+    }
+  }
+  return file_of(dir, "judged.jsonl", lines);
+}
+
+TEST(KtoProgram, LearnsWhichAnswersAreGood) {
+  PREFER_NEEDS(stories260k());
+  const TempDir dir;
+  const std::string judged = judged_file(dir);
+  const Ran ran = run("kto", dpo_command(judged, dir / "out", {"eval=" + judged, "batch_size=8"}));
+  ASSERT_EQ(ran.code, 0) << ran.err;
+  const std::vector<Json> steps = metrics(dir / "out");
+  EXPECT_DOUBLE_EQ(steps.front().at("loss").as_number(), 0.5);  // 1 - sigmoid(0)
+  EXPECT_EQ(steps.front().at("kl").as_number(), 0.0);
+  EXPECT_LT(steps.back().at("loss").as_number(), 0.45);
+  EXPECT_GT(steps.back().at("eval_rewards/chosen").as_number(),
+            steps.back().at("eval_rewards/rejected").as_number() + 0.5);
+}
+
+TEST(KtoProgram, RefusesRecordsWithoutVerdictAndStepsOfOne) {
+  PREFER_NEEDS(stories260k());
+  const TempDir dir;
+  const std::string without = file_of(dir, "without.jsonl", {R"({"prompt": "a", "completion": " b"})"});
+  const Ran verdict = run("kto", dpo_command(without, dir / "out"));
+  EXPECT_EQ(verdict.code, 1);
+  EXPECT_NE(verdict.err.find(without + ":1:1: "), std::string::npos) << verdict.err;
+  EXPECT_NE(verdict.err.find("label"), std::string::npos) << verdict.err;
+  const Ran alone = run("kto", dpo_command(judged_file(dir), dir / "out", {"batch_size=1"}));
+  EXPECT_EQ(alone.code, 1);
+  EXPECT_NE(alone.err.find("batch_size=1"), std::string::npos) << alone.err;
+}
+
+TEST(KtoProgram, TheConfigThatIsShippedRuns) {
+  PREFER_NEEDS(stories260k());
+  const TempDir dir;
+  const Ran ran =
+      run("kto", {PREFER_SOURCE_DIR "/configs/kto.json", "model=" + stories260k().string(),
+                  "train=" + judged_file(dir), "output=" + (dir / "out"), "steps=1", "threads=1"});
+  EXPECT_EQ(ran.code, 0) << ran.err;
+}
+
+}  // namespace
+}  // namespace prefer::testing
