@@ -6,6 +6,7 @@ set(prefer_torch_device "")  # what the layers on LibTorch need for tensors on a
 
 if(NOT PREFER_CUDA OR PREFER_CUDA STREQUAL "BESIDE")
   prefer_layer(cuda SOURCES ${PROJECT_SOURCE_DIR}/kernels/no_cuda.cpp LINK prefer_kernels)
+  prefer_layer(nccl TORCH SOURCES ${PROJECT_SOURCE_DIR}/src/dist/no_nccl.cpp LINK prefer_core)
 endif()
 if(NOT PREFER_CUDA)
   return()
@@ -40,8 +41,21 @@ target_compile_options(prefer_cuda_kernels PRIVATE $<$<COMPILE_LANGUAGE:CUDA>:--
 # The run time inside the binary: it runs where there is a driver and nothing else, beside LibTorch's own run time.
 set_target_properties(prefer_cuda_kernels PROPERTIES CUDA_STANDARD 20 CUDA_RUNTIME_LIBRARY Static)
 
+# NCCL itself is in LibTorch; its header comes with a toolkit or with the wheel of NCCL (scripts/wheels/cuda.txt).
+find_path(PREFER_NCCL_INCLUDE nccl.h HINTS ${PREFER_TORCH_ROOT}/../nvidia/nccl/include ${CMAKE_CUDA_TOOLKIT_INCLUDE_DIRECTORIES})
+set(nccl_source no_nccl.cpp)
+if(PREFER_NCCL_INCLUDE)
+  set(nccl_source nccl.cpp)
+else()
+  message(STATUS "nccl.h was not found: device=cuda will run on one rank")
+endif()
+prefer_layer(cuda_nccl TORCH SOURCES ${PROJECT_SOURCE_DIR}/src/dist/${nccl_source} LINK prefer_core)
+target_include_directories(prefer_cuda_nccl SYSTEM PRIVATE
+  $<$<BOOL:${PREFER_NCCL_INCLUDE}>:${PREFER_NCCL_INCLUDE}> ${CMAKE_CUDA_TOOLKIT_INCLUDE_DIRECTORIES})
+
 if(NOT PREFER_CUDA STREQUAL "BESIDE")
   prefer_layer(cuda LINK prefer_cuda_kernels)
+  prefer_layer(nccl LINK prefer_cuda_nccl)
   set(prefer_torch_device torch::cuda)
 endif()
 
@@ -59,7 +73,8 @@ endfunction()
 function(prefer_link_with_cuda target)
   set_target_properties(${target} PROPERTIES LINKER_LANGUAGE CXX)
   if(PREFER_CUDA STREQUAL "BESIDE")
-    target_link_libraries(${target} PRIVATE "$<LINK_LIBRARY:WHOLE_ARCHIVE,prefer_cuda_kernels>" torch::cuda)
+    target_link_libraries(${target} PRIVATE
+      "$<LINK_LIBRARY:WHOLE_ARCHIVE,prefer_cuda_kernels,prefer_cuda_nccl>" torch::cuda)
   endif()
   target_link_libraries(${target} PRIVATE prefer::prefer prefer_flags)
 endfunction()

@@ -1,4 +1,4 @@
-// The command line of programs, and what becomes of their errors.
+// The command line and environment of programs, and what becomes of their errors.
 #include "prefer/core/program.hpp"
 
 #include "prefer/core/fs.hpp"
@@ -50,6 +50,16 @@ Json read_config_file(const std::string& path) {
   PosixFs fs;
   const JsonLimits limits = JsonLimits::config();
   return parse_json(read_file(fs, path, limits.max_bytes), path, limits);
+}
+
+Environment environment(const char* const* variables) {
+  Environment result;
+  for (; *variables != nullptr; ++variables) {
+    const std::string_view text = *variables;
+    const std::size_t equals = text.find('=');
+    if (equals != std::string_view::npos) result.emplace(text.substr(0, equals), text.substr(equals + 1));
+  }
+  return result;
 }
 
 int run_guarded(const std::function<void()>& body) {

@@ -5,8 +5,16 @@
 
 #include <exception>
 #include <functional>
+#include <map>
+#include <string>
 
 namespace prefer {
+
+/// Environment variables by name. The library looks up none by itself: a program's main hands them over.
+using Environment = std::map<std::string, std::string>;
+
+/// The third argument of main as a value: NAME=VALUE texts, a null pointer behind the last.
+Environment environment(const char* const* variables);
 
 /// Thrown where a signal ended the work early and everything is saved. It is no Error.
 class Stopped : public std::exception {

@@ -1,0 +1,126 @@
+// Reads the variables of launchers.
+#include "prefer/dist/place.hpp"
+
+#include "prefer/core/error.hpp"
+
+#include <charconv>
+
+namespace prefer {
+namespace {
+
+class Variables {
+ public:
+  explicit Variables(const Environment& all) : all_(all) {}
+
+  std::string text(const std::string& name) const {
+    const auto at = all_.find(name);
+    return at == all_.end() ? "" : at->second;
+  }
+  bool has(const std::string& name) const { return !text(name).empty(); }
+  int number(const std::string& name, int low, int high) const {
+    const std::string value = text(name);
+    int result = 0;
+    const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), result);
+    if (value.empty()) fail(name, " is not set; ", belongs_);
+    if (error != std::errc() || end != value.data() + value.size() || result < low || result > high)
+      fail(name, "=", value, ": wants a whole number, ", low, " to ", high);
+    return result;
+  }
+  int number(const std::string& name, int low, int high, int otherwise) const {
+    return has(name) ? number(name, low, high) : otherwise;
+  }
+  /// What is said of a variable that is missing.
+  void belong(std::string together) { belongs_ = std::move(together); }
+
+ private:
+  const Environment& all_;
+  std::string belongs_;
+};
+
+constexpr int kMostRanks = 1 << 20;
+constexpr int kLargestPort = 65535;
+
+/// rank and size, from the variables of these names.
+void read_rank(Place& place, const Variables& of, const std::string& rank, const std::string& size) {
+  place.size = of.number(size, 1, kMostRanks);
+  place.rank = of.number(rank, 0, kMostRanks);
+  if (place.rank >= place.size)
+    fail(rank, "=", place.rank, " wants to be below ", size, "=", place.size, ": ranks count from 0");
+}
+
+/// "node07" of "node[07-12,15],gpu3".
+std::string first_host(const std::string& list) {
+  const std::size_t bracket = list.find('['), comma = list.find(',');
+  if (bracket == std::string::npos || comma < bracket) return list.substr(0, comma);
+  const std::size_t number = list.find_first_of("-,]", bracket), close = list.find(']', bracket);
+  if (close == std::string::npos) fail("SLURM_NODELIST=", list, ": a [ is not closed");
+  const std::string rest = list.substr(close + 1, list.find(',', close) - close - 1);
+  return list.substr(0, bracket) + list.substr(bracket + 1, number - bracket - 1) + rest;
+}
+
+Place of_torchrun(Variables of) {
+  of.belong("RANK, WORLD_SIZE, MASTER_ADDR and MASTER_PORT belong together, as launch and torchrun set them");
+  Place place;
+  read_rank(place, of, "RANK", "WORLD_SIZE");
+  place.local_rank = of.number("LOCAL_RANK", 0, place.size - 1, place.rank);
+  place.local_size = of.number("LOCAL_WORLD_SIZE", 1, place.size, 1);
+  place.hosted = of.text("TORCHELASTIC_USE_AGENT_STORE") == "True";
+  place.attempt = of.text("TORCHELASTIC_RESTART_COUNT");
+  if (place.size == 1) return place;
+  if (!of.has("MASTER_ADDR"))
+    fail("WORLD_SIZE=", place.size, " wants MASTER_ADDR, the host of rank 0, and it is not set");
+  place.address = of.text("MASTER_ADDR");
+  place.port = of.number("MASTER_PORT", 1, kLargestPort);
+  return place;
+}
+
+Place of_open_mpi(Variables of) {
+  of.belong("mpirun sets it");
+  Place place;
+  read_rank(place, of, "OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE");
+  place.local_rank = of.number("OMPI_COMM_WORLD_LOCAL_RANK", 0, place.size - 1, place.rank);
+  if (place.size == 1) return place;
+  const int local = of.number("OMPI_COMM_WORLD_LOCAL_SIZE", 1, place.size, 1);
+  place.address = of.has("MASTER_ADDR") ? of.text("MASTER_ADDR") : local == place.size ? "127.0.0.1" : "";
+  if (place.address.empty())
+    fail("ranks on several machines want MASTER_ADDR, the host of rank 0: mpirun -x MASTER_ADDR=HOST");
+  place.port = of.number("MASTER_PORT", 1, kLargestPort, 29500);
+  return place;
+}
+
+Place of_slurm(Variables of) {
+  of.belong("srun sets it");
+  Place place;
+  read_rank(place, of, "SLURM_PROCID",
+            of.has("SLURM_STEP_NUM_TASKS") ? "SLURM_STEP_NUM_TASKS" : "SLURM_NTASKS");
+  place.local_rank = of.number("SLURM_LOCALID", 0, place.size - 1, place.rank);
+  if (place.size == 1) return place;
+  const char* nodes = of.has("SLURM_STEP_NODELIST") ? "SLURM_STEP_NODELIST" : "SLURM_NODELIST";
+  place.address = of.has("MASTER_ADDR") ? of.text("MASTER_ADDR") : first_host(of.text(nodes));
+  if (place.address.empty()) fail("SLURM_NTASKS=", place.size, " wants MASTER_ADDR or SLURM_NODELIST");
+  if (!of.has("MASTER_PORT") && !of.has("SLURM_JOB_ID"))
+    fail("SLURM_NTASKS=", place.size, " wants MASTER_PORT or SLURM_JOB_ID, to find a port by");
+  // The same on every rank, and not that of a neighbour's job.
+  const int from_job = of.has("MASTER_PORT") ? 0 : 20000 + of.number("SLURM_JOB_ID", 0, 1 << 30) % 10000;
+  place.port = of.number("MASTER_PORT", 1, kLargestPort, from_job);
+  return place;
+}
+
+}  // namespace
+
+Place place_of(const Environment& environment) {
+  const Variables of(environment);
+  Place place;
+  if (of.has("RANK") || of.has("WORLD_SIZE")) {
+    place = of_torchrun(of);
+  } else if (of.has("OMPI_COMM_WORLD_SIZE")) {
+    place = of_open_mpi(of);
+  } else if (of.has("SLURM_PROCID")) {
+    place = of_slurm(of);
+  }
+  place.interface = of.text("GLOO_SOCKET_IFNAME");
+  place.status = of.text("PREFER_STATUS");
+  return place;
+}
+
+}  // namespace prefer

@@ -1,0 +1,122 @@
+// Ranks over Gloo, as threads of this process: sums, texts and errors that reach every rank, and a rank that
+// is gone.
+#include "prefer/dist/ranks.hpp"
+
+#include "prefer/core/error.hpp"
+#include "support/error.hpp"
+
+#include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <thread>
+
+namespace prefer::testing {
+namespace {
+
+/// A socket that holds a port of this machine, until the value goes.
+class TakenPort {
+ public:
+  TakenPort() : socket_(socket(AF_INET, SOCK_STREAM, 0)) {
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t size = sizeof address;
+    bind(socket_, reinterpret_cast<sockaddr*>(&address), size);
+    listen(socket_, 1);
+    getsockname(socket_, reinterpret_cast<sockaddr*>(&address), &size);
+    number = ntohs(address.sin_port);
+  }
+  ~TakenPort() { close(socket_); }
+  TakenPort(const TakenPort&) = delete;
+  TakenPort& operator=(const TakenPort&) = delete;
+  int number = 0;
+
+ private:
+  int socket_;
+};
+
+/// Runs `work` on so many ranks, each a thread, and waits for all.
+template <class Work>
+void run_ranks(int size, Work work) {
+  const int port = TakenPort().number;
+  std::vector<std::thread> threads;
+  for (int rank = 0; rank < size; ++rank) {
+    threads.emplace_back([=, &work] {
+      work(join({.rank = rank, .size = size, .address = "127.0.0.1", .port = port}, at::kCPU));
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+}
+
+TEST(Ranks, AddUpAndAgree) {
+  run_ranks(3, [](std::unique_ptr<Team> team) {
+    const int rank = team->rank();
+    std::vector<Tensor> tensors = {at::full({5}, rank + 1.0, at::kFloat),
+                                   at::full({2, 2}, int64_t{1} << rank, at::kLong),
+                                   at::zeros({0}, at::kDouble)};
+    team->reduce(tensors);
+    EXPECT_TRUE(at::equal(tensors[0], at::full({5}, 6.0, at::kFloat)));
+    EXPECT_TRUE(at::equal(tensors[1], at::full({2, 2}, 7, at::kLong)));
+    EXPECT_TRUE(team->any(rank == 2));
+    EXPECT_FALSE(team->any(false));
+    EXPECT_EQ(team->gather(0.5 * rank), (std::vector<double>{0, 0.5, 1}));
+    EXPECT_EQ(team->gather(std::string(rank, 'x') + "\xc3\xa9"),
+              (std::vector<std::string>{"\xc3\xa9", "x\xc3\xa9", "xx\xc3\xa9"}));
+    EXPECT_EQ(team->agree(rank == 0 ? "" : "rank " + std::to_string(rank)), "rank 1");
+    EXPECT_EQ(team->agree(""), "");
+    EXPECT_EQ(error_of([&] { team->on_first([] { fail("the disk is full"); }); }), "the disk is full");
+    std::vector<std::function<void()>> waits;
+    std::vector<Tensor> buckets;
+    for (int i = 0; i < 20; ++i) {
+      buckets.push_back(at::full({1000}, rank + i, at::kLong));
+      waits.push_back(team->start(buckets.back()));
+    }
+    for (const auto& wait : waits) wait();
+    for (int i = 0; i < 20; ++i) EXPECT_EQ(buckets[i].sum().item<int64_t>(), 1000 * (3 * i + 3));
+  });
+}
+
+/// What a rank of three says, in a process of its own, when the last of them is gone; 0 where it is as it
+/// should be.
+int lose_the_last(int rank, int port) {
+  const auto team = join({.rank = rank, .size = 3, .address = "127.0.0.1", .port = port}, at::kCPU);
+  team->doing("step 7");
+  if (rank == 2) _exit(0);  // as one that is killed: it closes nothing itself
+  const std::string said = error_of([&] {
+    for (;;) team->any(false);
+  });
+  const bool names_itself =
+      said.starts_with("rank " + std::to_string(rank) + ", step 7: another rank is gone: ");
+  return names_itself && said.find('\n') == std::string::npos ? 0 : 1;
+}
+
+TEST(Ranks, SayInOneLineThatOneIsGone) {
+  const int port = TakenPort().number;
+  const auto begin = std::chrono::steady_clock::now();
+  std::vector<pid_t> processes;
+  for (int rank = 0; rank < 3; ++rank) {
+    processes.push_back(fork());
+    if (processes.back() == 0) _exit(lose_the_last(rank, port));
+  }
+  for (const pid_t process : processes) {
+    int status = -1;
+    waitpid(process, &status, 0);
+    EXPECT_EQ(status, 0);
+  }
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(5));
+}
+
+TEST(Ranks, RefuseAPortThatIsTaken) {
+  const TakenPort port;
+  EXPECT_EQ(
+      error_of([&] { join({.rank = 0, .size = 2, .address = "127.0.0.1", .port = port.number}, at::kCPU); }),
+      "rank 0 could not listen at port " + std::to_string(port.number) +
+          ": Address already in use; give the run another MASTER_PORT");
+}
+
+}  // namespace
+}  // namespace prefer::testing
