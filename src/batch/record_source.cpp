@@ -2,18 +2,56 @@
 #include "prefer/batch/record_source.hpp"
 
 #include <algorithm>
+#include <numeric>
 
 #include "prefer/core/error.hpp"
 #include "prefer/core/random.hpp"
 
 namespace prefer {
+namespace {
+
+/// Sizes of the runs that records of so many tokens fall into when each takes what `limit` allows, a larger record
+/// being a run of its own; and when, of `parts` runs, none may be left without a record.
+std::vector<std::size_t> runs(const std::vector<int64_t>& tokens, int64_t limit, std::size_t parts) {
+  std::vector<std::size_t> sizes;
+  int64_t filled = 0;
+  for (std::size_t i = 0; i < tokens.size(); ++i) {
+    const bool rest_is_spoken_for = sizes.size() < parts && tokens.size() - i == parts - sizes.size();
+    if (sizes.empty() || filled + tokens[i] > limit || rest_is_spoken_for) {
+      sizes.push_back(0);
+      filled = 0;
+    }
+    ++sizes.back();
+    filled += tokens[i];
+  }
+  return sizes;
+}
+
+/// Cuts a step's records, in their order, into the fewest runs that the token budget allows and that are a multiple
+/// of `slots`, and makes the largest of them as small as it can be. Sizes of the runs.
+std::vector<std::size_t> cut(const std::vector<int64_t>& tokens, const RecordOrder& order) {
+  const auto slots = static_cast<std::size_t>(order.slots);
+  const std::size_t needed = runs(tokens, order.tokens_per_slot, 0).size();
+  const std::size_t parts = std::min(tokens.size(), (needed + slots - 1) / slots * slots);
+  int64_t low = 1, high = std::accumulate(tokens.begin(), tokens.end(), int64_t{1});
+  while (low < high) {  // the smallest limit that makes no more runs than that
+    const int64_t middle = low + (high - low) / 2;
+    if (runs(tokens, middle, 0).size() <= parts) {
+      high = middle;
+    } else {
+      low = middle + 1;
+    }
+  }
+  return runs(tokens, low, parts);
+}
+
+}  // namespace
 
 void RecordOrder::describe(Fields& f) {
   f("batch_size", batch_size, "records a step, over all micro-batches and ranks", within(1, 1 << 20));
   f("shuffle", shuffle, "permute the records anew in every pass; false keeps the file's order");
   f("share_prefixes", share_prefixes, "compute the common prefix of a record's sequences once");
   f("tokens_per_slot", tokens_per_slot, "token budget of a micro-batch", at_least(1));
-  f("slots", slots, "cut a step into at least as many micro-batches", within(1, 1 << 20));
 }
 
 RecordSource::RecordSource(std::shared_ptr<const std::vector<Record>> records, RecordOrder order, at::Device device)
@@ -32,21 +70,19 @@ int64_t RecordSource::record_at(int64_t position) const {
 
 Plan RecordSource::plan(int64_t step) {
   Plan plan{step, {}};
-  std::vector<int64_t> chosen(static_cast<std::size_t>(order_.batch_size));
-  int64_t total = 0;
+  std::vector<int64_t> chosen(static_cast<std::size_t>(order_.batch_size)), tokens;
   for (int64_t i = 0; i < order_.batch_size; ++i) {
     chosen[i] = record_at((step - 1) * order_.batch_size + i);
-    total += tokens_[chosen[i]];
+    tokens.push_back(tokens_[chosen[i]]);
   }
-  const int64_t limit = std::min(order_.tokens_per_slot, (total + order_.slots - 1) / order_.slots);
-  for (const int64_t record : chosen) {
-    if (plan.slots.empty() || plan.slots.back().tokens + tokens_[record] > limit) {
-      plan.slots.push_back({static_cast<int64_t>(plan.slots.size()), 0, {}, {}});
+  auto record = chosen.begin();
+  for (const std::size_t size : cut(tokens, order_)) {
+    Slot& slot = plan.slots.emplace_back(Slot{.index = static_cast<int64_t>(plan.slots.size())});
+    for (; slot.records.size() < size; ++record) {
+      slot.tokens += tokens_[*record];
+      slot.records.push_back(*record);
+      for (const auto& [name, n] : count((*records_)[*record])) slot.counts[name] += n;
     }
-    Slot& slot = plan.slots.back();
-    slot.tokens += tokens_[record];
-    slot.records.push_back(record);
-    for (const auto& [name, n] : count((*records_)[record])) slot.counts[name] += n;
   }
   return plan;
 }

@@ -43,14 +43,6 @@ void make_lasting_directories(Fs& fs, const std::string& path) {
   for (const std::string& folder : made) fs.sync_directory(parent_directory(folder));
 }
 
-/// The same outcome on every rank: the value of rank 0, or an Error on all where it failed.
-int64_t share(int64_t value, const std::string& error, Team& team) {
-  if (team.any(!error.empty())) fail(error.empty() ? "rank 0 failed with its checkpoints" : error);
-  std::vector<Tensor> shared = {at::full({1}, team.first() ? value : 0, at::kLong)};
-  team.reduce(shared);
-  return shared[0].item<int64_t>();
-}
-
 }  // namespace
 
 void CheckpointConfig::describe(Fields& f) {
@@ -87,16 +79,11 @@ std::vector<int64_t> Checkpoints::steps() const {
 }
 
 int64_t Checkpoints::open(bool resume, int64_t bytes, Team& team) {
-  std::string error;
-  if (team.first()) {
-    try {
-      found_ = find(resume);
-      check_space(bytes);
-    } catch (const Error& e) {
-      error = e.what();
-    }
-  }
-  found_ = share(found_, error, team);
+  team.on_first([&] {
+    found_ = find(resume);
+    check_space(bytes);
+  });
+  found_ = static_cast<int64_t>(team.gather(static_cast<double>(found_)).front());
   return found_;
 }
 
@@ -214,16 +201,7 @@ void Checkpoints::discard(const std::string& folder) {
 
 Hook save_checkpoints(Checkpoints& checkpoints, Training& training, Team& team) {
   return [&](StepEvent& event) {
-    if (!event.save) return;
-    std::string error;
-    if (team.first()) {
-      try {
-        checkpoints.save(event.step, training.state());
-      } catch (const Error& e) {
-        error = e.what();
-      }
-    }
-    share(event.step, error, team);
+    if (event.save) team.on_first([&] { checkpoints.save(event.step, training.state()); });
   };
 }
 

@@ -2,7 +2,7 @@
 #include "prefer/train/fit.hpp"
 
 #include "prefer/core/error.hpp"
-#include "prefer/train/team_metrics.hpp"
+#include "prefer/train/parts.hpp"
 
 #include <sys/resource.h>
 
@@ -38,37 +38,34 @@ std::string records_of(const Slot& slot) {
 /// What the slots of a step add up to, beside their gradient.
 struct Sums {
   double loss = 0;         ///< once finish() has read it
-  std::string not_finite;  ///< records of this rank's first slot whose loss is not finite
+  std::string not_finite;  ///< records of the first slot whose loss is not finite
   Metrics metrics;
-  std::map<std::string, Identity> identities;  ///< the one that is furthest off, of each name
+  std::map<std::string, Identity> identities;  ///< of this rank: the one that is furthest off, of each name
 
-  void add(const Slot& slot, const Loss& part, const Tensor& divided) {
-    slots_.push_back(&slot);
-    losses_.push_back(divided.detach().to(at::kDouble).reshape({1}));
-    metrics.merge(part.metrics);
+  void add(int64_t slot, const Loss& part, const Tensor& divided) {
+    losses_[slot] = divided.detach();
+    metrics_[slot] = part.metrics;
     for (const Identity& identity : part.identities) {
       const auto [at, is_new] = identities.try_emplace(identity.name, identity);
       if (!is_new && !(gap(identity) <= gap(at->second))) at->second = identity;
     }
   }
-  /// Adds up over slots and ranks, with the gradients. Only now are losses read: a GPU is not waited for
-  /// before.
-  void finish(std::vector<Tensor> gradients, Team& team) {
-    Tensor sum = at::zeros({1}, gradients.front().options().dtype(at::kDouble));
-    for (const Tensor& value : losses_) sum = sum + value;
-    gradients.push_back(sum);
-    team.reduce(gradients);
-    loss = gradients.back().item<double>();
-    for (std::size_t i = 0; i < slots_.size() && !std::isfinite(loss) && not_finite.empty(); ++i) {
-      if (!std::isfinite(losses_[i].item<double>())) not_finite = records_of(*slots_[i]);
+  /// Adds up over slots and ranks. Only now are losses read: a GPU is not waited for before.
+  void finish(const Plan& plan, Team& team) {
+    const auto slots = static_cast<int64_t>(plan.slots.size());
+    const Tensor losses = gathered(losses_, slots, 1, team);  // [slots, 1]
+    for (int64_t i = 0; i < slots; ++i) {
+      const double part = losses[i].item<double>();
+      if (!std::isfinite(part) && not_finite.empty()) not_finite = records_of(plan.slots[i]);
+      loss += part;
     }
-    metrics = merged(metrics, team);
+    metrics = merged(metrics_, slots, team);
   }
   static double gap(const Identity& identity) { return std::abs(identity.measured - identity.expected); }
 
  private:
-  std::vector<const Slot*> slots_;  // of the plan of the step
-  std::vector<Tensor> losses_;      // [1] each
+  std::map<int64_t, Tensor> losses_;  // by the slot's place in the plan, [] each
+  std::map<int64_t, Metrics> metrics_;
 };
 
 void check_identities(const Sums& sums, Team& team) {
@@ -82,8 +79,8 @@ void check_identities(const Sums& sums, Team& team) {
       broken = out.str();
     }
   }
-  if (team.any(!broken.empty()))
-    fail(broken.empty() ? "step 1: an identity does not hold on another rank" : broken);
+  broken = team.agree(broken);
+  if (!broken.empty()) fail(broken);
 }
 
 /// The gradient of the step, summed over slots and ranks, in training.gradients; what else adds up is
@@ -91,15 +88,20 @@ void check_identities(const Sums& sums, Team& team) {
 Sums backward(Training& training, int64_t step, const Plan& plan, Team& team) {
   const Counts total = training.objective.count(plan);
   const NamedTensors prepared = training.objective.prepare(plan, training.source, team);
-  training.gradients.clear();
+  const std::vector<int64_t> mine = team.mine(tokens_of(plan.slots));
+  training.gradients.clear(static_cast<int64_t>(plan.slots.size()));
   Sums sums;
-  for (const int64_t mine : team.mine(tokens_of(plan.slots))) {
-    const Loss loss = training.objective(training.source.batch(step, plan.slots[mine]), prepared);
-    const Tensor divided = loss.divided_by(total);
-    divided.backward();
-    sums.add(plan.slots[mine], loss, divided);
-  }
-  sums.finish(training.gradients.sums(), team);
+  do {
+    sums = {};
+    for (const int64_t slot : mine) {
+      const Loss loss = training.objective(training.source.batch(step, plan.slots[slot]), prepared);
+      const Tensor divided = loss.divided_by(total);
+      if (slot == mine.back()) training.gradients.last(team);
+      divided.backward();
+      sums.add(slot, loss, divided);
+    }
+  } while (!training.gradients.reduce(team));
+  sums.finish(plan, team);
   return sums;
 }
 
@@ -115,6 +117,7 @@ std::string update(Training& training, int64_t step, const Sums& sums, Team& tea
                       config.schedule.factor(iteration, ceiling(config.steps, config.iteration));
   if (bad.empty()) {
     training.optimizer.update(training.gradients.sums(), rate, training.optimizer.clipping(norm));
+    training.gradients.passed();
     training.objective.passed(step);
   }
   event.metrics = sums.metrics.values();
@@ -156,6 +159,7 @@ FitResult fit(Training& training, Team& team, const Hooks& hooks) {
     const double begin = config.clock();
     const int64_t faults = page_faults();
     StepEvent event{.step = step, .steps = config.steps};
+    team.doing("step " + std::to_string(step));
     const Plan plan = training.source.plan(step);
     const Sums sums = backward(training, step, plan, team);
     if (step == 1) check_identities(sums, team);

@@ -71,8 +71,7 @@ std::string Guard::reason(const Measured& measured, Gradients& gradients) const 
 }
 
 std::string Guard::judge(int64_t step, const Measured& measured, Gradients& gradients, Team& team) {
-  std::string why = reason(measured, gradients);
-  if (team.any(!why.empty()) && why.empty()) why = "another rank found it bad";
+  const std::string why = team.agree(reason(measured, gradients));
   while (!skips_.empty() && skips_.front() <= step - config_.window) skips_.pop_front();
   if (why.empty()) {
     norms_.push_back(measured.norm);

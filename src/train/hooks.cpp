@@ -2,7 +2,6 @@
 #include "prefer/train/hooks.hpp"
 
 #include "prefer/batch/source.hpp"
-#include "prefer/train/team_metrics.hpp"
 
 #include <unistd.h>
 
@@ -28,9 +27,9 @@ Hook every(int64_t n, Hook hook) {
   };
 }
 
-Hook evaluate(Team& team, std::function<Metrics()> measure) {
-  return [&team, measure = std::move(measure)](StepEvent& event) {
-    for (const auto& [name, value] : merged(measure(), team).values()) event.metrics[name] = value;
+Hook evaluate(std::function<Metrics()> measure) {
+  return [measure = std::move(measure)](StepEvent& event) {
+    for (const auto& [name, value] : measure().values()) event.metrics[name] = value;
   };
 }
 
@@ -43,6 +42,10 @@ Hook count_tokens(Source& source, int64_t step) {
     *total += event.tokens;
     event.metrics["num_tokens"] = static_cast<double>(*total);
   };
+}
+
+Hook on_first(Team& team, Hook hook) {
+  return [&team, hook = std::move(hook)](StepEvent& event) { team.on_first([&] { hook(event); }); };
 }
 
 Hook stop_when(std::function<bool()> requested, Team& team) {

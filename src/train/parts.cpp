@@ -1,38 +1,19 @@
-// Agrees on the names that any rank has, then adds the sums up.
-#include "prefer/train/team_metrics.hpp"
+// Sums over ranks in which all but one add zeros; then sums over parts, in their order.
+#include "prefer/train/parts.hpp"
 
-#include <numeric>
 #include <set>
 
 namespace prefer {
 namespace {
 
-/// The texts of all ranks, in the order of the ranks.
-std::vector<std::string> gather(const std::string& mine, Team& team) {
-  std::vector<Tensor> lengths = {at::zeros({team.size()}, at::kLong)};
-  lengths[0][team.rank()] = static_cast<int64_t>(mine.size());
-  team.reduce(lengths);
-  const auto* length = lengths[0].const_data_ptr<int64_t>();
-  std::vector<Tensor> letters = {
-      at::zeros({std::accumulate(length, length + team.size(), int64_t{0})}, at::kLong)};
-  auto* letter = letters[0].mutable_data_ptr<int64_t>();
-  const int64_t begin = std::accumulate(length, length + team.rank(), int64_t{0});
-  for (std::size_t i = 0; i < mine.size(); ++i) letter[begin + static_cast<int64_t>(i)] = mine[i];
-  team.reduce(letters);
-  std::vector<std::string> result;
-  for (int rank = 0; rank < team.size(); ++rank) {
-    std::string text;
-    for (int64_t i = 0; i < length[rank]; ++i) text += static_cast<char>(*letter++);
-    result.push_back(text);
-  }
-  return result;
-}
-
-std::set<std::string> all_names(const Metrics& mine, Team& team) {
+/// Names that any part of any rank has.
+std::set<std::string> all_names(const std::map<int64_t, Metrics>& mine, Team& team) {
+  std::set<std::string> own, result;
+  for (const auto& [_, metrics] : mine)
+    for (const auto& [name, metric] : metrics.all()) own.insert(name);
   std::string lines;
-  for (const auto& [name, _] : mine.all()) lines += name + "\n";
-  std::set<std::string> result;
-  for (const std::string& text : gather(lines, team)) {
+  for (const std::string& name : own) lines += name + "\n";
+  for (const std::string& text : team.gather(lines)) {
     std::size_t begin = 0;
     for (std::size_t end; (end = text.find('\n', begin)) != std::string::npos; begin = end + 1) {
       result.insert(text.substr(begin, end - begin));
@@ -41,27 +22,59 @@ std::set<std::string> all_names(const Metrics& mine, Team& team) {
   return result;
 }
 
+/// Scalars in one tensor where they lie; an undefined one is zero.
+Tensor stacked(std::vector<Tensor> scalars) {
+  at::TensorOptions where = at::kDouble;
+  for (const Tensor& scalar : scalars)
+    if (scalar.defined()) where = scalar.options();
+  for (Tensor& scalar : scalars)
+    if (!scalar.defined()) scalar = at::zeros({}, where);
+  return scalars.empty() ? at::zeros({0}, where) : at::stack(scalars);
+}
+
 }  // namespace
 
-Metrics merged(const Metrics& mine, Team& team) {
-  if (team.size() == 1) return mine;
-  const std::set<std::string> names = all_names(mine, team);
-  std::vector<Tensor> sums = {at::zeros({static_cast<int64_t>(names.size()), 2}, at::kDouble)};
-  int64_t i = 0;
-  for (const std::string& name : names) {
-    const auto found = mine.all().find(name);
-    if (found != mine.all().end()) {
-      sums[0][i][0] = found->second.sum.to(at::kCPU);
-      sums[0][i][1] = found->second.count;
-    }
-    ++i;
+Tensor gathered(const std::map<int64_t, Tensor>& mine, int64_t parts, int64_t width, Team& team) {
+  std::vector<Tensor> all = {at::zeros({parts, width}, at::kDouble)};  // [parts, width]
+  std::vector<Tensor> rows;
+  for (const auto& [_, row] : mine) rows.push_back(row.detach().to(at::kDouble).reshape({width}));
+  if (!rows.empty()) {
+    const Tensor read = at::stack(rows).to(at::kCPU);  // [mine, width]
+    int64_t i = 0;
+    for (const auto& [part, _] : mine) all[0][part].add_(read[i++]);
   }
-  team.reduce(sums);
+  team.reduce(all);
+  return all[0];
+}
+
+Metrics merged(const std::map<int64_t, Metrics>& mine, int64_t parts, Team& team) {
+  const std::set<std::string> names = all_names(mine, team);
+  const auto width = static_cast<int64_t>(names.size());
+  std::map<int64_t, Tensor> sums, counts;  // [width] each
+  for (const auto& [part, metrics] : mine) {
+    std::vector<Tensor> sum;
+    std::vector<double> count;
+    for (const std::string& name : names) {
+      const auto found = metrics.all().find(name);
+      const bool there = found != metrics.all().end();
+      sum.push_back(there ? found->second.sum.reshape({}) : Tensor());
+      count.push_back(there ? found->second.count : 0);
+    }
+    sums[part] = stacked(sum);
+    counts[part] = tensor_of(count, at::kDouble);
+  }
+  const Tensor all_sums = gathered(sums, parts, width, team);      // [parts, width]
+  const Tensor all_counts = gathered(counts, parts, width, team);  // [parts, width]
+  Tensor sum = at::zeros({width}, at::kDouble), count = at::zeros({width}, at::kDouble);
+  for (int64_t part = 0; part < parts; ++part) {
+    sum = sum + all_sums[part];
+    count = count + all_counts[part];
+  }
   Metrics result;
-  i = 0;
+  int64_t column = 0;
   for (const std::string& name : names) {
-    result.add(name, sums[0][i][0], sums[0][i][1].item<double>());
-    ++i;
+    result.add(name, sum[column], count[column].item<double>());
+    ++column;
   }
   return result;
 }

@@ -42,7 +42,7 @@ Training::Training(const FitConfig& config_, Source& source_, Objective& objecti
       source(source_),
       objective(objective_),
       parameters(trained_parameters(objective_.parameters())),
-      gradients(parameters),
+      gradients(parameters, config_.exact),
       optimizer(config_.optimizer, parameters),
       guard(config_.guard) {}
 
@@ -50,6 +50,7 @@ NamedTensors Training::state() const {
   NamedTensors result;
   add(result, "weights.", weights());
   add(result, "optimizer.", optimizer.state());
+  add(result, "gradients.", gradients.state());
   add(result, "guard.", guard.state());
   add(result, "source.", source.state());
   add(result, "objective.", objective.state());
@@ -72,6 +73,7 @@ void Training::restore(int64_t at_step, const NamedTensors& saved) {
   }
   copy(weights(), saved_weights);
   optimizer.restore(saved_optimizer);
+  gradients.restore(part(saved, "gradients."));
   guard.restore(part(saved, "guard."));
   source.restore(part(saved, "source."));
   objective.restore(part(saved, "objective."));

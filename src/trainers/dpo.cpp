@@ -66,10 +66,12 @@ bool DpoTrainer::keeps_reference() const { return config_.reference_logprobs == 
 void DpoTrainer::use_reference(RecordSource& source) {
   const std::string how = config_.dtype + " " + run_.process().device().str() + " " + gemm_routes().name();
   const std::string key = reference_key(source.records(), run_.input("reference"), how);
-  source.attach("reference", cached_reference(run_.process().fs(), run_.path("reference"), key, [&] {
-                  ProgressLine progress("reference log-probs", source.size());
-                  return score_records(*reference_, source, [&](int64_t done, int64_t) { progress(done); });
-                }));
+  run_.team().first_then_others([&] {
+    source.attach("reference", cached_reference(run_.process().fs(), run_.path("reference"), key, [&] {
+                    ProgressLine progress("reference log-probs", source.size());
+                    return score_records(*reference_, source, [&](int64_t done, int64_t) { progress(done); });
+                  }));
+  });
 }
 
 void DpoTrainer::train() {
@@ -83,11 +85,13 @@ void DpoTrainer::train() {
   run_.say_memory(training, *train_, policy_->config(), reference_ != nullptr);
   Hooks hooks;
   if (eval_) {
-    held_out_.emplace(*eval_, *objective_, *policy_, reference_, config_.kl);
+    held_out_.emplace(*eval_, *objective_, *policy_, reference_, config_.kl, run_.team());
     hooks.push_back(run_.evaluation([this] { return held_out_->measure(); }));
   }
-  if (samples_) hooks.push_back(samples_->hook(*policy_, training.step));
-  finish(run_.fit(training, hooks));
+  if (samples_) hooks.push_back(samples_->hook(*policy_, training.step, run_.team()));
+  const FitResult result = run_.fit(training, hooks);
+  if (held_out_) held_out_->measure_once();
+  run_.team().on_first([&] { finish(result); });
 }
 
 void DpoTrainer::finish(const FitResult& result) {

@@ -60,8 +60,9 @@ void KtoTrainer::train() {
   Hooks hooks;
   if (eval_)
     hooks.push_back(run_.evaluation([this] { return measure(*objective_, *eval_, "eval_", run_.team()); }));
-  if (samples_) hooks.push_back(samples_->hook(*policy_, training.step));
-  finish(run_.fit(training, hooks));
+  if (samples_) hooks.push_back(samples_->hook(*policy_, training.step, run_.team()));
+  const FitResult result = run_.fit(training, hooks);
+  run_.team().on_first([&] { finish(result); });
 }
 
 void KtoTrainer::finish(const FitResult& result) {

@@ -3,8 +3,11 @@
 
 #include "kernels/isa.hpp"
 #include "prefer/core/error.hpp"
+#include "prefer/dist/ranks.hpp"
 #include "prefer/ops/gemm.hpp"
 #include "prefer/ops/tensor_memory.hpp"
+
+#include <ATen/detail/CUDAHooksInterface.h>
 
 #include <malloc.h>
 #include <sys/resource.h>
@@ -35,24 +38,36 @@ void keep_memory() {
 
 void ProcessConfig::describe(Fields& f) {
   f("device", device, "where tensors live", one_of({"cpu", "cuda"}));
-  f("threads", threads, "CPU threads; 0 takes all cores", within(0, 1024));
+  f("threads", threads, "CPU threads; 0 takes all cores, or this rank's share of them", within(0, 1024));
 }
 
-Process::Process(const ProcessConfig& config, Fs& fs) : fs_(fs) {
-  const auto cores = static_cast<int64_t>(std::thread::hardware_concurrency());
+Process::Process(const ProcessConfig& config, Fs& fs, const Environment& environment) : fs_(fs) {
+  const Place place = place_of(environment);
+  const auto cores = static_cast<int64_t>(std::thread::hardware_concurrency()) / place.local_size;
   at::set_num_threads(static_cast<int>(config.threads > 0 ? config.threads : std::max<int64_t>(1, cores)));
   keep_memory();
   set_gemm_routes(default_gemm_routes());
   if (config.device == "cuda") {
     if (!at::hasCUDA())
       fail("device=cuda was asked for, and this build or machine has no CUDA; device=cpu is there");
-    device_ = at::Device(at::kCUDA, 0);
+    const int gpus = at::detail::getCUDAHooks().deviceCount();
+    if (place.local_rank >= gpus)
+      fail("device=cuda: the local rank ", place.local_rank,
+           " wants a GPU of its own, and this machine shows ", gpus);
+    device_ = at::Device(at::kCUDA, static_cast<at::DeviceIndex>(place.local_rank));
+  }
+  if (place.size > 1) {
+    team_ = join(place, device_);
+  } else {
+    team_ = std::make_unique<Alone>();
   }
 }
 
 std::string Process::description() const {
   return device_.str() + " (" + cpu_name() + ", " + kernels::name(kernels::best_isa()) + ", " +
-         std::to_string(at::get_num_threads()) + " threads), products: " + gemm_routes().name();
+         std::to_string(at::get_num_threads()) + " threads" +
+         (team_->size() > 1 ? ", one of " + std::to_string(team_->size()) + " ranks" : "") +
+         "), products: " + gemm_routes().name();
 }
 
 void Process::say_skipped(const std::string& path, const Skipped& skipped) const {
@@ -61,7 +76,8 @@ void Process::say_skipped(const std::string& path, const Skipped& skipped) const
 
 bool Process::invariant(at::ScalarType dtype) const {
   const InvarianceReport report = self_test_invariance(dtype);
-  for (const std::string& broken : report.broken) log_.warning("on this CPU: ", broken);
+  for (const std::string& broken : report.broken)
+    if (team_->first()) log_.warning("on this CPU: ", broken);
   return device_.is_cpu() && report.holds();
 }
 

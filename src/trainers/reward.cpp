@@ -118,7 +118,8 @@ void RewardTrainer::train() {
     if (training.step == 0) before_ = figures();
     hooks.push_back(run_.evaluation([this] { return measure(); }));
   }
-  finish(run_.fit(training, hooks));
+  const FitResult result = run_.fit(training, hooks);
+  run_.team().on_first([&] { finish(result); });
 }
 
 void RewardTrainer::finish(const FitResult& result) {

@@ -21,7 +21,23 @@ int64_t scored_tokens(const Record& record) {
   return count;
 }
 
+/// What the run in `output` has as team.slots; 0 where there is none.
+int64_t saved_slots(Fs& fs, const std::string& output) {
+  const std::string file = join_path(output, "config.json");
+  if (!fs.exists(file)) return 0;
+  const Json saved = parse_json(read_file(fs, file, 1 << 20), file);
+  const Json* team = saved.find("team");
+  return team == nullptr ? 1 : team->at("slots").as_integer();
+}
+
 }  // namespace
+
+void TeamConfig::describe(Fields& f) {
+  f("exact", exact, "add gradients up in fixed point: any number of ranks ends in the same bits");
+  f("slots", slots,
+    "cut a step into a multiple of so many micro-batches; 0: as many as ranks, or as the run resumed",
+    within(0, 1 << 20));
+}
 
 void RunConfig::describe(Fields& f) {
   f("output", output, "folder for checkpoints, metrics, report and model", required());
@@ -35,6 +51,7 @@ void RunConfig::describe(Fields& f) {
   order.describe(f);
   fit.describe(f);
   f.group("checkpoint", checkpoint);
+  f.group("team", team);
   f("log_every", log_every, "steps between plain lines on a log", at_least(1));
   f("eval_every", eval_every, "steps between evaluations on `eval`; 0: at the end only", at_least(0));
   process.describe(f);
@@ -48,10 +65,18 @@ void RunConfig::check(bool has_eval) const {
 void RunConfig::resolve(int64_t records) {
   fit.resolve_steps(records, order.batch_size);
   fit.save_every = checkpoint.every;
+  fit.exact = team.exact;
 }
 
-Run::Run(const RunConfig& config, Process& process) : config_(config), process_(process) {
-  check_output(process_.fs(), config_.output, config_.resume);
+Run::Run(RunConfig& config, Process& process) : config_(config), process_(process) {
+  team().doing("loading");
+  int64_t saved = 0;
+  team().on_first([&] {
+    check_output(process_.fs(), config_.output, config_.resume);
+    if (config_.resume) saved = saved_slots(process_.fs(), config_.output);
+  });
+  saved = static_cast<int64_t>(team().gather(static_cast<double>(saved)).front());
+  if (config_.team.slots == 0) config_.team.slots = saved > 0 ? saved : team().size();
   process_.say(process_.description());
 }
 
@@ -90,9 +115,13 @@ std::unique_ptr<RecordSource> Run::source(const std::string& what, const std::st
   auto records = std::make_shared<const std::vector<Record>>(std::move(data.records));
   RecordOrder order = config_.order;
   order.seed = static_cast<uint64_t>(config_.seed);
+  order.slots = config_.team.slots;
   const auto size = static_cast<int64_t>(records->size());
   if (held_out) {
     order.batch_size = size;
+  } else if (order.batch_size < team().size()) {
+    process_.say("batch_size=" + std::to_string(order.batch_size) + " is less than the " +
+                 std::to_string(team().size()) + " ranks: some have nothing to do");
   } else if (order.batch_size > size) {
     process_.say("batch_size=" + std::to_string(order.batch_size) + " is more than the " +
                  std::to_string(size) + " records: a step holds some of them more than once");
@@ -112,13 +141,13 @@ void Run::open(Training& training, const Json& resolved) {
                   .free = {"steps", "epochs", "output", "resume", "checkpoint", "log_every", "eval",
                            "eval_every", "threads", "model", "reference", "train", "samples", "kl",
                            "drop_overlap"}});  // files are known by their content
-  const int64_t first = checkpoints_->open(config_.resume, checkpoint_bytes(training), team_);
+  const int64_t first = checkpoints_->open(config_.resume, checkpoint_bytes(training), team());
   for (const std::string& note : checkpoints_->notes()) process_.say(note);
   checkpoints_->restore(training);
   if (first > 0)
     process_.say("going on after step " + std::to_string(first) + " of " +
                  std::to_string(training.config.steps));
-  write_config();
+  team().on_first([&] { write_config(); });
 }
 
 void Run::write_config() {
@@ -136,21 +165,24 @@ void Run::write_config() {
 }
 
 Hook Run::evaluation(std::function<Metrics()> measure) {
-  return every(config_.eval_every > 0 ? config_.eval_every : config_.fit.steps,
-               evaluate(team_, std::move(measure)));
+  return every(config_.eval_every > 0 ? config_.eval_every : config_.fit.steps, evaluate(std::move(measure)));
 }
 
 FitResult Run::fit(Training& training, Hooks hooks) {
   const StopSignals signals = process_.watch_signals();
-  hooks.insert(hooks.begin(), stop_when([&signals] { return signals.requested(); }, team_));
-  hooks.push_back(metrics_file(process_.fs(), config_.output, training.step));
-  hooks.push_back(tensorboard(process_.fs(), config_.output));
-  hooks.push_back(console(standard_error(config_.log_every)));
-  hooks.push_back(save_checkpoints(*checkpoints_, training, team_));
-  const FitResult result = prefer::fit(training, team_, hooks);
+  hooks.insert(hooks.begin(), stop_when([&signals] { return signals.requested(); }, team()));
+  if (team().first()) {
+    hooks.push_back(metrics_file(process_.fs(), config_.output, training.step));
+    hooks.push_back(tensorboard(process_.fs(), config_.output));
+    hooks.push_back(console(standard_error(config_.log_every)));
+  }
+  hooks.push_back(save_checkpoints(*checkpoints_, training, team()));
+  const FitResult result = prefer::fit(training, team(), hooks);
+  team().doing("after the last step");
   if (!result.stopped) return result;
   process_.say("stopped after step " + std::to_string(result.step) + "; resume=true goes on from there");
-  throw Stopped(signals.signal());
+  throw Stopped(
+      static_cast<int>(std::ranges::max(team().gather(signals.signal()))));  // it may have come to one rank
 }
 
 void Run::say_memory(const Training& training, RecordSource& source, const ModelConfig& model,
@@ -164,8 +196,11 @@ void Run::say_memory(const Training& training, RecordSource& source, const Model
     }
   }
   const auto width = static_cast<int64_t>(c10::elementSize(dtype_from_name(config_.dtype)));
-  process_.say("memory: " +
-               estimate_memory(model, width, reference, largest, config_.activation_checkpointing).text());
+  MemoryEstimate estimate =
+      estimate_memory(model, width, reference, largest, config_.activation_checkpointing);
+  for (const Trained& parameter : training.parameters)
+    if (config_.team.exact) estimate.gradients += parameter.value.numel() * int64_t{sizeof(int64_t)};
+  process_.say("memory: " + estimate.text());
 }
 
 void Run::finish(const FitResult& result, const Transformer& model, const std::string& model_path) {

@@ -52,9 +52,9 @@ void Samples::write(int64_t step, const Transformer& model) {
   write_file_atomically(fs_, path(step), lines);
 }
 
-Hook Samples::hook(const Transformer& model, int64_t step) {
-  if (step == 0) write(0, model);
-  const auto speak = [this, &model](StepEvent& event) { write(event.step, model); };
+Hook Samples::hook(const Transformer& model, int64_t step, Team& team) {
+  if (step == 0) team.on_first([&] { write(0, model); });
+  const Hook speak = on_first(team, [this, &model](StepEvent& event) { write(event.step, model); });
   if (config_.every > 0) return every(config_.every, speak);
   return [speak](StepEvent& event) {
     if (event.step >= event.steps) speak(event);

@@ -78,8 +78,10 @@ void SftTrainer::train() {
     }
     hooks.push_back(run_.evaluation([this] { return measure(); }));
   }
-  if (samples_) hooks.push_back(samples_->hook(*model_, training.step));
-  finish(run_.fit(training, hooks));
+  if (samples_) hooks.push_back(samples_->hook(*model_, training.step, run_.team()));
+  const FitResult result = run_.fit(training, hooks);
+  if (eval_ && held_out_.nll.empty()) measure();
+  run_.team().on_first([&] { finish(result); });
 }
 
 void SftTrainer::finish(const FitResult& result) {
@@ -89,7 +91,6 @@ void SftTrainer::finish(const FitResult& result) {
       std::to_string(result.step) + " steps of " + std::to_string(config_.order.batch_size) + " texts.";
   if (samples_) report().samples = samples_->side_by_side(result.step);
   if (eval_) {
-    if (held_out_.nll.empty()) measure();
     report().figures = {{"held-out perplexity", perplexity_before_,
                          held_out_.perplexity(static_cast<uint64_t>(config_.seed)),
                          "exp of the mean negative log-likelihood a learnt token, of " +

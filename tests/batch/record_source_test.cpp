@@ -12,6 +12,8 @@
 namespace prefer {
 namespace {
 
+constexpr int64_t kLargest = 6 + 2 + 5;  // tokens of a pair
+
 /// n pairs: a prompt of 3 + i % 4 tokens, answers of 2 and 3 + i % 3.
 std::shared_ptr<const std::vector<Record>> pairs(int64_t n) {
   auto records = std::make_shared<std::vector<Record>>();
@@ -70,6 +72,26 @@ TEST(RecordSource, AnyCutHoldsTheSameRecordsAndCounts) {
   }
   EXPECT_EQ(one.total().at("groups"), 8);
   EXPECT_EQ(one.total().at("sequences"), 16);
+}
+
+TEST(RecordSource, SlotsAreAMultipleAndAsEvenAsTheOrderAllows) {
+  for (const int64_t slots : {1, 2, 3, 4, 8, 20}) {
+    for (const int64_t budget : {1000, 30, 12, 1}) {
+      RecordSource source(pairs(9), {.batch_size = 8, .tokens_per_slot = budget, .slots = slots, .seed = 1});
+      const Plan plan = source.plan(2);
+      const auto count = static_cast<int64_t>(plan.slots.size());
+      EXPECT_TRUE(count % slots == 0 || count == 8) << slots << ", " << budget;  // a record is not cut
+      EXPECT_TRUE(count == 8 || (slots < 8 && budget > 1));
+      int64_t largest = 0, total = 0;
+      for (const Slot& slot : plan.slots) {
+        EXPECT_FALSE(slot.records.empty());
+        EXPECT_TRUE(slot.tokens <= budget || slot.records.size() == 1);
+        largest = std::max(largest, slot.tokens);
+        total += slot.tokens;
+      }
+      EXPECT_LE(largest, total / count + kLargest) << slots;  // an even cut, and less than a record more
+    }
+  }
 }
 
 TEST(RecordSource, AttachedColumnsFollowTheScoredTokens) {

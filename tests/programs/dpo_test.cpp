@@ -125,8 +125,8 @@ TEST(DpoProgram, CutsAndSharingChangeTheLossByRoundingAlone) {
     EXPECT_EQ(run("dpo", dpo_command(pairs, dir / how, {"steps=6", how})).code, 0);
     return metrics(dir / how);
   };
-  const auto plain = losses("slots=1");
-  for (const char* how : {"slots=4", "share_prefixes=false", "tokens_per_slot=1"}) {
+  const auto plain = losses("team.slots=1");
+  for (const char* how : {"team.slots=4", "share_prefixes=false", "tokens_per_slot=1"}) {
     const auto other = losses(how);
     for (std::size_t i = 0; i < plain.size(); ++i) {
       EXPECT_NEAR(other.at(i).at("loss").as_number(), plain[i].at("loss").as_number(), 1e-6) << how;

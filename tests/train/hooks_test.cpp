@@ -2,7 +2,7 @@
 #include "prefer/train/hooks.hpp"
 
 #include "prefer/core/fs.hpp"
-#include "prefer/train/team_metrics.hpp"
+#include "prefer/train/parts.hpp"
 #include "prefer/train/tensorboard.hpp"
 #include "support/error.hpp"
 #include "support/memory_fs.hpp"
@@ -140,17 +140,42 @@ TEST(Every, RunsAtItsStepsAndAtTheLast) {
   EXPECT_EQ(seen, (std::vector<int64_t>{4, 8, 10}));
 }
 
-TEST(Evaluate, AddsMetricsMergedOverRanksThatHaveOthersOrNone) {
-  Threads(3).run([&](Team& team) {
+TEST(Evaluate, AddsMetrics) {
+  StepEvent event = event_of(1);
+  evaluate([] {
+    Metrics metrics;
+    metrics.add("eval_loss", at::full({}, 3.0, at::kDouble), 2);
+    return metrics;
+  })(event);
+  EXPECT_EQ(event.metrics.at("eval_loss"), 1.5);
+}
+
+// Numbers whose sum depends on the order in which they are added: 1e16 + 1 - 1e16 is 0 or 1.
+TEST(Parts, AddUpInTheirOrderWhoeverHasThem) {
+  const std::vector<double> values = {1e16, 1, -1e16, 1, 0.25};
+  for (const int size : {1, 2, 3, 7}) {
+    Threads(size).run([&](Team& team) {
+      std::map<int64_t, Metrics> mine;
+      for (int64_t part = 0; part < 5; ++part) {
+        if ((part * 3 + 1) % size != team.rank()) continue;
+        mine[part].add("loss", at::full({}, values[part], at::kDouble), 1);
+        if (part == 3) mine[part].add("only_there", at::full({}, 7.0, at::kDouble), 2);
+      }
+      const std::map<std::string, double> merged_values = merged(mine, 5, team).values();
+      EXPECT_EQ(merged_values.at("loss"), 1.25 / 5) << size;
+      EXPECT_EQ(merged_values.at("only_there"), 3.5);
+    });
+  }
+}
+
+TEST(OnFirst, RunsAHookOnRank0AndItsErrorIsEveryRanks) {
+  Threads(3).run([](Team& team) {
+    int runs = 0;
     StepEvent event = event_of(1);
-    evaluate(team, [&] {
-      Metrics metrics;
-      if (team.rank() != 1) metrics.add("eval_loss", at::full({}, 2.0 + team.rank(), at::kDouble), 2);
-      if (team.rank() == 2) metrics.add("eval_only_there", at::full({}, 7.0, at::kDouble), 1);
-      return metrics;
-    })(event);
-    EXPECT_EQ(event.metrics.at("eval_loss"), 1.5);  // (2 + 4) / 4
-    EXPECT_EQ(event.metrics.at("eval_only_there"), 7);
+    on_first(team, [&](StepEvent&) { ++runs; })(event);
+    EXPECT_EQ(runs, team.rank() == 0 ? 1 : 0);
+    EXPECT_EQ(error_of([&] { on_first(team, [](StepEvent&) { fail("the disk is full"); })(event); }),
+              "the disk is full");
   });
 }
 

@@ -16,7 +16,7 @@ struct RecordOrder {
   bool shuffle = true;               ///< keyed permutation a pass over the data; false: file order
   bool share_prefixes = true;        ///< compute the common prefix of a group once
   int64_t tokens_per_slot = 8192;    ///< the token budget of a micro-batch; a single record may exceed it
-  int64_t slots = 1;                 ///< at least as many slots a step, where there are as many records
+  int64_t slots = 1;                 ///< a step is cut into a multiple of them, where there are as many records
   uint64_t seed = 0;
 
   void describe(Fields& f);

@@ -3,6 +3,7 @@
 
 #include "prefer/objectives/objective.hpp"
 #include "prefer/train/event.hpp"
+#include "prefer/train/gradients.hpp"
 #include "prefer/train/guard.hpp"
 #include "prefer/train/optimizer.hpp"
 #include "prefer/train/schedule.hpp"
@@ -16,6 +17,7 @@ struct FitConfig {
   ScheduleConfig schedule;
   GuardConfig guard;
 
+  bool exact = false;      ///< team.exact, set by whoever reads it: gradients are added up in fixed point
   int64_t save_every = 0;  ///< checkpoint.every, set by whoever reads it; 0: only the last step is saved
   int64_t iteration =
       1;  ///< steps that belong together (PPO): the learning rate advances and saves fall after them only
@@ -43,8 +45,8 @@ struct Training {
   Guard guard;
   int64_t step = 0;  ///< the last step done
 
-  /// All of it by name: `weights.`, `optimizer.`, `guard.`, `source.` and `objective.` NAME. Weights and
-  /// optimizer tensors are the training's own, not copies.
+  /// All of it by name: `weights.`, `optimizer.`, `guard.`, `source.`, `objective.` and, for exact sums,
+  /// `gradients.` NAME. Weights and optimizer tensors are the training's own, not copies.
   NamedTensors state() const;
   NamedTensors weights() const;
   /// Puts back what `state` gave after `at_step`. Throws Error for names or shapes that do not fit, before

@@ -4,7 +4,7 @@
 
 #include "prefer/core/config.hpp"
 #include "prefer/dist/team.hpp"
-#include "prefer/train/trained.hpp"
+#include "prefer/train/gradients.hpp"
 
 #include <deque>
 
@@ -22,7 +22,7 @@ struct GuardConfig {
 /// What a step is judged by; loss and norm are the same on every rank.
 struct Measured {
   double loss = 0;
-  std::string not_finite;  ///< "records 3, 17": those of this rank's first slot whose loss is not finite
+  std::string not_finite;  ///< "records 3, 17": those of the first slot whose loss is not finite
   double norm = 0;         ///< of the gradient
 };
 

@@ -19,9 +19,12 @@ class Source;
 /// and goes on does the same as one left alone, so a stop is no reason.
 Hook every(int64_t n, Hook hook);
 
-/// Adds the metrics that `measure` returns, merged over the ranks, to the event. Stands before the hooks that
-/// write.
-Hook evaluate(Team& team, std::function<Metrics()> measure);
+/// Adds the metrics that `measure` returns to the event. Every rank calls it, and it returns the same on
+/// each. Stands before the hooks that write.
+Hook evaluate(std::function<Metrics()> measure);
+
+/// Runs `hook` on rank 0 while the others wait for it.
+Hook on_first(Team& team, Hook hook);
 
 /// Adds TRL's num_tokens to the event: all tokens that were run so far, those of the first `step` steps by
 /// the source's plans. Stands before the hooks that write.

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "prefer/batch/record_source.hpp"
+#include "prefer/dist/team.hpp"
 #include "prefer/eval/pair_figures.hpp"
 #include "prefer/model/generate.hpp"
 #include "prefer/objectives/preference.hpp"
@@ -23,23 +24,26 @@ struct KlConfig {
 class HeldOut {
  public:
   /// `pairs` holds all of them in one step; objective and models must outlive the value. Without a reference
-  /// there is no KL.
+  /// there is no KL. Ranks share the work.
   HeldOut(RecordSource& pairs, PreferenceObjective& objective, const Transformer& policy,
-          std::shared_ptr<const Transformer> reference, const KlConfig& kl);
+          std::shared_ptr<const Transformer> reference, const KlConfig& kl, Team& team);
 
   /// One pass over all pairs, its progress shown: the objective's metrics with eval_ before their names, and
-  /// eval_kl, nats an answer.
+  /// eval_kl, nats an answer. The same on every rank. Collective.
   Metrics measure();
-  /// What the last pass found; makes one where there was none. For `starts_level` see pair_figures.
+  /// The same, unless it was done already.
+  void measure_once();
+  /// What the last pass found. For `starts_level` see pair_figures.
   std::vector<Figure> figures(bool starts_level, uint64_t seed);
 
  private:
-  void add_scores(const Pairs& pairs);
+  std::vector<double> measure_kl();
 
   RecordSource& pairs_;
   PreferenceObjective& objective_;
   const Transformer& policy_;
   std::shared_ptr<const Transformer> reference_;
+  Team& team_;
   int64_t max_new_tokens_;
   std::vector<Prompt> prompts_;
   PairScores scores_;

@@ -4,10 +4,13 @@
 #include "prefer/core/config.hpp"
 #include "prefer/core/fs.hpp"
 #include "prefer/core/log.hpp"
+#include "prefer/core/program.hpp"
 #include "prefer/data/records.hpp"
+#include "prefer/dist/team.hpp"
 #include "prefer/tensor.hpp"
 #include "prefer/train/hooks.hpp"
 
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -23,23 +26,28 @@ struct ProcessConfig {
 /// What is one to a process. The library never makes one by itself.
 class Process {
  public:
-  /// Sets the number of threads and the allocator's habits, and chooses the matrix products of this CPU.
-  /// Throws Error where the device is not to be had.
-  explicit Process(const ProcessConfig& config) : Process(config, disk_) {}
+  /// Sets the number of threads and the allocator's habits, chooses the matrix products of this CPU, and
+  /// joins the other ranks where `environment` is that of a launcher (place_of). Throws Error where the
+  /// device or a rank is not to be had.
+  explicit Process(const ProcessConfig& config, const Environment& environment = {})
+      : Process(config, disk_, environment) {}
   /// With another file system than Linux' own; `fs` must outlive it.
-  Process(const ProcessConfig& config, Fs& fs);
+  Process(const ProcessConfig& config, Fs& fs, const Environment& environment = {});
   Process(const Process&) = delete;
   Process& operator=(const Process&) = delete;
 
   at::Device device() const { return device_; }
   Fs& fs() { return fs_; }
+  Team& team() const { return *team_; }
   /// Keeps SIGINT and SIGTERM for as long as the value lives: while there is something to save. Otherwise
   /// they end the process, as they do any.
   StopSignals watch_signals() const { return {}; }
-  /// CPU, instruction set, threads and the route of matrix products, in words.
+  /// CPU, instruction set, threads, ranks and the route of matrix products, in words.
   std::string description() const;
-  /// A line of the log, on the standard error output.
-  void say(const std::string& line) const { log_.info(line); }
+  /// A line of the log, on the standard error output of rank 0.
+  void say(const std::string& line) const {
+    if (team_->first()) log_.info(line);
+  }
   /// Says what was left out of a file, where anything was.
   void say_skipped(const std::string& path, const Skipped& skipped) const;
   /// Tests in a few milliseconds whether the products of `dtype` keep their bits on this CPU; says which do
@@ -53,6 +61,7 @@ class Process {
   PosixFs disk_;
   Fs& fs_;
   Log log_;
+  std::unique_ptr<Team> team_;
 };
 
 /// The rule for fields that hold the name of a number type (dtype_from_name).

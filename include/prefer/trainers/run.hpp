@@ -16,6 +16,14 @@
 
 namespace prefer {
 
+/// How the ranks of a run share its work.
+struct TeamConfig {
+  bool exact = false;
+  int64_t slots = 0;
+
+  void describe(Fields& f);
+};
+
 /// The keys that every trainer has.
 struct RunConfig {
   std::string output;
@@ -27,6 +35,7 @@ struct RunConfig {
   RecordOrder order;
   FitConfig fit;
   CheckpointConfig checkpoint;
+  TeamConfig team;
   int64_t log_every = 1;
   int64_t eval_every = 0;
   ProcessConfig process;
@@ -36,7 +45,8 @@ struct RunConfig {
   OnBad bad_records() const { return on_bad == "skip" ? OnBad::skip : OnBad::stop; }
   /// Throws Error where `eval_every` has nothing to evaluate on.
   void check(bool has_eval) const;
-  /// Sets what follows from the number of records: steps, and after which of them checkpoints are saved.
+  /// Sets what follows from the number of records: steps, after which of them checkpoints are saved, and how
+  /// their gradients are added up.
   void resolve(int64_t records);
 };
 
@@ -48,8 +58,9 @@ struct RunConfig {
 ///     run.finish(run.fit(training, {run.evaluation(...)}), ...);
 class Run {
  public:
-  /// `process` must outlive it.
-  Run(const RunConfig& config, Process& process);
+  /// Sets `team.slots` where it is 0: to what the run in `output` has that is gone on with, or to the number
+  /// of ranks. `config` and `process` must outlive it.
+  Run(RunConfig& config, Process& process);
   Run(const Run&) = delete;
   Run& operator=(const Run&) = delete;
 
@@ -71,30 +82,30 @@ class Run {
 
   /// Finds where to begin, puts the newest checkpoint into `training` and writes config.json.
   void open(Training& training, const Json& resolved);
-  /// The metrics of `measure`, every `eval_every` steps and after the last.
+  /// The metrics of `measure`, every `eval_every` steps and after the last. Every rank calls it, and it
+  /// returns the same on each.
   Hook evaluation(std::function<Metrics()> measure);
-  /// Trains to the last step: `hooks` first, then console, files and checkpoints. Throws Stopped, after a
-  /// save, where a signal came before.
+  /// Trains to the last step: `hooks` first, then console, files and checkpoints, which are rank 0's. Throws
+  /// Stopped, after a save, where a signal came before.
   FitResult fit(Training& training, Hooks hooks);
   /// Says how much memory training will take, with or without a live reference.
   void say_memory(const Training& training, RecordSource& source, const ModelConfig& model,
                   bool reference) const;
-  /// Says the report's figures, adds what is known of the run to it and writes it, after the trainer has
-  /// saved its model to `output`/model.
+  /// Says the report's figures, adds what is known of the run to it and writes it, after the trainer has saved its
+  /// model to `output`/model. Rank 0 calls it.
   void finish(const FitResult& result, const Transformer& model, const std::string& model_path);
 
   std::string path(const std::string& name) const;  ///< of a file or folder in `output`
   Process& process() const { return process_; }
-  Team& team() { return team_; }
+  Team& team() { return process_.team(); }
   Report& report() { return report_; }
   void write_report();
 
  private:
   void write_config();
 
-  const RunConfig& config_;
+  RunConfig& config_;
   Process& process_;
-  Alone team_;
   std::map<std::string, std::string> inputs_;
   Json resolved_;
   std::optional<Checkpoints> checkpoints_;

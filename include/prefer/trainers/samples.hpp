@@ -36,7 +36,7 @@ class Samples {
   /// Lets the model speak after `step` steps.
   void write(int64_t step, const Transformer& model);
   /// Does so now, where `step` is 0, and gives the hook that does every `every` steps and at the end.
-  Hook hook(const Transformer& model, int64_t step);
+  Hook hook(const Transformer& model, int64_t step, Team& team);
   /// SHA-256 of the file of prompts.
   const std::string& fingerprint() const { return fingerprint_; }
   /// What was said after step 0 and after `last`.
