@@ -23,7 +23,8 @@ inline unsigned blocks_for(std::int64_t work) {
   return static_cast<unsigned>(std::min<std::int64_t>(work, 1 << 16));
 }
 
-/// The threads of a block, whole warps of them. reduce() merges lanes, then warps, always in the same order.
+/// The threads of a block, whole warps of them. reduce() and after() merge lanes, then warps, always in the
+/// same order.
 class Block {
  public:
   __device__ int rank() const { return static_cast<int>(threadIdx.x); }
@@ -43,21 +44,41 @@ class Block {
     return value;
   }
 
- private:
   template <class Value, class Merge>
-  static __device__ Value across_lanes(Value value, Merge merge) {
+  __device__ Value after(Value value, Value none, Merge merge) const {
+    __shared__ alignas(16) unsigned char bytes[32 * sizeof(Value)];
+    Value* warps = reinterpret_cast<Value*>(bytes);
+    const int lane = rank() % 32, warp = rank() / 32, count = size() / 32;
+#pragma unroll
+    for (int step = 1; step < 32; step *= 2) {  // value becomes that of this lane and all after it
+      const Value other = of_lane_after(value, step);
+      if (lane + step < 32) value = merge(value, other);
+    }
+    if (lane == 0) warps[warp] = value;
+    __syncthreads();
+    Value later = none;
+    for (int i = count - 1; i > warp; --i) later = merge(warps[i], later);
+    const Value next = of_lane_after(value, 1);
+    __syncthreads();
+    return lane < 31 ? merge(next, later) : later;
+  }
+
+ private:
+  template <class Value>
+  static __device__ Value of_lane_after(Value value, int step) {
     static_assert(sizeof(Value) % 4 == 0);
     constexpr int kWords = sizeof(Value) / 4;
+    unsigned words[kWords];
+    memcpy(words, &value, sizeof value);
 #pragma unroll
-    for (int step = 16; step > 0; step /= 2) {
-      unsigned words[kWords];
-      memcpy(words, &value, sizeof value);
+    for (int i = 0; i < kWords; ++i) words[i] = __shfl_down_sync(0xffffffffu, words[i], step);
+    memcpy(&value, words, sizeof value);
+    return value;
+  }
+  template <class Value, class Merge>
+  static __device__ Value across_lanes(Value value, Merge merge) {
 #pragma unroll
-      for (int i = 0; i < kWords; ++i) words[i] = __shfl_down_sync(0xffffffffu, words[i], step);
-      Value other;
-      memcpy(&other, words, sizeof other);
-      value = merge(value, other);
-    }
+    for (int step = 16; step > 0; step /= 2) value = merge(value, of_lane_after(value, step));
     return value;
   }
 };

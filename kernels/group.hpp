@@ -1,8 +1,10 @@
 // Groups of threads that share a row's work: the policy that lets one source run on the CPU and on the
 // device.
 //
-// A group has rank(), size() and reduce(value, merge), which every thread of it calls alike and which returns
-// the merged value to all of them. Merging is in a fixed order, so that equal inputs give equal bits.
+// A group has rank(), size(), reduce(value, merge), which returns the merged value of all its threads to each
+// of them, and after(value, none, merge), which returns to each the values of the threads of higher rank,
+// merged in the order of ranks (`none`, which changes nothing, to the last). Every thread calls them alike.
+// Merging is in a fixed order, so that equal inputs give equal bits.
 #pragma once
 
 #include "kernels/number.hpp"
@@ -16,6 +18,10 @@ struct OneThread {
   template <class Value, class Merge>
   PREFER_HOST_DEVICE Value reduce(Value value, Merge) const {
     return value;
+  }
+  template <class Value, class Merge>
+  PREFER_HOST_DEVICE Value after(Value, Value none, Merge) const {
+    return none;
   }
 };
 

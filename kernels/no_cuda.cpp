@@ -1,9 +1,11 @@
 // The CUDA twins in a build without CUDA: each throws, so that callers need no #ifdef.
 #include "kernels/adamw/adamw.hpp"
 #include "kernels/attention/attention.hpp"
+#include "kernels/kl/kl.hpp"
 #include "kernels/norm/norm.hpp"
 #include "kernels/rope/rope.hpp"
 #include "kernels/sample/sample.hpp"
+#include "kernels/scan/scan.hpp"
 #include "kernels/swiglu/swiglu.hpp"
 #include "kernels/token_logprob/token_logprob.hpp"
 
@@ -37,6 +39,13 @@ PREFER_ABSENT_TWINS(Backward, backward)
 namespace adamw::cuda {
 PREFER_ABSENT(Step, forward, float)
 }  // namespace adamw::cuda
+namespace kl::cuda {
+PREFER_ABSENT_TWINS(Forward, forward)
+PREFER_ABSENT_TWINS(Backward, backward)
+}  // namespace kl::cuda
+namespace scan::cuda {
+PREFER_ABSENT(Gae, forward, float)
+}  // namespace scan::cuda
 namespace sample::cuda {
 PREFER_ABSENT_TWINS(Forward, forward)
 }  // namespace sample::cuda

@@ -2,9 +2,11 @@
 // twins.
 #include "tests/cuda/device.hpp"
 #include "tests/kernels/adamw_cases.hpp"
+#include "tests/kernels/kl_cases.hpp"
 #include "tests/kernels/norm_cases.hpp"
 #include "tests/kernels/rope_cases.hpp"
 #include "tests/kernels/sample_cases.hpp"
+#include "tests/kernels/scan_cases.hpp"
 #include "tests/kernels/swiglu_cases.hpp"
 #include "tests/kernels/token_logprob_cases.hpp"
 
@@ -57,6 +59,24 @@ TYPED_TEST(CudaSwiglu, IsTheReference) {
       swiglu::cuda::forward(there(data.forward()));
       swiglu::cuda::backward(there(data.backward()));
     });
+  });
+}
+
+template <class T>
+class CudaKl : public kl::Kl<T> {};
+TYPED_TEST_SUITE(CudaKl, Types);
+TYPED_TEST(CudaKl, IsTheReference) {
+  this->compare([](auto& data) {
+    on_device(data, [&](const OnDevice& there) {
+      kl::cuda::forward(there(data.forward()));
+      kl::cuda::backward(there(data.backward()));
+    });
+  });
+}
+
+TEST(CudaScan, IsTheReference) {
+  scan::compare([](auto& data) {
+    on_device(data, [&](const OnDevice& there) { scan::cuda::forward(there(data.args())); });
   });
 }
 

@@ -111,6 +111,20 @@ class ThreadGroup {
     return result;
   }
 
+  template <class Value, class Merge>
+  Value after(Value value, Value none, Merge merge) const {
+    static_assert(sizeof(Value) <= sizeof(Slot) && std::is_trivially_copyable_v<Value>);
+    std::memcpy(&slots_[static_cast<std::size_t>(rank_)], &value, sizeof value);
+    barrier_.arrive_and_wait();
+    Value result = none;
+    for (int i = size_ - 1; i > rank_; --i) {
+      std::memcpy(static_cast<void*>(&value), &slots_[static_cast<std::size_t>(i)], sizeof value);
+      result = merge(value, result);
+    }
+    barrier_.arrive_and_wait();
+    return result;
+  }
+
  private:
   struct Slot {
     unsigned char bytes[64];
