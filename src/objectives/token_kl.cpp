@@ -1,7 +1,8 @@
-// Both models' logits in chunks of rows, and the sum over the vocabulary.
+// Both models' logits in chunks of rows, and kernels/kl over them.
 #include "prefer/objectives/token_kl.hpp"
 
 #include "prefer/core/error.hpp"
+#include "prefer/ops/kl.hpp"
 
 namespace prefer {
 
@@ -18,12 +19,10 @@ Tensor token_kl(const Model& policy, const Model& reference, const Batch& batch)
   Tensor kl = at::zeros({batch.scored()}, ours.options().dtype(wide));  // [M]
   for (int64_t begin = 0; begin < batch.scored(); begin += kRows) {
     const int64_t count = std::min(kRows, batch.scored() - begin);
-    const auto logp = [&](const Tensor& hidden, const Model& model) {
-      const Tensor logits = times_transposed(hidden.narrow(0, begin, count), model.head());  // [m, V]
-      return at::log_softmax(logits.to(wide), 1);
+    const auto logits = [&](const Tensor& hidden, const Model& model) {
+      return times_transposed(hidden.narrow(0, begin, count), model.head());  // [m, V]
     };
-    const Tensor pi = logp(ours, policy), ref = logp(theirs, reference);  // [m, V]
-    kl.narrow(0, begin, count).copy_((pi.exp() * (pi - ref)).sum(1));
+    kl.narrow(0, begin, count).copy_(kl_divergence(logits(ours, policy), logits(theirs, reference)));
   }
   return kl;
 }

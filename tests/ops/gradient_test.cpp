@@ -3,6 +3,7 @@
 #include "prefer/ops/attention.hpp"
 #include "prefer/ops/differentiable.hpp"
 #include "prefer/ops/embedding.hpp"
+#include "prefer/ops/kl.hpp"
 #include "prefer/ops/linear.hpp"
 #include "prefer/ops/linear_logprob.hpp"
 #include "prefer/ops/norm.hpp"
@@ -42,6 +43,14 @@ TEST(OpGradient, LinearComputesOnlyWhatIsWanted) {
   weighed(linear(x, Matrix(w))).backward();
   EXPECT_TRUE(x.grad().defined());
   EXPECT_FALSE(w.grad().defined());
+}
+
+TEST(OpGradient, KlDivergenceOfThePolicysLogits) {
+  const Tensor reference = normal({3, 11}, 2);
+  expect_gradient([&](const auto& x) { return weighed(kl_divergence(x[0], reference, 0.7)); }, {normal({3, 11}, 1)});
+  const Tensor p = at::log_softmax(normal({3, 11}, 1) / 0.7, 1), q = at::log_softmax(reference / 0.7, 1);
+  const Tensor kl = kl_divergence(normal({3, 11}, 1), reference, 0.7);
+  EXPECT_LT((kl - (p.exp() * (p - q)).sum(1)).abs().max().item<double>(), 1e-14);
 }
 
 TEST(OpGradient, RmsNorm) {

@@ -28,6 +28,7 @@ inline constexpr std::uint32_t kWeights = 3;   // initial weights
 inline constexpr std::uint32_t kDropout = 4;
 inline constexpr std::uint32_t kNoise = 5;      // noise on embeddings
 inline constexpr std::uint32_t kBootstrap = 6;  // confidence intervals
+inline constexpr std::uint32_t kMinibatch = 7;  // the order of an iteration's rollouts
 }  // namespace random_site
 
 /// 128 random bits: subkey = the first 64 bits of philox(counter {step, record}, key seed), then
