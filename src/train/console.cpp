@@ -37,6 +37,7 @@ class Console {
     recent_.push_back({event.now, event.seconds, event.tokens});
     if (recent_.size() > kRecent) recent_.pop_front();
     for (const Identity& i : event.identities) {
+      if (event.step > 1) break;  // all were within their bounds
       line(format("step 1: %s = %.9g (expected %.9g, bound %.3g)", i.name.c_str(), i.measured, i.expected,
                   i.bound));
     }

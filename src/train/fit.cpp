@@ -68,19 +68,24 @@ struct Sums {
   std::map<int64_t, Metrics> metrics_;
 };
 
-void check_identities(const Sums& sums, Team& team) {
+/// Those of the step that must hold: at an iteration's first step those of every iteration, at step 1 all.
+std::vector<Identity> check_identities(const Sums& sums, int64_t step, Team& team) {
   std::string broken;
+  std::vector<Identity> checked;
   for (const auto& [name, identity] : sums.identities) {
+    if (step > 1 && !identity.every_iteration) continue;
+    checked.push_back(identity);
     if (broken.empty() && !(Sums::gap(identity) <= identity.bound)) {
       std::ostringstream out;
       out.precision(9);
-      out << "step 1: " << name << " must be " << identity.expected << ", and is " << identity.measured
-          << ", " << Sums::gap(identity) << " off; the bound is " << identity.bound;
+      out << "step " << step << ": " << name << " must be " << identity.expected << ", and is "
+          << identity.measured << ", " << Sums::gap(identity) << " off; the bound is " << identity.bound;
       broken = out.str();
     }
   }
   broken = team.agree(broken);
   if (!broken.empty()) fail(broken);
+  return checked;
 }
 
 /// The gradient of the step, summed over slots and ranks, in training.gradients; what else adds up is
@@ -139,6 +144,10 @@ bool due(const FitConfig& config, int64_t step) {
 void FitConfig::describe(Fields& f) {
   f("steps", steps, "optimizer steps; 0 = as many as `epochs` take", at_least(0));
   f("epochs", epochs, "passes over the records, where `steps` is 0", positive() & within(0, 1e6));
+  describe_update(f);
+}
+
+void FitConfig::describe_update(Fields& f) {
   f.group("optimizer", optimizer);
   f.group("schedule", schedule);
   f.group("guard", guard);
@@ -162,13 +171,10 @@ FitResult fit(Training& training, Team& team, const Hooks& hooks) {
     team.doing("step " + std::to_string(step));
     const Plan plan = training.source.plan(step);
     const Sums sums = backward(training, step, plan, team);
-    if (step == 1) check_identities(sums, team);
+    if ((step - 1) % config.iteration == 0) event.identities = check_identities(sums, step, team);
     event.skipped = update(training, step, sums, team, event);
     training.step = step;
 
-    if (step == 1) {
-      for (const auto& [_, identity] : sums.identities) event.identities.push_back(identity);
-    }
     for (const Slot& slot : plan.slots) event.tokens += slot.tokens;
     event.now = config.clock();
     event.seconds = event.now - begin;

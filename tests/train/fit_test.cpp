@@ -114,6 +114,24 @@ TEST(Fit, ResumedRunsDoNotAskForTheFirstStepsIdentities) {
   EXPECT_EQ(fit(training, team, {}).step, 3);
 }
 
+TEST(Fit, IdentitiesOfEveryIterationAreAskedForAtItsFirstStep) {
+  TinySource source;
+  TinyObjective objective;
+  FitConfig config = tiny_config(6);
+  config.iteration = 2;
+  objective.identity = Identity{"ratio", 1, 1, 0, /*every_iteration=*/true};
+  Alone team;
+  std::vector<int64_t> asked;
+  const Hook look = [&](StepEvent& event) {
+    if (!event.identities.empty()) asked.push_back(event.step);
+    if (event.step == 3) objective.identity->measured = 2;  // seen at step 5, not at step 4
+  };
+  Training training(config, source, objective);
+  EXPECT_EQ(error_of([&] { fit(training, team, {look}); }), "step 5: ratio must be 1, and is 2, 1 off; the bound is 0");
+  EXPECT_EQ(training.step, 4);
+  EXPECT_EQ(asked, (std::vector<int64_t>{1, 3}));
+}
+
 TEST(Fit, EveryRankStopsWhereOneFindsAnIdentityBroken) {
   std::vector<std::string> errors(2);
   Threads(2).run([&](Team& team) {

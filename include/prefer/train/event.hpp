@@ -16,7 +16,7 @@ struct StepEvent {
   int64_t steps = 0;  ///< of the whole run
   std::map<std::string, double>
       metrics;  ///< loss, grad_norm, learning_rate and the objective's own; a hook may add
-  std::vector<Identity> identities;  ///< measured at the first step of a fresh run, all within their bounds
+  std::vector<Identity> identities;  ///< measured at this step, all within their bounds
   std::string skipped;               ///< why the step changed no weight, or empty
   int64_t tokens = 0;                ///< run by all ranks
   double seconds = 0;                ///< that the step took

@@ -26,8 +26,9 @@ struct FitConfig {
   /// steps, epochs and the groups optimizer, schedule and guard: meant to stand at the top of a trainer's
   /// config.
   void describe(Fields& f);
-  /// Sets `steps`, where it is 0, to as many as `epochs` passes over `records` take, the last one
-  /// completed with records of the pass after.
+  void describe_update(Fields& f);  ///< the groups alone
+  /// Sets `steps`, where it is 0, to as many as `epochs` passes over `records` take, the last one completed
+  /// with records of the pass after.
   void resolve_steps(int64_t records, int64_t batch_size);
 };
 
@@ -61,8 +62,8 @@ struct FitResult {
 };
 
 /// Trains from training.step + 1 to training.config.steps (architecture, section 5). Every rank calls it
-/// alike. Throws Error where an identity of the first step does not hold or the guard stops; weights are then
-/// as they were before that step.
+/// alike. Throws Error where an identity does not hold or the guard stops; weights are then as they were
+/// before that step.
 FitResult fit(Training& training, Team& team, const Hooks& hooks);
 
 /// The same from the beginning, for those who keep no checkpoints.
