@@ -23,9 +23,9 @@ struct MyConfig : prefer::DpoConfig {
   MyConfig() { loss = MyLoss{}; }
 };
 
-int main(int argc, char** argv) {
-  return prefer::run_program<MyConfig>(argc, argv, [](const MyConfig& config) {
-    prefer::Process process(config.process);
+int main(int argc, char** argv, char** envp) {
+  return prefer::run_program<MyConfig>(argc, argv, [&](const MyConfig& config) {
+    prefer::Process process(config.process, prefer::environment(envp));
     prefer::DpoTrainer(config, process).train();
   });
 }

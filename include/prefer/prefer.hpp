@@ -5,6 +5,7 @@
 #include "prefer/core/lines.hpp"
 #include "prefer/core/program.hpp"
 #include "prefer/core/random.hpp"
+#include "prefer/dist/ranks.hpp"
 #include "prefer/eval/compare.hpp"
 #include "prefer/eval/report.hpp"
 #include "prefer/losses/preference_loss.hpp"

@@ -48,6 +48,7 @@ TEST(Help, NamesEveryKeyOfTheSmallPrograms) {
   expect_keys("tokenize", {"model", "input", "specials", "add_generation_prompt", "device", "threads"});
   expect_keys("generate", {"model", "prompt", "input", "chat", "specials", "max_new_tokens", "temperature",
                            "top_p", "top_k", "n", "batch_size", "seed", "dtype", "device", "threads"});
+  expect_keys("launch", {"n", "port", "all_output"});
   expect_keys("own_loss", {"model", "train", "output", "loss.margin"});
   expect_keys("own_model", {"steps", "batch_size", "optimizer.learning_rate", "threads"});
 }
@@ -82,6 +83,8 @@ TEST(Help, OfDpoNamesEveryKeyThatARunResolves) {
                       "checkpoint.keep",
                       "resume",
                       "on_bad",
+                      "team.exact",
+                      "team.slots",
                       "device",
                       "threads"});
   PREFER_NEEDS(stories260k());
@@ -99,7 +102,7 @@ TEST(Help, OfDpoNamesEveryKeyThatARunResolves) {
 
 TEST(Help, EveryKeyHasAMeaning) {
   for (const char* program : {"dpo", "kto", "sft", "reward", "generate", "score", "tokenize", "quickstart",
-                              "own_loss", "own_model"}) {
+                              "own_loss", "own_model", "launch"}) {
     std::istringstream lines(run(program, {"--help"}).out);
     std::string line;
     std::getline(lines, line);

@@ -52,6 +52,7 @@ class Program {
   void signal(int number) {
     if (pid_ > 0) kill(pid_, number);
   }
+  pid_t id() const { return pid_; }
   Ran end() {
     int status = 0;
     waitpid(pid_, &status, 0);

@@ -1,0 +1,217 @@
+// The dpo program as several ranks under launch: the same bits or nearly, a rank that dies, resuming as
+// another number.
+#include "support/tiny_run.hpp"
+#include "tests/programs/dpo.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <fstream>
+#include <sstream>
+#include <thread>
+
+namespace prefer::testing {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+class RanksProgram : public ::testing::Test {
+ protected:
+  /// What stands behind `launch` for so many ranks of dpo.
+  CommandLine command(int ranks, const std::string& output, const CommandLine& more = {}) const {
+    CommandLine all = {"n=" + std::to_string(ranks),
+                       "--",
+                       PREFER_BIN_DIR "/dpo",
+                       "model=" + tiny_.model,
+                       "train=" + tiny_.pairs,
+                       "output=" + tiny_.dir / output,
+                       "steps=20",
+                       "batch_size=6",
+                       "optimizer.learning_rate=1e-3",
+                       "schedule.lr_scheduler_type=constant",
+                       "threads=1"};
+    all.insert(all.end(), more.begin(), more.end());
+    return all;
+  }
+  void train(int ranks, const std::string& output, const CommandLine& more = {}) const {
+    const Ran ran = run("launch", command(ranks, output, more));
+    ASSERT_EQ(ran.code, 0) << ran.err;
+  }
+  std::string path(const std::string& name) const { return tiny_.dir / name; }
+  std::string bytes(const std::string& name) const {
+    PosixFs fs;
+    return read_file(fs, path(name), 1 << 28);
+  }
+  /// Waits until the run in `output` has done so many steps.
+  void await(const std::string& output, std::size_t steps) const {
+    PosixFs fs;
+    const std::string file = path(output + "/metrics.jsonl");
+    for (int i = 0; i < 30000 && (!fs.exists(file) || metrics(path(output)).size() < steps); ++i)
+      std::this_thread::sleep_for(std::chrono::milliseconds(2));
+  }
+
+  TinyRun tiny_;
+};
+
+const CommandLine kExact = {"team.exact=true", "team.slots=4"};
+
+CommandLine operator+(CommandLine a, const CommandLine& b) {
+  a.insert(a.end(), b.begin(), b.end());
+  return a;
+}
+
+TEST_F(RanksProgram, ExactSumsEndInTheSameBytesOnOneTwoAndFourRanks) {
+  const CommandLine with_all = kExact + CommandLine{"eval=" + tiny_.pairs,
+                                                    "eval_every=7",
+                                                    "kl.max_new_tokens=4",
+                                                    "reference_logprobs=cached",
+                                                    "samples.prompts=" + tiny_.prompts,
+                                                    "samples.max_new_tokens=3"};
+  train(1, "one", with_all);
+  for (const int ranks : {2, 4}) {
+    const std::string output = "ranks-" + std::to_string(ranks);
+    train(ranks, output, with_all);
+    EXPECT_TRUE(lasting_files(path(output), 20) == lasting_files(path("one"), 20)) << ranks;
+    EXPECT_EQ(bytes(output + "/samples/step-20.jsonl"), bytes("one/samples/step-20.jsonl"));
+    EXPECT_EQ(PosixFs().list(path(output)).size(),
+              PosixFs().list(path("one")).size());  // one file of each kind
+  }
+}
+
+TEST_F(RanksProgram, FastSumsAgreeWithOneRankStepByStep) {
+  train(1, "one");
+  const auto one = metrics(path("one"));
+  for (const int ranks : {2, 3}) {
+    const std::string output = "ranks-" + std::to_string(ranks);
+    train(ranks, output);
+    const auto many = metrics(path(output));
+    ASSERT_EQ(many.size(), one.size());
+    for (std::size_t i = 0; i < one.size(); ++i) {
+      const double loss = one[i].at("loss").as_number();
+      EXPECT_NEAR(many[i].at("loss").as_number(), loss, 1e-5 * std::abs(loss)) << ranks << ", step " << i + 1;
+    }
+    EXPECT_LT(one.back().at("loss").as_number(),
+              0.98 * one.front().at("loss").as_number());  // it learns meanwhile
+  }
+}
+
+TEST_F(RanksProgram, ResumesAsAnotherNumberOfRanksInTheSameBits) {
+  const CommandLine every = kExact + CommandLine{"checkpoint.every=5", "resume=true"};
+  train(1, "one", every);
+  const auto part = [&](int ranks, const char* steps) { train(ranks, "parts", every + CommandLine{steps}); };
+  part(2, "steps=5");
+  part(4, "steps=9");
+  part(1, "steps=14");
+  part(3, "steps=20");
+  EXPECT_TRUE(lasting_files(path("parts"), 20) == lasting_files(path("one"), 20));
+}
+
+TEST_F(RanksProgram, TheNumberOfSlotsStaysThatOfTheRunResumed) {
+  const CommandLine resumable = {"resume=true"};
+  train(3, "out", resumable + CommandLine{"steps=2"});
+  train(2, "out", resumable + CommandLine{"steps=4"});
+  const Json config = parse_json(bytes("out/config.json"), "config.json");
+  EXPECT_EQ(config.at("team").at("slots").as_integer(), 3);
+  const Ran other = run("launch", command(2, "out", resumable + CommandLine{"steps=6", "team.slots=2"}));
+  EXPECT_EQ(other.code, 1);
+  EXPECT_NE(other.err.find("error: resume=true, but team.slots was 3 and is 2 since"), std::string::npos)
+      << other.err;
+}
+
+/// The processes that a process has started.
+std::vector<pid_t> children_of(pid_t process) {
+  std::ifstream list("/proc/" + std::to_string(process) + "/task/" + std::to_string(process) + "/children");
+  std::vector<pid_t> children;
+  for (pid_t child = 0; list >> child;) children.push_back(child);
+  return children;
+}
+
+int lines_with(const std::string& text, const std::string& word) {
+  std::istringstream lines(text);
+  int count = 0;
+  for (std::string line; std::getline(lines, line);) count += line.find(word) != std::string::npos;
+  return count;
+}
+
+TEST_F(RanksProgram, WhereOneIsKilledAllLeaveAndOneLineNamesItAndItsStep) {
+  for (const int victim : {0, 1, 2}) {
+    const std::string output = "out-" + std::to_string(victim);
+    Program program("launch", command(3, output, {"steps=1000000", "checkpoint.every=10"}));
+    await(output, 12);
+    const std::vector<pid_t> ranks = children_of(program.id());
+    ASSERT_EQ(ranks.size(), 3U) << program.written("err");
+    const auto begin = Clock::now();
+    kill(ranks[static_cast<std::size_t>(victim)], SIGKILL);
+    const Ran ran = program.end();
+    EXPECT_LT(Clock::now() - begin, std::chrono::seconds(5));
+    EXPECT_EQ(ran.code, 128 + SIGKILL);
+    for (const pid_t rank : ranks) EXPECT_NE(kill(rank, 0), 0) << "rank " << rank << " is still there";
+    EXPECT_EQ(lines_with(ran.err, "error: "), 1) << ran.err;
+    EXPECT_EQ(lines_with(ran.err, "error: rank " + std::to_string(victim) + ", step "), 1) << ran.err;
+    EXPECT_EQ(lines_with(ran.err, ": ended by signal 9 (Killed)"), 1) << ran.err;
+    const std::string more = std::to_string(metrics(path(output)).size() + 3);
+    train(2, output, {"steps=" + more, "checkpoint.every=10", "resume=true"});
+  }
+}
+
+TEST_F(RanksProgram, ASignalStopsAllAfterASave) {
+  Program program("launch", command(2, "out", {"steps=1000000", "schedule.lr_scheduler_type=constant"}));
+  await("out", 3);
+  program.signal(SIGTERM);
+  const Ran ran = program.end();
+  EXPECT_EQ(ran.code, 128 + SIGTERM) << ran.err;
+  EXPECT_EQ(lines_with(ran.err, "error: "), 0) << ran.err;
+  const std::string done = std::to_string(metrics(path("out")).size());
+  EXPECT_NE(ran.err.find("stopped after step " + done + "; resume=true goes on from there"),
+            std::string::npos);
+  EXPECT_TRUE(PosixFs().exists(path("out/checkpoint-" + done + "/manifest.json")));
+}
+
+TEST_F(RanksProgram, AnErrorOfAllIsSaidOnceAndOneOfARankWithItsNumber) {
+  const Ran wrong = run("launch", command(3, "out", {"loss.betta=1"}));
+  EXPECT_EQ(wrong.code, 1);
+  EXPECT_EQ(lines_with(wrong.err, "error: "), 1) << wrong.err;
+  EXPECT_NE(wrong.err.find("error: loss.betta=1: "), std::string::npos) << wrong.err;
+
+  const Ran missing = run("launch", {"n=2", "--", "/no/such/program"});
+  EXPECT_EQ(missing.code, 127);
+  EXPECT_EQ(missing.err, "error: could not start /no/such/program: No such file or directory\n");
+
+  const Ran one = run("launch", {"n=2", "--", "sh", "-c",
+                                 "if [ $RANK = 1 ]; then echo 'error: not me' >&2; exit 3; fi; sleep 100"});
+  EXPECT_EQ(one.code, 3);
+  EXPECT_EQ(one.err, "error: rank 1, starting: not me\n");
+
+  const Ran said =
+      run("launch", {"n=2", "all_output=true", "--", "sh", "-c", "echo hello $RANK of $WORLD_SIZE >&2"});
+  EXPECT_EQ(said.code, 0);
+  EXPECT_EQ(lines_with(said.err, "[1] hello 1 of 2"), 1) << said.err;
+  EXPECT_EQ(run("launch", {"n=2", "--", "sh", "-c", "echo hello $RANK >&2"}).err, "hello 0\n");
+  EXPECT_EQ(run("launch", {"n=2"}).err,
+            "error: launch wants the program behind --: launch n=2 -- PROGRAM ARGUMENTS\n");
+}
+
+TEST_F(RanksProgram, APlaceThatCannotBeIsRefusedInOneLine) {
+  const auto said = [&](const std::string& variables) {
+    const std::string dpo = std::string(PREFER_BIN_DIR) + "/dpo model=" + tiny_.model +
+                            " train=" + tiny_.pairs + " output=" + path("out");
+    const Ran ran = run("launch", {"n=1", "--", "sh", "-c", variables + " exec " + dpo});
+    EXPECT_EQ(ran.code, 1);
+    return ran.err;
+  };
+  EXPECT_EQ(said("RANK=2 WORLD_SIZE=2"),
+            "error: RANK=2 wants to be below WORLD_SIZE=2: ranks count from 0\n");
+  EXPECT_EQ(said("RANK=1 WORLD_SIZE=2 MASTER_ADDR="),
+            "error: WORLD_SIZE=2 wants MASTER_ADDR, the host of rank 0, and it is not set\n");
+}
+
+TEST_F(RanksProgram, AFolderThatIsInUseIsRefusedByAll) {
+  train(1, "out", {"steps=1"});
+  const Ran ran = run("launch", command(3, "out"));
+  EXPECT_EQ(ran.code, 1);
+  EXPECT_EQ(lines_with(ran.err, "error: output " + path("out") + " is in use"), 1) << ran.err;
+  EXPECT_EQ(lines_with(ran.err, "error: "), 1) << ran.err;
+}
+
+}  // namespace
+}  // namespace prefer::testing
