@@ -1,5 +1,5 @@
-// quickstart: a model continues openings, a lexicon ranks what it says, and DPO makes it kinder; before and
-// after in a page.
+// quickstart: a model continues openings, a lexicon scores what it says, and DPO and PPO make it kinder from
+// one start; reward against KL of both on a page.
 #include "prefer/prefer.hpp"
 
 using namespace prefer;
@@ -16,13 +16,21 @@ struct QuickstartConfig {
   GenerateOptions generate{.max_new_tokens = 20, .samples = 8};
   DpoConfig dpo = [] {
     DpoConfig config;
-    config.dtype = "bfloat16";
     config.length.append_eos = false;  // the answers were cut off, not ended
     config.fit.epochs = 2;
     config.fit.optimizer.learning_rate = 4e-5;
     config.fit.schedule.warmup_ratio = 0.1;
-    config.checkpoint.every = 20;
-    config.checkpoint.keep = 1;
+    return config;
+  }();
+  PpoConfig ppo = [] {
+    PpoConfig config;
+    config.value = "shared";
+    config.iterations = 16;
+    config.order.batch_size = 96;
+    config.rollout.num_ppo_epochs = 2;
+    config.rollout.num_mini_batches = 2;
+    config.fit.optimizer.learning_rate = 2e-5;
+    config.fit.schedule.lr_scheduler_type = "constant";
     return config;
   }();
 
@@ -30,7 +38,7 @@ struct QuickstartConfig {
     f("model", model, "Hugging Face folder or .gguf");
     f("lexicon", lexicon, "VADER's vader_lexicon.txt");
     f("openings", openings, "texts to go on from, one a line");
-    f("output", output, "folder for pairs, checkpoints, report and model");
+    f("output", output, "folder for the report, pairs, and a run's folder for each of dpo and ppo");
     f("held_out", held_out, "openings at the end of the file that are measured on, not trained on",
       at_least(2));
     f("held_out_samples", held_out_samples, "answers to each of them", at_least(1));
@@ -40,12 +48,26 @@ struct QuickstartConfig {
     f.group("generate", generate);
     dpo.process.describe(f);
     f("seed", dpo.seed, "of answers and record order", non_negative());
-    f("epochs", dpo.fit.epochs, "passes over the pairs", positive());
-    f("batch_size", dpo.order.batch_size, "pairs a step", at_least(1));
-    f("learning_rate", dpo.fit.optimizer.learning_rate, "peak learning rate", positive());
+    f("epochs", dpo.fit.epochs, "DPO: passes over the pairs", positive());
+    f("batch_size", dpo.order.batch_size, "DPO: pairs a step", at_least(1));
+    f("learning_rate", dpo.fit.optimizer.learning_rate, "DPO: peak learning rate", positive());
     f.group("loss", dpo.loss);
+    f("ppo.iterations", ppo.iterations, "rounds of sampling and learning", at_least(1));
+    f("ppo.batch_size", ppo.order.batch_size, "openings a round", at_least(1));
+    f("ppo.learning_rate", ppo.fit.optimizer.learning_rate, "of PPO", positive());
+    f("ppo.kl_coef", ppo.rollout.kl_coef, "penalty on the KL in PPO's reward, a nat", non_negative());
   }
 };
+
+/// What both methods share of their settings.
+void share(const QuickstartConfig& config, const std::string& method, RunConfig& run) {
+  run.output = join_path(config.output, method);
+  run.seed = config.dpo.seed;
+  run.dtype = "bfloat16";
+  run.resume = true;
+  run.checkpoint = {.every = method == "dpo" ? 20 : 8, .keep = 1};
+  run.process = config.dpo.process;
+}
 
 std::vector<std::string> read_lines(Process& process, const std::string& path) {
   std::vector<std::string> result;
@@ -85,90 +107,146 @@ class Quickstart {
 
   void run() {
     claim(process_, config_);
-    auto model =
-        load_model(process_.fs(), config_.model, dtype_from_name(config_.dpo.dtype), process_.device());
-    process_.say("1/4: what the model says now, to openings that it will not be trained on");
-    const auto before = sample(*model, held_out_, config_.held_out_samples);
-    process_.say("2/4: what it says to the others, ranked by the lexicon into pairs");
-    const std::string pairs = make_pairs(*model);
-    model.reset();
-
-    process_.say("3/4: DPO on the pairs");
-    config_.dpo.model = config_.model;
-    config_.dpo.train = pairs;
-    config_.dpo.output = config_.output;
-    config_.dpo.resume = true;
-    DpoTrainer trainer(config_.dpo, process_);
-    trainer.train();
-
-    process_.say("4/4: what it says now, to the openings of 1/4");
-    const auto after = sample(trainer.policy(), held_out_, config_.held_out_samples);
-    report(trainer, before, after);
+    start_ = load_model(process_.fs(), config_.model, at::kBFloat16, process_.device())->frozen();
+    process_.say("1/4: what the model says to the openings, ranked by the lexicon into pairs");
+    const std::string pairs = make_pairs();
+    process_.say("2/4: DPO on the pairs");
+    train_dpo(pairs);
+    process_.say("3/4: PPO on the lexicon's reward, from the same start");
+    train_ppo();
+    process_.say("4/4: the page");
+    write_report();
   }
 
  private:
-  std::vector<Answers> sample(const Transformer& model, std::span<const std::string> prompts,
-                              int64_t samples) {
+  /// A method, what it came to on the held-out openings, and what it said there.
+  struct Trained {
+    std::string name;
+    std::vector<Figure> figures;
+    std::vector<SideBySide> samples;
+  };
+
+  Reward reward() const {
+    return [this](const std::string&, const std::string& answer) { return lexicon_.score(answer); };
+  }
+
+  HeldOutQuestions held_out(const Transformer& policy) const {
     GenerateOptions options = config_.generate;
-    options.samples = samples;
+    options.samples = config_.held_out_samples;
     options.seed = static_cast<uint64_t>(config_.dpo.seed);
-    options.step = prompts.data() == held_out_.data();  // held-out openings draw for themselves
-    ProgressLine progress("answers", static_cast<int64_t>(prompts.size()) * samples);
-    return sample_answers(
-        model, spans_, prompts, options,
-        [&](const std::string&, const std::string& answer) { return lexicon_.score(answer); },
-        [&](int64_t done) { progress(done); });
+    options.step = 1;  // held-out openings draw for themselves
+    return {as_questions(held_out_, spans_), policy,         start_,
+            spans_.shared_tokenizer(),       each(reward()), options};
   }
 
   /// The file of pairs: as an earlier run left it, or made now.
-  std::string make_pairs(const Transformer& model) {
+  std::string make_pairs() {
     const std::string path = join_path(config_.output, "pairs.jsonl");
     if (process_.fs().exists(path)) return path;
-    const auto answers = sample(model, openings_, config_.generate.samples);
+    GenerateOptions options = config_.generate;
+    options.seed = static_cast<uint64_t>(config_.dpo.seed);
+    ProgressLine progress("answers", static_cast<int64_t>(openings_.size()) * options.samples);
+    const auto answers = sample_answers(*start_, spans_.shared_tokenizer(), as_questions(openings_, spans_),
+                                        options, each(reward()), [&](int64_t done) { progress(done); });
     std::string lines;
-    for (const Json& pair :
-         rank_into_pairs(openings_, answers, config_.pairs_per_opening, config_.least_gap)) {
+    for (const Json& pair : rank_into_pairs(answers, config_.pairs_per_opening, config_.least_gap))
       lines += dump(pair) + "\n";
-    }
     write_file_atomically(process_.fs(), path, lines);
     return path;
   }
 
-  void report(DpoTrainer& trainer, std::span<const Answers> before, std::span<const Answers> after) {
-    const auto untouched =
-        load_model(process_.fs(), config_.model, dtype_from_name(config_.dpo.dtype), process_.device());
-    const Comparison comparison =
-        compare_answers(*untouched, before, after, static_cast<uint64_t>(config_.dpo.seed));
-    Report& page = trainer.report();
-    page.title = "Quick start: DPO makes a model kinder";
+  void train_dpo(const std::string& pairs) {
+    DpoConfig config = config_.dpo;
+    share(config_, "dpo", config);
+    config.model = config_.model;
+    config.train = pairs;
+    DpoTrainer trainer(config, process_);
+    HeldOutQuestions measured = held_out(trainer.policy());
+    trainer.train({every(14, evaluate(team_, [&] { return measured.measure(); }))});
+    trained_.push_back({"DPO", measured.figures(figure_seed()), measured.samples(6)});
+  }
+
+  void train_ppo() {
+    PpoConfig config = config_.ppo;
+    share(config_, "ppo", config);
+    config.model = config_.model;
+    config.train = prompts_file();
+    config.rollout.response_length = config_.generate.max_new_tokens;
+    config.rollout.temperature = config_.generate.temperature;
+    PpoTrainer trainer(config, process_, reward());
+    HeldOutQuestions measured = held_out(trainer.policy());
+    trainer.train({every(4 * config.rollout.steps(), evaluate(team_, [&] { return measured.measure(); }))});
+    trained_.push_back({"PPO", measured.figures(figure_seed()), measured.samples(6)});
+  }
+
+  std::string prompts_file() {
+    std::string lines;
+    for (const std::string& opening : openings_) lines += dump(Json::object({{"prompt", opening}})) + "\n";
+    const std::string path = join_path(config_.output, "prompts.jsonl");
+    write_file_atomically(process_.fs(), path, lines);
+    return path;
+  }
+
+  uint64_t figure_seed() const { return static_cast<uint64_t>(config_.dpo.seed); }
+
+  /// (KL, reward) on held-out openings, from the start on, as a run's metrics have them.
+  Curve curve(const Trained& method) {
+    std::string folder = method.name == "DPO" ? "dpo" : "ppo";
+    Curve curve{method.name, {{0, method.figures.front().before.mean}}, false};
+    LineReader lines(process_.fs(), join_path(join_path(config_.output, folder), "metrics.jsonl"));
+    for (Line line; lines.next(line);) {
+      const Json record = lines.record(line);
+      if (const Json* kl = record.find("eval_kl"))
+        curve.points.emplace_back(kl->as_number(), record.at("eval_objective/scores").as_number());
+    }
+    return curve;
+  }
+
+  void write_report() {
+    Report page;
+    page.title = "Quick start: DPO and PPO make a model kinder";
     page.summary =
         "The model went on from " + std::to_string(openings_.size()) +
-        " openings, a sentiment lexicon ranked what it said into pairs, and DPO trained it on them. On "
-        "openings it was not trained on, the mean reward went from " +
-        comparison.reward_before.text() + " to " + comparison.reward_after.text() + ".";
-    page.figures =
-        comparison.figures(std::to_string(held_out_.size()) + " openings not trained on, " +
-                           std::to_string(config_.held_out_samples) + " answers each, cut off at " +
-                           std::to_string(config_.generate.max_new_tokens) +
-                           " tokens; the reward is the lexicon's, from -1 to 1");
-    page.samples = side_by_side(held_out_, before, after, 12);
-    trainer.write_report();
-    for (const SideBySide& s : std::span(page.samples).first(std::min<std::size_t>(2, page.samples.size()))) {
-      process_.say("\"" + s.prompt + "\"\n    before: " + s.before + "\n    after:  " + s.after);
+        " openings, and a sentiment lexicon scored what it said. DPO learnt from pairs of those answers, PPO "
+        "from answers of its own. On " +
+        std::to_string(held_out_.size()) +
+        " openings that neither was trained on, the mean reward went from " +
+        trained_[0].figures[0].before.text() + " to " + trained_[0].figures[0].after.text() +
+        " by DPO and to " + trained_[1].figures[0].after.text() + " by PPO.";
+    page.facts = {{"model", config_.model}, {"machine", process_.description()}};
+    Plot plot{"mean reward on held-out openings", "", {}, "KL from the start, nats an answer"};
+    for (const Trained& method : trained_) {
+      plot.curves.push_back(curve(method));
+      for (Figure figure : method.figures) {
+        figure.name = method.name + ": " + figure.name;
+        process_.say(figure.name + ": " + figure.before.text() + " before, " + figure.after.text() +
+                     " after");
+        page.figures.push_back(std::move(figure));
+      }
     }
-    process_.say("mean reward on held-out openings: " + comparison.reward_before.text() + " before, " +
-                 comparison.reward_after.text() +
-                 " after; KL from the model before: " + comparison.kl.text() + " nats an answer");
-    process_.say("now open " + join_path(config_.output, "report.html") + "; the tuned model is " +
-                 join_path(config_.output, "model"));
+    page.plots.push_back(plot);
+    for (std::size_t i = 0; i < trained_[0].samples.size(); ++i) {
+      for (const Trained& method : trained_) {
+        page.samples.push_back(method.samples[i]);
+        page.samples.back().prompt += " (" + method.name + ")";
+      }
+    }
+    page.config = dump(config_json(config_), 2);
+    const std::string path = join_path(config_.output, "report.html");
+    write_file_atomically(process_.fs(), path, render_html(page));
+    process_.say("now open " + path + "; the tuned models are " + join_path(config_.output, "dpo/model") +
+                 " and " + join_path(config_.output, "ppo/model"));
   }
 
   QuickstartConfig config_;
   Process process_;
+  Alone team_;
   Lexicon lexicon_;
   SpanBuilder spans_;
   std::vector<std::string> all_;
   std::span<const std::string> held_out_, openings_;
+  std::shared_ptr<const Transformer> start_;
+  std::vector<Trained> trained_;
 };
 
 int main(int argc, char** argv) {

@@ -18,6 +18,7 @@
 #include "prefer/text/spans.hpp"
 #include "prefer/trainers/dpo.hpp"
 #include "prefer/trainers/kto.hpp"
+#include "prefer/trainers/ppo.hpp"
 #include "prefer/trainers/process.hpp"
 #include "prefer/trainers/progress.hpp"
 #include "prefer/trainers/reward.hpp"

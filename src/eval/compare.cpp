@@ -24,6 +24,10 @@ std::vector<double> by_prompt(std::span<const Answers> answers, Measure measure)
   return means;
 }
 
+double tokens(const Answer& answer) {
+  return static_cast<double>(std::max<std::size_t>(1, answer.tokens.size()));
+}
+
 /// log pi_before of each answer's tokens, in the order of prompts and answers.
 std::vector<std::vector<float>> score_answers(const Transformer& model, std::span<const Answers> answers) {
   std::vector<Sequence> sequences;
@@ -53,15 +57,18 @@ Interval perplexity(const std::vector<double>& nll, uint64_t seed) {
 
 }  // namespace
 
+std::vector<double> reference_nll(const Transformer& model, std::span<const Answers> answers) {
+  const auto scores = score_answers(model, answers);
+  std::size_t i = 0;
+  return by_prompt(answers, [&](const Answer& answer) { return -sum(scores[i++]) / tokens(answer); });
+}
+
 Comparison compare_answers(const Transformer& model_before, std::span<const Answers> before,
                            std::span<const Answers> after, uint64_t seed) {
   if (before.size() != after.size() || before.empty()) {
     fail("a comparison wants answers to the same prompts, not ", before.size(), " and ", after.size());
   }
   const auto reward = [](const Answer& answer) { return answer.reward; };
-  const auto tokens = [](const Answer& answer) {
-    return static_cast<double>(std::max<std::size_t>(1, answer.tokens.size()));
-  };
   const auto scores = score_answers(model_before, after);
   Comparison c;
   c.reward_before = bootstrap_mean(by_prompt(before, reward), seed);

@@ -93,7 +93,7 @@ void draw_legend(std::ostringstream& svg, const Plot& plot) {
 }
 
 void draw_curve(std::ostringstream& svg, const Curve& curve, const Scale& x, const Scale& y,
-                const char* colour) {
+                const char* colour, bool marked) {
   const double width = kWidth - kLeft - kRight;
   const double height = kHeight - kTop - kBottom;
   bool open = false;
@@ -109,10 +109,10 @@ void draw_curve(std::ostringstream& svg, const Curve& curve, const Scale& x, con
     open = true;
   }
   svg << "\"/>";
-  if (curve.points.size() == 1 && open) {
-    svg << "<circle r=\"3\" fill=\"" << colour << "\" cx=\""
-        << coordinate(kLeft + width * x.share(curve.points[0].first)) << "\" cy=\""
-        << coordinate(kTop + height * (1 - y.share(curve.points[0].second))) << "\"/>";
+  for (const auto& [step, value] : curve.points) {
+    if (!(marked || curve.points.size() == 1) || !std::isfinite(value)) continue;
+    svg << "<circle r=\"3\" fill=\"" << colour << "\" cx=\"" << coordinate(kLeft + width * x.share(step))
+        << "\" cy=\"" << coordinate(kTop + height * (1 - y.share(value))) << "\"/>";
   }
 }
 
@@ -134,7 +134,12 @@ std::string render_svg(const Plot& plot) {
       << escape_html(plot.title) << (plot.unit.empty() ? "" : " (" + escape_html(plot.unit) + ")")
       << "</text>";
   draw_axes(svg, ticks, y);
-  for (const Curve& curve : plot.curves) draw_curve(svg, curve, ticks, y, colour_of(plot, curve));
+  for (const Curve& curve : plot.curves)
+    draw_curve(svg, curve, ticks, y, colour_of(plot, curve), !plot.across.empty());
+  if (!plot.across.empty()) {
+    svg << "<text x=\"" << kWidth - kRight << "\" y=\"" << kHeight - 4 << "\" text-anchor=\"end\">"
+        << escape_html(plot.across) << "</text>";
+  }
   draw_legend(svg, plot);
   svg << "</svg>";
   return svg.str();

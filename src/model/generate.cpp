@@ -114,6 +114,8 @@ void Generation::check() const {
     fail("generate wants max_new_tokens, samples and batch of at least 1, not ", options_.max_new_tokens,
          ", ", options_.samples, " and ", options_.batch);
   }
+  if (options_.tempered && !(options_.temperature > 0))
+    fail("generate wants a temperature > 0 for tempered log-probs, not ", options_.temperature);
   for (size_t i = 0; i < prompts_.size(); ++i) {
     if (prompt_length(i) < 1 || prompt_length(i) >= model_.config().context) {
       fail("generate: prompt ", i, " has ", prompt_length(i), " tokens; a model of context ",
@@ -208,7 +210,8 @@ void Generation::draw(const Tensor& hidden) {
   for (size_t i = 0; i < rows_.size(); ++i) {
     if (ids[i] < 0) fail("generate: the logits after prompt ", rows_[i].prefix->prompt, " are not finite");
   }
-  const Tensor logp = token_logprob(logits, token).to(at::kCPU, at::kFloat);
+  const double temperature = options_.tempered ? options_.temperature : 1;
+  const Tensor logp = token_logprob(logits, token, temperature).to(at::kCPU, at::kFloat);
   for (size_t i = 0; i < rows_.size(); ++i) {
     rows_[i].text.tokens.push_back(static_cast<int32_t>(ids[i]));
     rows_[i].text.logprobs.push_back(static_cast<const float*>(logp.const_data_ptr())[i]);

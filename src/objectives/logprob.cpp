@@ -5,9 +5,9 @@
 
 namespace prefer {
 
-Tensor token_logp(const Model& model, const Batch& batch) {
-  const Tensor rows = model.hidden(batch).index_select(0, batch.row);  // [M, D]
-  return linear_logprob(rows, model.head(), batch.label).logp;         // [M]
+Tensor token_logp(const Model& model, const Batch& batch, double temperature) {
+  const Tensor rows = model.hidden(batch).index_select(0, batch.row);                         // [M, D]
+  return linear_logprob(rows, model.head(), batch.label, {.temperature = temperature}).logp;  // [M]
 }
 
 Tensor by_sequence(const Tensor& values, const Batch& batch) {

@@ -79,8 +79,9 @@ void write_columns(Fs& fs, const std::string& folder, const std::string& key,
 
 }  // namespace
 
-std::vector<ScoredColumn> score_records(const Model& reference, const RecordSource& source,
-                                        const Progress& progress) {
+std::vector<ScoredColumn> read_records(const RecordSource& source, Axis axis,
+                                       const std::function<Tensor(const Batch&)>& read,
+                                       const Progress& progress) {
   const c10::NoGradGuard frozen;
   const RecordOrder& order = source.order();
   RecordSource all(std::make_shared<const std::vector<Record>>(source.records()),
@@ -92,17 +93,24 @@ std::vector<ScoredColumn> score_records(const Model& reference, const RecordSour
   std::vector<ScoredColumn> columns;
   for (const Slot& slot : all.plan(1).slots) {
     const Batch batch = all.batch(1, slot);
-    const Tensor logp = token_logp(reference, batch).to(at::kCPU, at::kFloat);      // [M]
-    const Tensor owner = batch.group.index_select(0, batch.sequence.to(at::kCPU));  // [M]
+    const Tensor values = read(batch).to(at::kCPU, at::kFloat).contiguous();  // [M] or [P]
+    const Tensor sequence = axis == Axis::reads ? batch.reads.sequence : batch.sequence;
+    const Tensor owner = batch.group.index_select(0, sequence.to(at::kCPU));  // [M] or [P]
     const std::size_t first = columns.size();
     columns.resize(first + slot.records.size());
-    for (int64_t m = 0; m < logp.size(0); ++m) {
-      columns[first + static_cast<std::size_t>(owner.const_data_ptr<int64_t>()[m])].push_back(
-          logp.const_data_ptr<float>()[m]);
+    for (int64_t i = 0; i < values.size(0); ++i) {
+      columns[first + static_cast<std::size_t>(owner.const_data_ptr<int64_t>()[i])].push_back(
+          values.const_data_ptr<float>()[i]);
     }
     if (progress) progress(static_cast<int64_t>(columns.size()), source.size());
   }
   return columns;
+}
+
+std::vector<ScoredColumn> score_records(const Model& reference, const RecordSource& source,
+                                        const Progress& progress) {
+  return read_records(
+      source, Axis::scored, [&](const Batch& batch) { return token_logp(reference, batch); }, progress);
 }
 
 std::string reference_key(const std::vector<Record>& records, const std::string& weights,

@@ -35,7 +35,7 @@ Tensor sample_tokens(const Tensor& logits, const Tensor& uniform, const SampleOp
   return token;
 }
 
-Tensor token_logprob(const Tensor& logits, const Tensor& label) {
+Tensor token_logprob(const Tensor& logits, const Tensor& label, double temperature) {
   if (logits.dim() != 2 || label.dim() != 1 || label.size(0) != logits.size(0) ||
       label.scalar_type() != at::kLong) {
     fail("token_logprob wants [M, V] and int64 [M], not ", logits.sizes(), " and ", label.sizes());
@@ -51,6 +51,7 @@ Tensor token_logprob(const Tensor& logits, const Tensor& label) {
     args.rows = rows.size(0);
     args.vocab = rows.size(1);
     args.stride = rows.stride(0);
+    args.inv_temperature = static_cast<typename Target::Wide>(1 / temperature);
     args.logp = Target::write_wide(logp);
     args.lse = Target::write_wide(lse);
     args.stream = ops::stream_of(target.device);

@@ -74,7 +74,7 @@ void DpoTrainer::use_reference(RecordSource& source) {
   });
 }
 
-void DpoTrainer::train() {
+void DpoTrainer::train(Hooks hooks) {
   Training training(config_.fit, *train_, *objective_);
   run_.open(training, config_json(config_));
   if (eval_ && reference_) use_reference(*eval_);  // measured more than once, and always the same
@@ -83,7 +83,6 @@ void DpoTrainer::train() {
     reference_.reset();
   }
   run_.say_memory(training, *train_, policy_->config(), reference_ != nullptr);
-  Hooks hooks;
   if (eval_) {
     held_out_.emplace(*eval_, *objective_, *policy_, reference_, config_.kl, run_.team());
     hooks.push_back(run_.evaluation([this] { return held_out_->measure(); }));

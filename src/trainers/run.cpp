@@ -40,6 +40,13 @@ void TeamConfig::describe(Fields& f) {
 }
 
 void RunConfig::describe(Fields& f) {
+  describe_folder(f);
+  order.describe(f);
+  fit.describe(f);
+  describe_pace(f);
+}
+
+void RunConfig::describe_folder(Fields& f) {
   f("output", output, "folder for checkpoints, metrics, report and model", required());
   f("seed", seed, "of the record order and of every draw", non_negative());
   f("dtype", dtype, "number type of the weights; gradients and the optimizer stay float32", dtype_rule());
@@ -48,12 +55,14 @@ void RunConfig::describe(Fields& f) {
   f("resume", resume, "go on from the newest checkpoint in `output`, or start; false refuses a used folder");
   f("on_bad", on_bad, "a record that cannot be used stops the run or is skipped and counted",
     one_of({"stop", "skip"}));
-  order.describe(f);
-  fit.describe(f);
+}
+
+void RunConfig::describe_pace(Fields& f) {
   f.group("checkpoint", checkpoint);
   f.group("team", team);
   f("log_every", log_every, "steps between plain lines on a log", at_least(1));
-  f("eval_every", eval_every, "steps between evaluations on `eval`; 0: at the end only", at_least(0));
+  f("eval_every", eval_every, "steps (PPO: iterations) between evaluations on `eval`; 0: at the end only",
+    at_least(0));
   process.describe(f);
 }
 
@@ -64,7 +73,7 @@ void RunConfig::check(bool has_eval) const {
 
 void RunConfig::resolve(int64_t records) {
   fit.resolve_steps(records, order.batch_size);
-  fit.save_every = checkpoint.every;
+  fit.save_every = checkpoint.every * fit.iteration;
   fit.exact = team.exact;
 }
 
@@ -138,9 +147,9 @@ void Run::open(Training& training, const Json& resolved) {
                   .route = gemm_routes().name(),
                   .isa = kernels::name(kernels::best_isa()),
                   .version = kVersion,
-                  .free = {"steps", "epochs", "output", "resume", "checkpoint", "log_every", "eval",
-                           "eval_every", "threads", "model", "reference", "train", "samples", "kl",
-                           "drop_overlap"}});  // files are known by their content
+                  .free = {"steps", "epochs", "iterations", "output", "resume", "checkpoint", "log_every",
+                           "eval", "eval_every", "threads", "model", "reference", "reward_model", "lexicon",
+                           "train", "samples", "kl", "drop_overlap"}});  // files are known by their content
   const int64_t first = checkpoints_->open(config_.resume, checkpoint_bytes(training), team());
   for (const std::string& note : checkpoints_->notes()) process_.say(note);
   checkpoints_->restore(training);
@@ -154,9 +163,10 @@ void Run::write_config() {
   const std::string file = path("config.json");
   if (process_.fs().exists(file)) {
     const Json before = parse_json(read_file(process_.fs(), file, 1 << 20), file);
-    const int64_t was = before.at("steps").as_integer(), is = resolved_.at("steps").as_integer();
+    const std::string length = resolved_.contains("steps") ? "steps" : "iterations";
+    const int64_t was = before.at(length).as_integer(), is = resolved_.at(length).as_integer();
     if (was != is && config_.fit.schedule.lr_scheduler_type != "constant") {
-      process_.say("steps was " + std::to_string(was) + " and is " + std::to_string(is) +
+      process_.say(length + " was " + std::to_string(was) + " and is " + std::to_string(is) +
                    ": from here the learning rate follows the new schedule");
     }
   }
@@ -165,7 +175,8 @@ void Run::write_config() {
 }
 
 Hook Run::evaluation(std::function<Metrics()> measure) {
-  return every(config_.eval_every > 0 ? config_.eval_every : config_.fit.steps, evaluate(std::move(measure)));
+  const int64_t steps = config_.eval_every * config_.fit.iteration;
+  return every(steps > 0 ? steps : config_.fit.steps, evaluate(std::move(measure)));
 }
 
 FitResult Run::fit(Training& training, Hooks hooks) {

@@ -22,16 +22,19 @@ struct Place {
     const std::size_t slash = name.find('/');
     plot = name.substr(0, slash);
     curve = slash == std::string::npos ? name : name.substr(slash + 1);
-    if (curve == "accuracies" || curve == "margins")
-      plot = curve;  // of another scale than the rewards themselves
+    const bool of_ppo = slash != std::string::npos &&
+                        (plot == "objective" || plot == "policy" || plot == "val" || plot == "loss");
+    if (curve == "accuracies" || curve == "margins" || of_ppo)
+      plot = curve;  // of another scale than what stands beside it
   }
 };
 
 /// Plots in the order in which a reader asks for them.
 std::size_t rank(const std::string& plot) {
-  static const std::vector<std::string> order = {"loss",        "rewards", "margins",  "accuracies",
-                                                 "mean_reward", "margin",  "accuracy", "mean_token_accuracy",
-                                                 "entropy",     "kl",      "logps"};
+  static const std::vector<std::string> order = {"loss",    "scores",     "rewards",
+                                                 "margins", "accuracies", "mean_reward",
+                                                 "margin",  "accuracy",   "mean_token_accuracy",
+                                                 "entropy", "kl",         "logps"};
   return static_cast<std::size_t>(std::ranges::find(order, plot) - order.begin());
 }
 

@@ -4,7 +4,7 @@
 #include "prefer/core/error.hpp"
 #include "prefer/core/lines.hpp"
 #include "prefer/core/sha256.hpp"
-#include "prefer/data/preference.hpp"
+#include "prefer/data/questions.hpp"
 #include "prefer/text/json.hpp"
 #include "prefer/train/hooks.hpp"
 #include "prefer/trainers/run.hpp"
@@ -13,7 +13,7 @@ namespace prefer {
 
 void SamplesConfig::describe(Fields& f) {
   f("prompts", prompts, "JSONL of {prompt} or {messages} that the model answers now and then, or null");
-  f("every", every, "steps between answers; 0: before and after training only", at_least(0));
+  f("every", every, "steps (PPO: iterations) between answers; 0: before and after training only", at_least(0));
   f("max_new_tokens", max_new_tokens, "length of an answer", at_least(1));
 }
 
@@ -26,13 +26,9 @@ Samples::Samples(const SamplesConfig& config, Fs& fs, const std::string& folder,
     : config_(config), fs_(fs), folder_(folder), spans_(spans) {
   fingerprint_ = sha256(read_file(fs_, *config_.prompts, uint64_t{1} << 30));
   Skipped none;
-  for (const PromptRecord& record : read_prompts(fs_, *config_.prompts, OnBad::stop, none)) {
-    const TokenSpans tokens = record.words.index() == 0
-                                  ? spans_.text(std::get<0>(record.words))
-                                  : spans_.chat(std::get<1>(record.words), {.add_generation_prompt = true});
-    shown_.push_back(record.words.index() == 0 ? std::get<0>(record.words)
-                                               : std::get<1>(record.words).back().content);
-    prompts_.push_back({tokens.ids, prompts_.size()});
+  for (const Question& question : load_questions(fs_, *config_.prompts, spans_, OnBad::stop, none)) {
+    shown_.push_back(question.text);
+    prompts_.push_back({question.tokens, question.record});
   }
 }
 

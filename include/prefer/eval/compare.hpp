@@ -29,6 +29,9 @@ struct Comparison {
 Comparison compare_answers(const Transformer& model_before, std::span<const Answers> before,
                            std::span<const Answers> after, uint64_t seed);
 
+/// The mean over each prompt's answers of their negative log-prob a token under `model`. [prompts]
+std::vector<double> reference_nll(const Transformer& model, std::span<const Answers> answers);
+
 /// The first answer to each of the first `count` prompts, side by side.
 std::vector<SideBySide> side_by_side(std::span<const std::string> prompts, std::span<const Answers> before,
                                      std::span<const Answers> after, std::size_t count);

@@ -14,7 +14,7 @@ namespace prefer {
 struct Curve {
   std::string name;
   std::vector<std::pair<double, double>>
-      points;             ///< (step, value); values that are not finite break the line
+      points;             ///< (step, value), or (Plot::across, value); what is not finite breaks the line
   bool held_out = false;  ///< drawn dashed, in the colour of the curve of its name
 };
 
@@ -23,6 +23,7 @@ struct Plot {
   std::string title;
   std::string unit;  ///< of the vertical axis
   std::vector<Curve> curves;
+  std::string across;  ///< what the horizontal axis is, where it is not steps: every point is then marked
 };
 
 /// A figure measured before and after training, with intervals where it has them.

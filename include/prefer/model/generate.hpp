@@ -17,13 +17,14 @@ struct GenerateOptions {
   double temperature = 1;
   double top_p = 1;
   int64_t top_k = 0;
-  int64_t samples = 1;  ///< continuations of each prompt, whose keys and values are computed once
-  int64_t batch = 32;   ///< how many are decoded at once: changes speed and memory, and no result
+  int64_t samples = 1;    ///< continuations of each prompt, whose keys and values are computed once
+  int64_t batch = 32;     ///< how many are decoded at once: changes speed and memory, and no result
+  bool tempered = false;  ///< log-probs under the tempered model, as a policy that samples from it wants them
   uint64_t seed = 0;
   uint64_t step = 0;          ///< of the RandomKey
   std::vector<int64_t> stop;  ///< tokens that end a text; empty: the model's own
 
-  /// All but seed, step and stop, which programs and trainers set.
+  /// All but tempered, seed, step and stop, which programs and trainers set.
   void describe(Fields& f);
 };
 
@@ -34,8 +35,9 @@ struct Prompt {
 
 struct Completion {
   std::vector<int32_t> tokens;  ///< without the prompt; with the token that ended it
-  std::vector<float> logprobs;  ///< of each token under the model itself: untempered, unfiltered
-  bool ended = false;           ///< by a stop token, rather than by max_new_tokens or the model's context
+  std::vector<float>
+      logprobs;        ///< of each token under the model itself: unfiltered, and untempered unless asked
+  bool ended = false;  ///< by a stop token, rather than by max_new_tokens or the model's context
 };
 
 /// Called when a continuation is complete, in the order in which they end.

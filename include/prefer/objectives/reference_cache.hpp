@@ -14,6 +14,11 @@ namespace prefer {
 /// Progress of long work: done and total, in records.
 using Progress = std::function<void(int64_t done, int64_t total)>;
 
+/// What `read` says of every scored token, or of every read (Axis::reads), of every record, without gradient: it gives
+/// [M], or [P], of a batch. A record's numbers stand end to end.
+std::vector<ScoredColumn> read_records(const RecordSource& source, Axis axis,
+                                       const std::function<Tensor(const Batch&)>& read, const Progress& progress = {});
+
 /// log pi_ref of every scored token of every record, without gradient; a record's tokens end to end.
 std::vector<ScoredColumn> score_records(const Model& reference, const RecordSource& source, const Progress& progress);
 

@@ -16,8 +16,8 @@ struct SampleOptions {
 /// shapes or options do not fit. kernels/sample.
 Tensor sample_tokens(const Tensor& logits, const Tensor& uniform, const SampleOptions& options);
 
-/// log softmax(logits)[label]: [M, V], [M] int64 -> [M]; the bits that linear_logprob gives for the same
-/// logits.
-Tensor token_logprob(const Tensor& logits, const Tensor& label);
+/// log softmax(logits / temperature)[label]: [M, V], [M] int64 -> [M]; the bits that linear_logprob gives for
+/// the same logits.
+Tensor token_logprob(const Tensor& logits, const Tensor& label, double temperature = 1);
 
 }  // namespace prefer

@@ -2,40 +2,51 @@
 #pragma once
 
 #include "prefer/core/json.hpp"
+#include "prefer/data/questions.hpp"
 #include "prefer/model/generate.hpp"
-#include "prefer/text/spans.hpp"
 
 #include <functional>
+#include <memory>
 #include <span>
 #include <string>
 #include <vector>
 
 namespace prefer {
 
-/// What an answer is worth; larger is better.
-using Reward = std::function<double(const std::string& prompt, const std::string& answer)>;
-
-/// One sampled answer. `prompt` and `tokens` are what the model saw and said.
+/// One sampled answer. `prompt` and `tokens` are what the model saw and said, `asked` and `text` what a
+/// person reads.
 struct Answer {
   std::vector<int32_t> prompt;
   std::vector<int32_t> tokens;
-  std::vector<float> logprobs;  ///< of each token, under the model that said it
+  std::vector<float> logprobs;  ///< of each token, under the model that said it (GenerateOptions::tempered)
+  std::string asked;
   std::string text;
+  bool ended = false;  ///< by a stop token
   double reward = 0;
 };
 
 /// The answers to one prompt.
 using Answers = std::vector<Answer>;
 
-/// `options.samples` continuations of each text, scored. `done` is called after each with how many there are.
-std::vector<Answers> sample_answers(const Transformer& model, const SpanBuilder& spans,
-                                    std::span<const std::string> prompts, const GenerateOptions& options,
-                                    const Reward& reward, const std::function<void(int64_t done)>& done = {});
+/// What an answer is worth; larger is better.
+using Reward = std::function<double(const std::string& prompt, const std::string& answer)>;
+
+/// What many answers are worth, one number each: for rewards that are models, which see batches and tokens.
+using Scorer = std::function<std::vector<double>(std::span<const Answer>)>;
+
+/// A reward applied to answer after answer.
+Scorer each(Reward reward);
+
+/// `options.samples` continuations of each question, drawn by its record and scored together. `done` is
+/// called after each with how many there are. Throws Error where the scorer gives another count, or a number
+/// that is not finite.
+std::vector<Answers> sample_answers(const Transformer& model, std::shared_ptr<const Tokenizer> tokenizer,
+                                    std::span<const Question> questions, const GenerateOptions& options,
+                                    const Scorer& score, const std::function<void(int64_t done)>& done = {});
 
 /// Preference records {prompt, chosen, rejected, score_chosen, score_rejected}: of each prompt's answers the
 /// best against the worst, the second best against the second worst, and so on, up to `pairs` a prompt, where
 /// the rewards differ by `least_gap` or more.
-std::vector<Json> rank_into_pairs(std::span<const std::string> prompts, std::span<const Answers> answers,
-                                  int64_t pairs, double least_gap);
+std::vector<Json> rank_into_pairs(std::span<const Answers> answers, int64_t pairs, double least_gap);
 
 }  // namespace prefer

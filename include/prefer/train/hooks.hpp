@@ -56,8 +56,9 @@ struct Terminal {
   int columns = 80;
   int64_t every = 1;  ///< steps from one plain line to the next
   /// Metrics to show, where the run has them; those that begin with eval_ are always shown.
-  std::vector<std::string> metrics = {"loss",   "rewards/accuracies",  "rewards/margins", "accuracy",
-                                      "margin", "mean_token_accuracy", "grad_norm",       "learning_rate"};
+  std::vector<std::string> metrics = {"loss",      "rewards/accuracies",  "rewards/margins",  "accuracy",
+                                      "margin",    "mean_token_accuracy", "objective/scores", "objective/kl",
+                                      "grad_norm", "learning_rate"};
 };
 /// The standard error output.
 Terminal standard_error(int64_t every);

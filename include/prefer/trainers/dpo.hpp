@@ -38,8 +38,9 @@ class DpoTrainer {
   DpoTrainer& operator=(const DpoTrainer&) = delete;
 
   /// Runs to the last step and writes model and report. Throws Stopped where a signal ended it before: a
-  /// checkpoint holds what was done, and `resume` goes on from there.
-  void train();
+  /// checkpoint holds what was done, and `resume` goes on from there. `hooks` run after each step, before the
+  /// trainer's own.
+  void train(Hooks hooks = {});
 
   Transformer& policy() { return *policy_; }
   const SpanBuilder& spans() const { return spans_; }

@@ -41,12 +41,16 @@ struct RunConfig {
   ProcessConfig process;
 
   void describe(Fields& f);
+  /// The parts of `describe` around the order of records and the number of steps, for trainers that count
+  /// otherwise.
+  void describe_folder(Fields& f);
+  void describe_pace(Fields& f);
   /// What is done with records that cannot be used.
   OnBad bad_records() const { return on_bad == "skip" ? OnBad::skip : OnBad::stop; }
   /// Throws Error where `eval_every` has nothing to evaluate on.
   void check(bool has_eval) const;
-  /// Sets what follows from the number of records: steps, after which of them checkpoints are saved, and how
-  /// their gradients are added up.
+  /// Sets what follows from the number of records: steps, after which of them checkpoints are saved (as
+  /// `eval_every` does, checkpoint.every counts fit.iteration steps as one), and how gradients are added up.
   void resolve(int64_t records);
 };
 
@@ -82,8 +86,8 @@ class Run {
 
   /// Finds where to begin, puts the newest checkpoint into `training` and writes config.json.
   void open(Training& training, const Json& resolved);
-  /// The metrics of `measure`, every `eval_every` steps and after the last. Every rank calls it, and it
-  /// returns the same on each.
+  /// The metrics of `measure`, every `eval_every` steps (iterations, where they are of several) and after the
+  /// last. Every rank calls it, and it returns the same on each.
   Hook evaluation(std::function<Metrics()> measure);
   /// Trains to the last step: `hooks` first, then console, files and checkpoints, which are rank 0's. Throws
   /// Stopped, after a save, where a signal came before.
@@ -91,8 +95,8 @@ class Run {
   /// Says how much memory training will take, with or without a live reference.
   void say_memory(const Training& training, RecordSource& source, const ModelConfig& model,
                   bool reference) const;
-  /// Says the report's figures, adds what is known of the run to it and writes it, after the trainer has saved its
-  /// model to `output`/model. Rank 0 calls it.
+  /// Says the report's figures, adds what is known of the run to it and writes it, after the trainer has
+  /// saved its model to `output`/model. Rank 0 calls it.
   void finish(const FitResult& result, const Transformer& model, const std::string& model_path);
 
   std::string path(const std::string& name) const;  ///< of a file or folder in `output`

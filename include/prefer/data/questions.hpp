@@ -1,0 +1,32 @@
+// Prompts without answers, as a model sees them and as a person reads them.
+#pragma once
+
+#include "prefer/data/preference.hpp"
+#include "prefer/text/spans.hpp"
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace prefer {
+
+struct Question {
+  std::vector<std::int32_t> tokens;
+  std::string text;          ///< the prompt, or what the last message says
+  std::uint64_t record = 0;  ///< of the RandomKey of what is drawn for it; its place in the file
+};
+
+/// A file of {prompt} or {messages} a line; what else a record holds is left alone, so that files of pairs
+/// will do. Messages go through the chat template and end with the opening of an assistant's turn. Bad
+/// records stop with their place, or are skipped and counted.
+std::vector<Question> load_questions(Fs& fs, const std::string& path, const SpanBuilder& spans, OnBad on_bad,
+                                     Skipped& skipped);
+
+/// Plain texts to go on from.
+std::vector<Question> as_questions(std::span<const std::string> texts, const SpanBuilder& spans);
+
+/// SHA-256 of their tokens, in order.
+std::string fingerprint(std::span<const Question> questions);
+
+}  // namespace prefer

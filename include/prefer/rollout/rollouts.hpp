@@ -1,0 +1,91 @@
+// The source of PPO: answers that the policy gives to prompts, iteration by iteration, with their advantages.
+#pragma once
+
+#include "prefer/batch/record_source.hpp"
+#include "prefer/credit/kl_controller.hpp"
+#include "prefer/dist/team.hpp"
+#include "prefer/model/value_model.hpp"
+#include "prefer/objectives/iteration.hpp"
+#include "prefer/rollout/answers.hpp"
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+
+namespace prefer {
+
+/// Names are TRL's where it has them (PPOConfig).
+struct RolloutConfig {
+  int64_t response_length = 53;
+  double temperature = 0.7;
+  int64_t num_generations = 1;
+  int64_t num_ppo_epochs = 4;
+  int64_t num_mini_batches = 1;
+  std::optional<double> missing_eos_penalty;
+  double score_clip = 0;
+  double kl_coef = 0.05;
+  double kl_target = 0;
+  double kl_horizon = 10000;
+  std::string kl_estimator = "k1";
+  bool whiten_rewards = false;
+  bool whiten_advantages = true;
+  double gamma = 1;
+  double lam = 0.95;
+
+  void describe(Fields& f);
+  /// Optimizer steps an iteration.
+  int64_t steps() const { return num_ppo_epochs * num_mini_batches; }
+};
+
+/// Who takes part in an iteration.
+struct RolloutModels {
+  std::shared_ptr<const Transformer> policy;
+  std::shared_ptr<const Model> reference;
+  std::shared_ptr<const ValueModel> value;
+  std::shared_ptr<const Tokenizer> tokenizer;
+  Scorer score;
+};
+
+/// Pure in (iteration, weights): iteration i, from 0, is steps i E B + 1 .. (i + 1) E B with E epochs of B
+/// minibatches. At its first step `plan`, which is then collective, samples answers to `batch_size`
+/// questions, scores them, takes reference log-probs and values, whitens over the iteration and estimates
+/// advantages; every rank holds all of it. Draws are keyed by seed, iteration, the question's place in the
+/// run, sample and position; minibatches hold whole questions, permuted by a key of (seed, iteration) anew in
+/// every epoch. Batches have the columns of the scored axis old_logp, advantage, value and returns, and one
+/// read a scored token: the state that it was drawn in.
+class RolloutSource final : public Source {
+ public:
+  /// `order` says how many questions an iteration takes, in which order, and how minibatches are cut into
+  /// slots. Team and controller must outlive the source. Throws Error for no questions, or a batch that
+  /// minibatches do not divide.
+  RolloutSource(const RolloutConfig& config, const RecordOrder& order, std::vector<Question> questions,
+                RolloutModels models, const KlController& controller, Team& team);
+
+  Plan plan(int64_t step) override;
+  Batch batch(int64_t step, const Slot& slot) override;
+
+  /// The one that was planned last.
+  const Iteration& iteration() const { return iteration_; }
+  /// Called with how many answers of how many were sampled.
+  std::function<void(int64_t done, int64_t total)> progress;
+
+ private:
+  struct Flat;
+  std::vector<Question> questions_of(int64_t iteration) const;
+  Flat roll_out(int64_t iteration, const std::vector<Question>& asked) const;
+  void read_models(const std::vector<int64_t>& mine, const std::vector<Record>& records, Flat& flat) const;
+  void take_credit(Flat& flat);
+  void make(int64_t iteration);
+
+  RolloutConfig config_;
+  RecordOrder order_;
+  std::vector<Question> questions_;
+  RolloutModels models_;
+  const KlController& controller_;
+  Team& team_;
+  Iteration iteration_;
+  std::unique_ptr<RecordSource> minibatches_;
+};
+
+}  // namespace prefer

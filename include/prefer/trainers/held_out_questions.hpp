@@ -1,0 +1,45 @@
+// Held-out prompts in a run that answers them itself: measured now and then for the curves, and for the
+// report.
+#pragma once
+
+#include "prefer/eval/report.hpp"
+#include "prefer/losses/loss.hpp"
+#include "prefer/rollout/answers.hpp"
+
+#include <memory>
+#include <vector>
+
+namespace prefer {
+
+class HeldOutQuestions {
+ public:
+  /// Answers are drawn as `options` says. What policy answers is compared with the answers of the reference;
+  /// the policy must outlive the value.
+  HeldOutQuestions(std::vector<Question> questions, const Transformer& policy,
+                   std::shared_ptr<const Transformer> reference, std::shared_ptr<const Tokenizer> tokenizer,
+                   Scorer score, const GenerateOptions& options);
+
+  /// Answers each (options.samples of them): eval_objective/scores, their mean score; eval_kl, nats an answer
+  /// (answer_kl); and eval_nll, the negative log-prob a token of the answers under the reference.
+  Metrics measure();
+  /// Mean score, KL and perplexity with bootstrap intervals over prompts, beside the reference's; of the last
+  /// measure.
+  std::vector<Figure> figures(uint64_t seed);
+  /// Answers of reference and policy to the first prompts.
+  std::vector<SideBySide> samples(std::size_t count);
+
+ private:
+  std::vector<Answers> sample(const Transformer& model) const;
+  const std::vector<Answers>& before();
+
+  std::vector<Question> questions_;
+  const Transformer& policy_;
+  std::shared_ptr<const Transformer> reference_;
+  std::shared_ptr<const Tokenizer> tokenizer_;
+  Scorer score_;
+  GenerateOptions options_;
+  std::vector<Answers> before_, after_;
+  std::vector<double> kl_;
+};
+
+}  // namespace prefer

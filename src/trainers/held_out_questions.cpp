@@ -1,0 +1,77 @@
+// Samples answers, scores them, and says how far they are from the reference.
+#include "prefer/trainers/held_out_questions.hpp"
+
+#include "prefer/eval/compare.hpp"
+#include "prefer/objectives/score.hpp"
+#include "prefer/rollout/answer_kl.hpp"
+#include "prefer/trainers/progress.hpp"
+
+namespace prefer {
+
+HeldOutQuestions::HeldOutQuestions(std::vector<Question> questions, const Transformer& policy,
+                                   std::shared_ptr<const Transformer> reference,
+                                   std::shared_ptr<const Tokenizer> tokenizer, Scorer score,
+                                   const GenerateOptions& options)
+    : questions_(std::move(questions)),
+      policy_(policy),
+      reference_(std::move(reference)),
+      tokenizer_(std::move(tokenizer)),
+      score_(std::move(score)),
+      options_(options) {}
+
+std::vector<Answers> HeldOutQuestions::sample(const Transformer& model) const {
+  ProgressLine progress("held-out answers", static_cast<int64_t>(questions_.size()) * options_.samples);
+  return sample_answers(model, tokenizer_, questions_, options_, score_,
+                        [&](int64_t done) { progress(done); });
+}
+
+const std::vector<Answers>& HeldOutQuestions::before() {
+  if (before_.empty()) before_ = sample(*reference_);
+  return before_;
+}
+
+Metrics HeldOutQuestions::measure() {
+  const c10::NoGradGuard frozen;
+  after_ = sample(policy_);
+  std::vector<double> scores;
+  for (const Answers& answers : after_) {
+    double sum = 0;
+    for (const Answer& answer : answers) sum += answer.reward;
+    scores.push_back(sum / static_cast<double>(answers.size()));
+  }
+  std::vector<Prompt> prompts;
+  for (const Question& question : questions_) prompts.push_back({question.tokens, question.record});
+  kl_ = answer_kl(policy_, *reference_, prompts, options_.max_new_tokens, options_.seed);
+  Metrics metrics;
+  const auto add = [&](const char* name, const std::vector<double>& values) {
+    metrics.add(name, tensor_of(values, at::kDouble).sum(), static_cast<double>(values.size()));
+  };
+  add("eval_objective/scores", scores);
+  add("eval_kl", kl_);
+  add("eval_nll", reference_nll(*reference_, after_));
+  return metrics;
+}
+
+std::vector<Figure> HeldOutQuestions::figures(uint64_t seed) {
+  if (after_.empty()) measure();
+  Comparison comparison = compare_answers(*reference_, before(), after_, seed);
+  comparison.kl = bootstrap_mean(kl_, seed);
+  const std::string note = std::to_string(questions_.size()) + " held-out prompts, " +
+                           std::to_string(options_.samples) + " answers each of up to " +
+                           std::to_string(options_.max_new_tokens) +
+                           " tokens; before: the reference's, after: the policy's";
+  std::vector<Figure> figures = comparison.figures(note);
+  figures[1].name = "KL from the reference, nats an answer";
+  figures[1].note = "exact at each token of answers sampled at temperature 1";
+  figures[2].name = "perplexity under the reference";
+  return figures;
+}
+
+std::vector<SideBySide> HeldOutQuestions::samples(std::size_t count) {
+  if (after_.empty()) measure();
+  std::vector<std::string> asked;
+  for (const Question& question : questions_) asked.push_back(question.text);
+  return side_by_side(asked, before(), after_, count);
+}
+
+}  // namespace prefer
