@@ -17,6 +17,12 @@ inline Malformed override_case(const std::string& name, const std::string& word,
   return {name, "dpo", line, {}, {word}, seen};
 }
 
+/// A case of overrides of ppo.
+inline Malformed ppo_case(const std::string& name, const std::vector<std::string>& words,
+                          const std::string& line) {
+  return {name, "ppo", line, {}, words, Seen::by_program};
+}
+
 inline std::vector<Malformed> config_file_cases() {
   return {
       {"config_missing",
@@ -179,6 +185,46 @@ inline std::vector<Malformed> override_cases() {
        {},
        {"output=@/model", "train=@/none.jsonl"},
        Seen::by_program},
+      ppo_case("ppo_minibatches_that_divide_nothing", {"num_mini_batches=3"},
+               R"(num_mini_batches=3 must divide the prompts of an iteration, batch_size=2)"),
+      ppo_case("ppo_two_rewards", {"reward_model=@/model"},
+               R"(reward_model=@/model and lexicon=@/lexicon.txt are two rewards; give one)"),
+      ppo_case("ppo_no_reward", {"lexicon=null"},
+               R"(PPO wants a reward: give reward_model=FOLDER or lexicon=FILE)"),
+      ppo_case("ppo_reward_model_without_a_head", {"lexicon=null", "reward_model=@/model"},
+               R"(a reward model wants a transformer with a score head, not a language model)"),
+      ppo_case("ppo_value_without_a_head", {"value=@/model"},
+               R"(a reward model wants a transformer with a score head, not a language model)"),
+      ppo_case(
+          "ppo_answers_beyond_the_context", {"response_length=64"},
+          R"(@/pairs.jsonl: a prompt has 3 tokens, and with response_length=64 leaves the context of @/model, 64)"),
+      ppo_case("ppo_cold", {"temperature=0"}, R"(temperature=0: must be > 0, not 0)"),
+      ppo_case("ppo_in_double", {"dtype=float64"},
+               R"(dtype=float64: log-probs of answers are kept in float32; give float32 or bfloat16)"),
+      ppo_case("ppo_estimator", {"kl_estimator=k4"}, R"(kl_estimator=k4: must be k1 | k2 | k3, not k4...)"),
+      ppo_case("ppo_steps", {"steps=3"}, R"(steps=3: unknown key...)"),
+      ppo_case("ppo_lexicon_missing", {"lexicon=@/none.txt"},
+               R"(@/none.txt: could not open: No such file or directory)"),
+      {"ppo_lexicon_without_numbers",
+       "ppo",
+       R"(@/lexicon.txt:1: a lexicon line is "word TAB valence")",
+       {{"lexicon.txt", "kind\n"}},
+       {},
+       Seen::by_program},
+      {"ppo_no_prompts",
+       "ppo",
+       R"(@/pairs.jsonl: there is no prompt)",
+       {{"pairs.jsonl", ""}},
+       {},
+       Seen::by_program},
+      {"ppo_empty_prompt",
+       "ppo",
+       R"(@/pairs.jsonl:1:1: the prompt is empty)",
+       {{"pairs.jsonl", "{\"prompt\": \"\"}\n"}},
+       {},
+       Seen::by_program},
+      ppo_case("ppo_evaluation_of_nothing", {"eval_every=2"},
+               R"(eval_every=2 wants held-out records, and eval is null)"),
       {"generate_two_sources",
        "generate",
        R"(generate wants one of prompt=TEXT and input=FILE.jsonl)",

@@ -138,7 +138,7 @@ inline const char* const kPair = R"({"prompt": "a b", "chosen": " c", "rejected"
 
 inline const char* const kText = R"({"text": "a b"})";
 
-/// What every case begins with: a model in model/, two pairs, two demonstrations, a text.
+/// What every case begins with: a model in model/, two pairs, two demonstrations, a lexicon, a text.
 inline Files good_files() {
   const std::string pair = kPair;
   return {{"model/config.json", config_json()},
@@ -148,6 +148,7 @@ inline Files good_files() {
           {"model/model.safetensors", model_safetensors()},
           {"pairs.jsonl", pair + "\n" + R"({"prompt": "b a", "chosen": " e", "rejected": " f"})" + "\n"},
           {"texts.jsonl", std::string(kText) + "\n" + R"({"prompt": "b a", "completion": " e"})" + "\n"},
+          {"lexicon.txt", "a\t1.5\nb\t-1\n"},
           {"in.jsonl", "{\"text\": \"a b\"}\n"}};
 }
 

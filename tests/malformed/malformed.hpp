@@ -30,6 +30,9 @@ inline std::vector<std::string> command_of(const Malformed& malformed) {
   if (learns || judges || malformed.program == "dpo") {
     command.push_back(learns ? "train=@/texts.jsonl" : "train=@/pairs.jsonl");
     command.insert(command.end(), {"output=@/out", "steps=1", "batch_size=2"});
+  } else if (malformed.program == "ppo") {
+    command.insert(command.end(), {"train=@/pairs.jsonl", "output=@/out", "iterations=1", "batch_size=2",
+                                   "response_length=4", "lexicon=@/lexicon.txt"});
   } else {
     command.push_back("input=@/in.jsonl");
   }

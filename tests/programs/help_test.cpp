@@ -50,6 +50,7 @@ TEST(Help, NamesEveryKeyOfTheSmallPrograms) {
                            "top_p", "top_k", "n", "batch_size", "seed", "dtype", "device", "threads"});
   expect_keys("launch", {"n", "port", "all_output"});
   expect_keys("own_loss", {"model", "train", "output", "loss.margin"});
+  expect_keys("own_reward", {"letter", "model", "train", "output", "kl_coef"});
   expect_keys("own_model", {"steps", "batch_size", "optimizer.learning_rate", "threads"});
 }
 
@@ -100,9 +101,47 @@ TEST(Help, OfDpoNamesEveryKeyThatARunResolves) {
   EXPECT_GT(paths.size(), 30U);
 }
 
+TEST(Help, OfPpoNamesEveryKnobOnce) {
+  expect_keys("ppo", {"model",
+                      "reference",
+                      "train",
+                      "eval",
+                      "reward_model",
+                      "lexicon",
+                      "value",
+                      "value_learning_rate_scale",
+                      "iterations",
+                      "batch_size",
+                      "response_length",
+                      "temperature",
+                      "num_generations",
+                      "num_ppo_epochs",
+                      "num_mini_batches",
+                      "missing_eos_penalty",
+                      "score_clip",
+                      "kl_coef",
+                      "kl_target",
+                      "kl_horizon",
+                      "kl_estimator",
+                      "whiten_rewards",
+                      "whiten_advantages",
+                      "gamma",
+                      "lam",
+                      "cliprange",
+                      "cliprange_value",
+                      "vf_coef",
+                      "entropy_coef",
+                      "optimizer.learning_rate",
+                      "checkpoint.every",
+                      "eval_every",
+                      "resume"});
+  const std::vector<std::string> seen = keys(run("ppo", {"--help"}).out);
+  EXPECT_EQ(std::count(seen.begin(), seen.end(), "steps"), 0);
+}
+
 TEST(Help, EveryKeyHasAMeaning) {
-  for (const char* program : {"dpo", "kto", "sft", "reward", "generate", "score", "tokenize", "quickstart",
-                              "own_loss", "own_model", "launch"}) {
+  for (const char* program : {"dpo", "ppo", "kto", "sft", "reward", "generate", "score", "tokenize",
+                              "quickstart", "own_loss", "own_reward", "own_model", "launch"}) {
     std::istringstream lines(run(program, {"--help"}).out);
     std::string line;
     std::getline(lines, line);

@@ -1,5 +1,5 @@
-// The dpo program killed at random instants, a third of them within a save, ends in the bytes of a run left
-// alone. PREFER_KILLS says how many (scripts/kills.sh).
+// Programs killed at random instants, a third of them within a save, end in the bytes of a run left alone.
+// PREFER_KILLS says how many (scripts/kills.sh).
 #include "support/program.hpp"
 #include "support/tiny_run.hpp"
 #include "tests/programs/dpo.hpp"
@@ -75,22 +75,28 @@ std::string phase(const std::string& output) {
   return any_checkpoint ? "between saves" : "before the first save";
 }
 
-class Kills : public ::testing::Test {
- protected:
-  static constexpr int64_t kSteps = 24;
+/// A program, what it is told beside what all are, and the numbers of its first and its last checkpoint.
+struct Killed {
+  std::string program;
+  CommandLine arguments;
+  int64_t first, last;
+};
 
+class Kills : public ::testing::TestWithParam<Killed> {
+ protected:
   CommandLine command(const std::string& output) const {
-    return {"model=" + tiny_.model,
-            "train=" + tiny_.pairs,
-            "output=" + output,
-            "steps=" + std::to_string(kSteps),
-            "batch_size=3",
-            "checkpoint.every=1",
-            "checkpoint.keep=2",
-            "threads=1",
-            "resume=true",
-            "samples.prompts=" + tiny_.prompts,
-            "samples.max_new_tokens=3"};
+    CommandLine all = {"model=" + tiny_.model,
+                       "train=" + tiny_.pairs,
+                       "output=" + output,
+                       "batch_size=3",
+                       "checkpoint.every=1",
+                       "checkpoint.keep=2",
+                       "threads=1",
+                       "resume=true",
+                       "samples.prompts=" + tiny_.prompts,
+                       "samples.max_new_tokens=3"};
+    all.insert(all.end(), GetParam().arguments.begin(), GetParam().arguments.end());
+    return all;
   }
   std::string fresh_folder() {
     const std::string output = tiny_.dir / ("out-" + std::to_string(folders_++));
@@ -109,23 +115,23 @@ class Kills : public ::testing::Test {
     const std::string output = fresh_folder();
     Watch watch(output);
     const auto begin = Clock::now();
-    Program program("dpo", command(output));
+    Program program(GetParam().program, command(output));
     const auto now = [&] { return Seconds(Clock::now() - begin).count(); };
-    ASSERT_TRUE(watch.await(".tmp-1-"));
+    ASSERT_TRUE(watch.await(".tmp-" + std::to_string(GetParam().first) + "-"));
     starts_ = now();
-    ASSERT_TRUE(watch.await("checkpoint-1"));
+    ASSERT_TRUE(watch.await("checkpoint-" + std::to_string(GetParam().first)));
     save_ = now() - starts_;
     ASSERT_TRUE(watch.await("model"));
     took_ = now();
     const Ran ran = program.end();
     ASSERT_EQ(ran.code, 0) << ran.err;
-    expected_ = lasting_files(output, kSteps);
+    expected_ = lasting_files(output, GetParam().last);
   }
   /// Starts the program, kills it within a save or at any instant, and says where the kill landed: "" where
   /// the program was done before.
   std::string kill_once(const std::string& output, bool within_a_save) {
     Watch watch(output);
-    Program program("dpo", command(output));
+    Program program(GetParam().program, command(output));
     if (within_a_save) {
       const int saves = std::uniform_int_distribution<int>(1, 6)(random_);
       for (int i = 0; i < saves; ++i)
@@ -140,9 +146,9 @@ class Kills : public ::testing::Test {
     return ran.code == 0 ? "" : phase(output);
   }
   void expect_the_same(const std::string& output) {
-    const Ran ran = run("dpo", command(output));
+    const Ran ran = run(GetParam().program, command(output));
     ASSERT_EQ(ran.code, 0) << ran.err;
-    ASSERT_EQ(lasting_files(output, kSteps), expected_);
+    ASSERT_EQ(lasting_files(output, GetParam().last), expected_);
     ++ended_;
   }
 
@@ -153,7 +159,18 @@ class Kills : public ::testing::Test {
   int folders_ = 0, ended_ = 0;
 };
 
-TEST_F(Kills, AtRandomInstantsLoseNothing) {
+INSTANTIATE_TEST_SUITE_P(
+    Programs, Kills,
+    ::testing::Values(
+        Killed{"dpo", {"steps=24"}, 1, 24},
+        Killed{"own_reward",  // killed in sampling as in updates: a save falls between two iterations
+               {"letter=a", "iterations=12", "num_ppo_epochs=2", "response_length=8",
+                "optimizer.learning_rate=1e-3", "kl_target=0.1", "kl_horizon=10"},
+               2,
+               24}),
+    [](const auto& info) { return info.param.program; });
+
+TEST_P(Kills, AtRandomInstantsLoseNothing) {
   const char* asked = std::getenv("PREFER_KILLS");
   const int kills = asked ? std::atoi(asked) : 30;
   ASSERT_NO_FATAL_FAILURE(measure());

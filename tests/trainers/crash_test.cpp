@@ -1,13 +1,15 @@
-// A whole DPO run whose every call of the file system fails, is the last before a power cut, or sees a
-// signal.
+// Whole runs of DPO and PPO whose every call of the file system fails, is the last before a power cut, or
+// sees a signal.
 #include "prefer/core/program.hpp"
 #include "prefer/trainers/dpo.hpp"
+#include "prefer/trainers/ppo.hpp"
 #include "support/faulty_fs.hpp"
 #include "support/memory_fs.hpp"
 #include "support/tiny_run.hpp"
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <array>
 #include <csignal>
 #include <random>
@@ -18,8 +20,58 @@ namespace {
 using Fault = FaultyFs::Fault;
 using Files = std::map<std::string, std::string>;
 
+/// What every run of these tests is given.
+template <class Config>
+Config common(const TinyRun& tiny) {
+  Config config;
+  config.model = tiny.model;
+  config.samples = {.prompts = tiny.prompts, .every = 0, .max_new_tokens = 3};
+  config.output = "out";
+  config.resume = true;
+  config.order.batch_size = 3;
+  config.checkpoint = {.every = 1, .keep = 1};
+  config.process.threads = 1;
+  return config;
+}
+
 /// Two steps with all that a run can write: reference log-probs, samples, held-out metrics, checkpoints,
 /// report, model.
+struct Dpo {
+  static constexpr int kSteps = 2, kIteration = 1;
+  static DpoConfig config(const TinyRun& tiny) {
+    auto config = common<DpoConfig>(tiny);
+    config.train = tiny.pairs;
+    config.eval = tiny.pairs;
+    config.reference_logprobs = "cached";
+    config.fit.steps = 2;
+    return config;
+  }
+  static void train(Process& process, const TinyRun& tiny) { DpoTrainer(config(tiny), process).train(); }
+};
+
+/// Two iterations of two steps, with a controller whose coefficient is state.
+struct Ppo {
+  static constexpr int kSteps = 4, kIteration = 2;
+  static PpoConfig config(const TinyRun& tiny) {
+    auto config = common<PpoConfig>(tiny);
+    config.train = tiny.pairs;  // of which only the prompts are read
+    config.eval = tiny.prompts;
+    config.iterations = 2;
+    config.rollout.response_length = 4;
+    config.rollout.num_ppo_epochs = 2;
+    config.rollout.kl_target = 0.1;
+    config.rollout.kl_horizon = 10;
+    config.fit.optimizer.learning_rate = 1e-3;
+    return config;
+  }
+  static void train(Process& process, const TinyRun& tiny) {
+    PpoTrainer(config(tiny), process, [](const std::string&, const std::string& answer) {
+      return static_cast<double>(std::ranges::count(answer, 'a'));
+    }).train();
+  }
+};
+
+template <class Method>
 class RunCrash : public ::testing::Test {
  protected:
   RunCrash() {
@@ -36,28 +88,13 @@ class RunCrash : public ::testing::Test {
     files_ = lasting(whole);
   }
 
-  DpoConfig config() const {
-    DpoConfig config;
-    config.model = tiny_.model;
-    config.train = tiny_.pairs;
-    config.eval = tiny_.pairs;
-    config.samples = {.prompts = tiny_.prompts, .every = 0, .max_new_tokens = 3};
-    config.output = "out";
-    config.reference_logprobs = "cached";
-    config.resume = true;
-    config.order.batch_size = 3;
-    config.fit.steps = 2;
-    config.checkpoint = {.every = 1, .keep = 1};
-    config.process.threads = 1;
-    return config;
-  }
   /// How the run ended: "", the Error's text, "killed", or "signal".
   std::string train(Fs& fs) {
     ::testing::internal::CaptureStderr();
     std::string end;
     try {
-      Process process(config().process, fs);
-      DpoTrainer(config(), process).train();
+      Process process(Method::config(tiny_).process, fs);
+      Method::train(process, tiny_);
     } catch (const Error& error) {
       end = error.what();
     } catch (const Killed&) {
@@ -115,18 +152,22 @@ class RunCrash : public ::testing::Test {
   }
 };
 
-TEST_F(RunCrash, AnyCallMayFailAndIsNamed) {
+using Methods = ::testing::Types<Dpo, Ppo>;
+TYPED_TEST_SUITE(RunCrash, Methods);
+
+TYPED_TEST(RunCrash, AnyCallMayFailAndIsNamed) {
   const std::vector<int> errors = {EIO, ENOSPC, EDQUOT};
-  for (std::size_t call = first_change_; call < calls_; ++call) {  // before it the inputs are read
-    MemoryFs fs = inputs_;
+  for (std::size_t call = this->first_change_; call < this->calls_;
+       ++call) {  // before it the inputs are read
+    MemoryFs fs = this->inputs_;
     FaultyFs faulty(fs);
     const int error = errors[call % errors.size()];
     faulty.inject(call, error == ENOSPC ? Fault::full : Fault::fail, error);
-    const std::string end = train(faulty);
+    const std::string end = this->train(faulty);
     EXPECT_EQ(fs.open_files(), 0U) << faulty.hit();
     if (end.empty()) {  // a file that was only read, or a disk that was full when nothing more was to be
                         // written
-      EXPECT_TRUE(lasting(fs) == files_) << faulty.hit();
+      EXPECT_TRUE(this->lasting(fs) == this->files_) << faulty.hit();
       continue;
     }
     const std::string path = faulty.hit().substr(faulty.hit().rfind(' ') + 1);
@@ -134,37 +175,45 @@ TEST_F(RunCrash, AnyCallMayFailAndIsNamed) {
     const bool tells_space = end.find(" are free") != std::string::npos;
     EXPECT_TRUE(error == EIO ? !tells_space : tells_space || !faulty.hit().starts_with("write"))
         << faulty.hit() << ": " << end;
-    expect_ends_the_same(fs, " after failed " + faulty.hit());
+    this->expect_ends_the_same(fs, " after failed " + faulty.hit());
   }
 }
 
-TEST_F(RunCrash, APowerCutAfterAnyChangeLosesNothing) {
+TYPED_TEST(RunCrash, APowerCutAfterAnyChangeLosesNothing) {
   std::mt19937 random(1);
-  for (std::size_t i = 0; i < after_each_change_.size(); ++i) {
+  for (std::size_t i = 0; i < this->after_each_change_.size(); ++i) {
     const unsigned kept_of_four = std::array{0U, 4U, 1U, 3U}[i % 4];  // four: as after a kill
-    const MemoryFs left = after_each_change_[i].after_power_loss([&] { return random() % 4 < kept_of_four; });
-    expect_ends_the_same(left, " after change " + std::to_string(i));
+    const MemoryFs left =
+        this->after_each_change_[i].after_power_loss([&] { return random() % 4 < kept_of_four; });
+    this->expect_ends_the_same(left, " after change " + std::to_string(i));
   }
 }
 
-TEST_F(RunCrash, ASignalDuringAStepSavesIt) {
-  MemoryFs fs = inputs_;
-  FaultyFs watched(fs);
-  bool raised = false;
-  watched.changed = [&] {  // a line of metrics is written after a step has looked for signals
-    if (raised || !fs.exists("out/metrics.jsonl")) return;
-    raised = true;
-    std::raise(SIGTERM);
-  };
-  ASSERT_EQ(train(watched), "signal");
-  EXPECT_NE(said_.find("stopped after step 1"), std::string::npos) << said_;
-  EXPECT_TRUE(fs.exists("out/checkpoint-1/manifest.json"));
-  EXPECT_FALSE(fs.exists("out/model"));
-  expect_ends_the_same(fs, " after step 1");
+TYPED_TEST(RunCrash, ASignalDuringAnyStepSavesIt) {
+  constexpr int kIteration = TypeParam::kIteration;
+  for (int step = 1; step + kIteration <= TypeParam::kSteps; ++step) {
+    const int saved = (step + kIteration - 1) / kIteration * kIteration;  // the iteration is done first
+    MemoryFs fs = this->inputs_;
+    FaultyFs watched(fs);
+    bool raised = false;
+    watched.changed = [&] {  // a line of metrics is written after a step has looked for signals
+      if (raised || !fs.exists("out/metrics.jsonl")) return;
+      const std::string lines = read_file(fs, "out/metrics.jsonl", 1 << 20);
+      if (std::ranges::count(lines, '\n') != step - 1) return;
+      raised = true;
+      std::raise(SIGTERM);
+    };
+    ASSERT_EQ(this->train(watched), "signal");
+    EXPECT_NE(this->said_.find("stopped after step " + std::to_string(saved)), std::string::npos)
+        << this->said_;
+    EXPECT_TRUE(fs.exists("out/checkpoint-" + std::to_string(saved) + "/manifest.json"));
+    EXPECT_FALSE(fs.exists("out/model"));
+    this->expect_ends_the_same(fs, " after step " + std::to_string(step));
+  }
 }
 
-TEST_F(RunCrash, AFailureWhereAModelIsReplacedLeavesOneOfThem) {
-  MemoryFs done = after_each_change_.back();
+TYPED_TEST(RunCrash, AFailureWhereAModelIsReplacedLeavesOneOfThem) {
+  MemoryFs done = this->after_each_change_.back();
   done.end_process();
   MemoryFs again = done;
   FaultyFs counting(again);
@@ -172,16 +221,16 @@ TEST_F(RunCrash, AFailureWhereAModelIsReplacedLeavesOneOfThem) {
   counting.changed = [&] {
     if (begins == 0 && again.exists("out/model.tmp")) begins = counting.calls() - 1;
   };
-  ASSERT_EQ(train(counting), "");
+  ASSERT_EQ(this->train(counting), "");
   int replacing = 0;
   for (std::size_t call = begins; call < counting.calls(); ++call) {
     for (const Fault fault : {Fault::full, Fault::fail}) {
       MemoryFs fs = done;
       FaultyFs faulty(fs);
       faulty.inject(call, fault, fault == Fault::full ? ENOSPC : EIO);
-      train(faulty);
+      this->train(faulty);
       replacing += faulty.hit().find("out/model") != std::string::npos;
-      for (const auto& [name, bytes] : files_) {
+      for (const auto& [name, bytes] : this->files_) {
         if (name.starts_with("out/model/")) {
           EXPECT_TRUE(fs.exists(name) && read_file(fs, name, 1 << 20) == bytes)
               << name << " after " << faulty.hit();
