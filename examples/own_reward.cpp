@@ -24,9 +24,9 @@ struct MyConfig : prefer::PpoConfig {
   }
 };
 
-int main(int argc, char** argv) {
-  return prefer::run_program<MyConfig>(argc, argv, [](const MyConfig& config) {
-    prefer::Process process(config.process);
+int main(int argc, char** argv, char** envp) {
+  return prefer::run_program<MyConfig>(argc, argv, [&](const MyConfig& config) {
+    prefer::Process process(config.process, prefer::environment(envp));
     prefer::PpoTrainer(config, process, config.reward).train();
   });
 }

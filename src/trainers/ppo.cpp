@@ -60,7 +60,6 @@ void PpoConfig::describe(Fields& f) {
   f("shuffle", order.shuffle, "permute the prompts anew in every pass; false keeps the file's order");
   f("share_prefixes", order.share_prefixes, "compute the prompt of several answers once");
   f("tokens_per_slot", order.tokens_per_slot, "token budget of a micro-batch", at_least(1));
-  f("slots", order.slots, "cut a step into at least as many micro-batches", within(1, 1 << 20));
   rollout.describe(f);
   loss.describe(f);
   fit.describe_update(f);
@@ -107,6 +106,7 @@ PpoTrainer::PpoTrainer(PpoConfig config, Process& process, Reward reward)
               " million parameters, " + config_.dtype);
   RecordOrder order = config_.order;
   order.seed = static_cast<uint64_t>(config_.seed);
+  order.slots = config_.team.slots;
   rollouts_ = std::make_unique<RolloutSource>(
       config_.rollout, order, std::move(questions),
       RolloutModels{policy_, reference_, value, spans_.shared_tokenizer(), score}, controller_, run_.team());
