@@ -2,9 +2,11 @@
 // be carried to a machine with a GPU. It says so and ends where there is none. peers/cuda.py reads these
 // lines and times torch on the same shapes.
 #include "kernels/adamw/adamw.hpp"
+#include "kernels/kl/kl.hpp"
 #include "kernels/norm/norm.hpp"
 #include "kernels/rope/rope.hpp"
 #include "kernels/sample/sample.hpp"
+#include "kernels/scan/scan.hpp"
 #include "kernels/swiglu/swiglu.hpp"
 #include "kernels/token_logprob/token_logprob.hpp"
 #include "tests/kernels/attention_cases.hpp"
@@ -106,6 +108,12 @@ void logits(std::int64_t rows, std::int64_t vocab) {
     token_logprob::cuda::backward(backward);
   });
   report<T>("sample", size, [&] { sample::cuda::forward(draw); });
+  const Memory<T> other(rows * vocab, 4);
+  const Memory<float> kl(rows), other_lse(rows);
+  kl::Forward<T> apart{.policy = x.data(), .reference = other.data(), .rows = rows, .vocab = vocab};
+  apart.policy_stride = apart.reference_stride = vocab, apart.kl = kl.data();
+  apart.policy_lse = lse.data(), apart.reference_lse = other_lse.data();
+  report<T>("kl", 2 * size, [&] { kl::cuda::forward(apart); });
   draw.top_k = 50, draw.top_p = 0.9;
   report<T>("sample top_k top_p", size, [&] { sample::cuda::forward(draw); });
 }
@@ -131,6 +139,18 @@ void rows_of(std::int64_t rows, std::int64_t width) {
   turn.position = position.data(), turn.cos = cosines.data(), turn.sin = sines.data(), turn.positions = 101;
   turn.y = c.data(), turn.y_stride = width;
   report<T>("rope", 2 * size, [&] { rope::cuda::forward(turn); });
+}
+
+void advantages(std::int64_t sequences, std::int64_t tokens) {
+  const std::int64_t size = sequences * tokens;
+  const Memory<float> reward(size), value(size), advantage(size), returns(size);
+  std::vector<std::int64_t> host;
+  for (std::int64_t s = 0; s <= sequences; ++s) host.push_back(s * tokens);
+  const Memory<std::int64_t> begin(sequences + 1);
+  check(cudaMemcpy(begin.data(), host.data(), host.size() * sizeof host[0], cudaMemcpyHostToDevice));
+  scan::Gae<float> gae{.reward = reward.data(), .value = value.data(), .begin = begin.data()};
+  gae.sequences = sequences, gae.advantage = advantage.data(), gae.returns = returns.data();
+  report<float>("scan", 4 * static_cast<double>(size), [&] { scan::cuda::forward(gae); });
 }
 
 void optimizer(std::int64_t size) {
@@ -197,5 +217,6 @@ int main() {
   std::printf("%s; limit: copy %.1f GB/s\n", device.name, 1e-9 * copy_limit);
   run<float>();
   run<bf16>();
+  advantages(16384, 512);
   optimizer(std::int64_t{64} << 20);
 }

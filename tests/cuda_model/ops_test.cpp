@@ -4,6 +4,7 @@
 #include "prefer/ops/attention.hpp"
 #include "prefer/ops/differentiable.hpp"
 #include "prefer/ops/embedding.hpp"
+#include "prefer/ops/kl.hpp"
 #include "prefer/ops/linear_logprob.hpp"
 #include "prefer/ops/norm.hpp"
 #include "prefer/ops/rope.hpp"
@@ -128,6 +129,12 @@ std::vector<Case> cases() {
       logprob_case("linear_logprob_in_chunks", {.temperature = 1.3, .entropy = true, .logits_bytes = 9000},
                    false),
       logprob_case("linear_logprob_frozen_head_in_chunks", {.logits_bytes = 9000}, true),
+      {"kl_divergence",
+       {normal({9, 1031}, 1)},
+       [](const Tensors& x) {
+         const Tensor reference = normal({9, 1031}, 2).to(x[0].device(), x[0].scalar_type());
+         return Tensors{kl_divergence(x[0], reference, 0.7)};
+       }},
       {"checkpointed",
        {rows, normal({80, 96}, 2)},
        [](const Tensors& x) {
