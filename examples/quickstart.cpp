@@ -162,7 +162,7 @@ class Quickstart {
     config.train = pairs;
     DpoTrainer trainer(config, process_);
     HeldOutQuestions measured = held_out(trainer.policy());
-    trainer.train({every(14, evaluate(team_, [&] { return measured.measure(); }))});
+    trainer.train({every(14, evaluate([&] { return measured.measure(); }))});
     trained_.push_back({"DPO", measured.figures(figure_seed()), measured.samples(6)});
   }
 
@@ -175,7 +175,7 @@ class Quickstart {
     config.rollout.temperature = config_.generate.temperature;
     PpoTrainer trainer(config, process_, reward());
     HeldOutQuestions measured = held_out(trainer.policy());
-    trainer.train({every(4 * config.rollout.steps(), evaluate(team_, [&] { return measured.measure(); }))});
+    trainer.train({every(4 * config.rollout.steps(), evaluate([&] { return measured.measure(); }))});
     trained_.push_back({"PPO", measured.figures(figure_seed()), measured.samples(6)});
   }
 
@@ -240,7 +240,6 @@ class Quickstart {
 
   QuickstartConfig config_;
   Process process_;
-  Alone team_;
   Lexicon lexicon_;
   SpanBuilder spans_;
   std::vector<std::string> all_;

@@ -58,8 +58,7 @@ void KtoTrainer::train() {
   run_.open(training, config_json(config_));
   run_.say_memory(training, train_->records(), policy_->config(), true);
   Hooks hooks;
-  if (eval_)
-    hooks.push_back(run_.evaluation([this] { return measure(*objective_, *eval_, "eval_", run_.team()); }));
+  if (eval_) hooks.push_back(run_.evaluation([this] { return measure(*objective_, *eval_, "eval_"); }));
   if (samples_) hooks.push_back(samples_->hook(*policy_, training.step, run_.team()));
   const FitResult result = run_.fit(training, hooks);
   run_.team().on_first([&] { finish(result); });

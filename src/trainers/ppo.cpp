@@ -87,12 +87,9 @@ PpoTrainer::PpoTrainer(PpoConfig config, Process& process, Reward reward)
       controller_(config_.rollout.kl_coef, config_.rollout.kl_target, config_.rollout.kl_horizon) {
   std::vector<Question> questions = load("train", config_.train), held_out;
   if (config_.eval) held_out = load("eval", *config_.eval);
-  if (config_.samples.prompts) {
-    SamplesConfig samples = config_.samples;
-    samples.every *= config_.fit.iteration;
-    samples_.emplace(samples, process.fs(), run_.path("samples"), spans_);
-    run_.reads("samples.prompts", samples_->fingerprint());
-  }
+  SamplesConfig samples = config_.samples;
+  samples.every *= config_.fit.iteration;
+  samples_ = make_samples(samples, run_, spans_);
   policy_ = run_.model("model", config_.model);
   reference_ = config_.reference ? run_.model("reference", *config_.reference)->frozen() : policy_->frozen();
   if (!config_.reference) run_.reads("reference", run_.input("model"));
@@ -206,15 +203,16 @@ void PpoTrainer::train(Hooks hooks) {
   Training training(config_.fit, *rollouts_, *objective_);
   run_.open(training, config_json(config_));
   say_memory();
-  if (samples_ && training.step == 0) samples_->write(0, *policy_);
   std::optional<ProgressLine> line;
   rollouts_->progress = [&](int64_t done, int64_t total) {
+    if (!run_.team().first()) return;
     if (done == 1) line.emplace("answers", total);
     (*line)(done);
   };
   if (held_out_) hooks.push_back(run_.evaluation([this] { return held_out_->measure(); }));
-  if (samples_) hooks.push_back(samples_->hook(*policy_));
-  finish(run_.fit(training, hooks));
+  if (samples_) hooks.push_back(samples_->hook(*policy_, training.step, run_.team()));
+  const FitResult result = run_.fit(training, hooks);
+  run_.team().on_first([&] { finish(result); });
 }
 
 void PpoTrainer::finish(const FitResult& result) {
@@ -226,9 +224,6 @@ void PpoTrainer::finish(const FitResult& result) {
   if (held_out_) {
     report().figures = held_out_->figures(static_cast<uint64_t>(config_.seed));
     if (!samples_) report().samples = held_out_->samples(12);
-    for (const Figure& figure : report().figures)
-      run_.process().say(figure.name + ": " + figure.before.text() + " before, " + figure.after.text() +
-                         " after");
   }
   run_.finish(result, *policy_, config_.model);
 }

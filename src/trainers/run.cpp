@@ -10,6 +10,7 @@
 #include "prefer/trainers/run_files.hpp"
 
 #include <algorithm>
+#include <cmath>
 
 namespace prefer {
 namespace {
@@ -223,7 +224,10 @@ void Run::finish(const FitResult& result, const Transformer& model, const std::s
   std::vector<Plot> plots = read_plots(process_.fs(), config_.output);
   std::ranges::move(report_.plots, std::back_inserter(plots));
   report_.plots = std::move(plots);
-  for (const Figure& figure : report_.figures) process_.say(figure.name + ": " + figure.after.text());
+  for (const Figure& figure : report_.figures) {
+    const std::string before = std::isnan(figure.before.mean) ? "" : figure.before.text() + " before, ";
+    process_.say(figure.name + ": " + before + figure.after.text() + (before.empty() ? "" : " after"));
+  }
   report_.config = dump(resolved_, 2);
   write_report();
   process_.say("peak memory " + bytes_text(peak_memory()) + "; wrote " + path("model") + " and " +

@@ -17,8 +17,9 @@ using testing::MemoryFs;
 
 /// Each turn is its role's first letter, its content and the end token.
 SpanBuilder with_template() {
-  return {letters(), ChatTemplate("{% for m in messages %}{{ m.role[0] }}{{ m.content }}</s>{% endfor %}"
-                                  "{% if add_generation_prompt %}a{% endif %}")};
+  return {ending_letters(),
+          ChatTemplate("{% for m in messages %}{{ m.role[0] }}{{ m.content }}</s>{% endfor %}"
+                       "{% if add_generation_prompt %}a{% endif %}")};
 }
 
 Dataset load(const std::string& record, const SupervisedOptions& options = {}, bool chat = true) {

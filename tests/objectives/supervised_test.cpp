@@ -18,7 +18,8 @@ using testing::tiny_model;
 /// Texts of unequal lengths, some of their tokens scored; shares of one and a half.
 std::shared_ptr<const std::vector<Record>> texts(int64_t n) {
   auto result = std::make_shared<std::vector<Record>>();
-  for (const Record& pair : *testing::records(n)) result->push_back({pair.front()});
+  const auto pairs = testing::records(n);
+  for (const Record& pair : *pairs) result->push_back({pair.front()});
   result->front().front().scored = {{1, 2}, {2, 3, Term::completion}};
   return result;
 }

@@ -168,7 +168,7 @@ INSTANTIATE_TEST_SUITE_P(
                 "optimizer.learning_rate=1e-3", "kl_target=0.1", "kl_horizon=10"},
                2,
                24}),
-    [](const auto& info) { return info.param.program; });
+    [](const auto& run) { return run.param.program; });
 
 TEST_P(Kills, AtRandomInstantsLoseNothing) {
   const char* asked = std::getenv("PREFER_KILLS");

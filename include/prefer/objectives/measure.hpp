@@ -9,6 +9,6 @@ namespace prefer {
 
 /// The objective's metrics over the first step of `source` (make its batch as large as the data), without
 /// gradient, their names after `prefix`.
-Metrics measure(Objective& objective, Source& source, const std::string& prefix, Team& team);
+Metrics measure(Objective& objective, Source& source, const std::string& prefix);
 
 }  // namespace prefer

@@ -74,7 +74,7 @@ class PpoTrainer {
   std::unique_ptr<RolloutSource> rollouts_;
   std::unique_ptr<PpoObjective> objective_;
   std::optional<HeldOutQuestions> held_out_;
-  std::optional<Samples> samples_;
+  std::unique_ptr<Samples> samples_;
 };
 
 }  // namespace prefer

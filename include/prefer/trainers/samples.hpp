@@ -3,6 +3,7 @@
 #pragma once
 
 #include "prefer/core/fs.hpp"
+#include "prefer/dist/team.hpp"
 #include "prefer/eval/report.hpp"
 #include "prefer/model/generate.hpp"
 #include "prefer/text/spans.hpp"
