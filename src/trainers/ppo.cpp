@@ -203,9 +203,9 @@ void PpoTrainer::train(Hooks hooks) {
   Training training(config_.fit, *rollouts_, *objective_);
   run_.open(training, config_json(config_));
   say_memory();
-  std::optional<ProgressLine> line;
-  rollouts_->progress = [&](int64_t done, int64_t total) {
-    if (!run_.team().first()) return;
+  const bool shown = run_.team().first();
+  rollouts_->progress = [shown, line = std::optional<ProgressLine>()](int64_t done, int64_t total) mutable {
+    if (!shown) return;
     if (done == 1) line.emplace("answers", total);
     (*line)(done);
   };
