@@ -225,8 +225,8 @@ void Run::finish(const FitResult& result, const Transformer& model, const std::s
   std::ranges::move(report_.plots, std::back_inserter(plots));
   report_.plots = std::move(plots);
   for (const Figure& figure : report_.figures) {
-    const std::string before = std::isnan(figure.before.mean) ? "" : figure.before.text() + " before, ";
-    process_.say(figure.name + ": " + before + figure.after.text() + (before.empty() ? "" : " after"));
+    const std::string before = std::isnan(figure.before.mean) ? "" : ", before: " + figure.before.text();
+    process_.say(figure.name + ": " + figure.after.text() + before);
   }
   report_.config = dump(resolved_, 2);
   write_report();

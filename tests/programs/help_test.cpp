@@ -78,7 +78,7 @@ TEST(Help, OfDpoNamesEveryKeyThatARunResolves) {
                       "dtype",
                       "max_length",
                       "loss.name",
-                      "loss.label_smoothing",
+                      "loss.gamma_beta_ratio",
                       "optimizer.learning_rate",
                       "checkpoint.every",
                       "checkpoint.keep",

@@ -87,7 +87,7 @@ TEST_F(Ppo, WhatChangesNoResultChangesNoBit) {
 
 TEST_F(Ppo, CutsAndSharingChangeTheLossByRoundingAlone) {
   const auto plain = metrics_of("plain", {"iterations=1"});
-  for (const char* how : {"slots=4", "share_prefixes=false", "tokens_per_slot=1"}) {
+  for (const char* how : {"team.slots=4", "share_prefixes=false", "tokens_per_slot=1"}) {
     const auto other = metrics_of(how, {"iterations=1", how});
     for (std::size_t i = 0; i < plain.size(); ++i)
       EXPECT_NEAR(other.at(i).at("loss").as_number(), plain[i].at("loss").as_number(), 1e-5) << how;
