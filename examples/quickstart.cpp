@@ -25,11 +25,11 @@ struct QuickstartConfig {
   PpoConfig ppo = [] {
     PpoConfig config;
     config.value = "shared";
-    config.iterations = 16;
+    config.iterations = 8;
     config.order.batch_size = 96;
     config.rollout.num_ppo_epochs = 2;
     config.rollout.num_mini_batches = 2;
-    config.fit.optimizer.learning_rate = 2e-5;
+    config.fit.optimizer.learning_rate = 6e-5;
     config.fit.schedule.lr_scheduler_type = "constant";
     return config;
   }();
@@ -65,7 +65,7 @@ void share(const QuickstartConfig& config, const std::string& method, RunConfig&
   run.seed = config.dpo.seed;
   run.dtype = "bfloat16";
   run.resume = true;
-  run.checkpoint = {.every = method == "dpo" ? 20 : 8, .keep = 1};
+  run.checkpoint = {.every = method == "dpo" ? 20 : 4, .keep = 1};
   run.process = config.dpo.process;
 }
 
@@ -175,7 +175,7 @@ class Quickstart {
     config.rollout.temperature = config_.generate.temperature;
     PpoTrainer trainer(config, process_, reward());
     HeldOutQuestions measured = held_out(trainer.policy());
-    trainer.train({every(4 * config.rollout.steps(), evaluate([&] { return measured.measure(); }))});
+    trainer.train({every(2 * config.rollout.steps(), evaluate([&] { return measured.measure(); }))});
     trained_.push_back({"PPO", measured.figures(figure_seed()), measured.samples(6)});
   }
 
