@@ -59,7 +59,7 @@ TEST(RewardFigures, OfPairsThatNameNoSubsetHaveNone) {
 /// Pairs whose chosen answer won with the probability that `temperature` times their gap predicts.
 std::vector<JudgedPair> drawn(double temperature) {
   std::vector<JudgedPair> pairs;
-  for (uint64_t i = 0; i < 20000; ++i) {
+  for (uint64_t i = 0; i < 8000; ++i) {
     const double gap = 4 * uniform({.seed = 1, .record = i});
     const bool right = uniform({.seed = 2, .record = i}) < 1 / (1 + std::exp(-gap));
     pairs.push_back({.chosen = right ? temperature * gap : 0,
@@ -70,8 +70,10 @@ std::vector<JudgedPair> drawn(double temperature) {
 }
 
 TEST(Calibration, IsSeenWhereProbabilitiesAreRight) {
-  EXPECT_LT(find(reward_figures(drawn(1), 1), "its expected calibration error").after.mean, 0.02);
-  for (const auto& [p, right] : calibration_plot(drawn(1)).curves[1].points) EXPECT_NEAR(p, right, 0.05);
+  EXPECT_LT(find(reward_figures(drawn(1), 1), "its expected calibration error").after.mean, 0.025);
+  const Plot plot = calibration_plot(drawn(1));
+  EXPECT_EQ(plot.curves[1].points.size(), 10u);
+  for (const auto& [p, right] : plot.curves[1].points) EXPECT_NEAR(p, right, 0.1);  // four standard errors
 }
 
 TEST(Calibration, AndMissedWhereScoresAreTooFarApart) {
