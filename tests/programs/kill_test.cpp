@@ -177,9 +177,11 @@ TEST_P(Kills, AtRandomInstantsLoseNothing) {
   std::map<std::string, int> phases;
   int killed = 0, within = 0;
   std::string output = fresh_folder();
-  for (int attempt = 0; killed < kills; ++attempt) {
-    ASSERT_LT(attempt, 4 * kills) << "the program is done before it can be killed";
-    const std::string where = kill_once(output, 5 * within < 2 * (killed + 1));
+  for (int attempt = 0; killed < kills || 3 * within < killed; ++attempt) {
+    ASSERT_LT(attempt, 4 * kills) << killed << " kills, " << within << " within a save";
+    const bool aimed = 5 * within < 2 * (killed + 1);
+    const std::string where = kill_once(output, aimed);
+    if (aimed && !where.starts_with("save")) save_ *= 0.8;  // the save that was measured was a slow one
     if (!where.empty()) {
       ++killed;
       ++phases[where];
@@ -194,7 +196,6 @@ TEST_P(Kills, AtRandomInstantsLoseNothing) {
   std::cout << killed << " kills, " << within << " within a save; " << ended_
             << " runs ended in the bytes of one left alone\n";
   for (const auto& [where, count] : phases) std::cout << "  " << count << " " << where << "\n";
-  EXPECT_GE(3 * within, killed);
 }
 
 }  // namespace
