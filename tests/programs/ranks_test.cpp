@@ -1,4 +1,4 @@
-// The dpo program as several ranks under launch: the same bits or nearly, a rank that dies, resuming as
+// Training programs as several ranks under launch: the same bits or nearly, a rank that dies, resuming as
 // another number.
 #include "support/tiny_run.hpp"
 #include "tests/programs/dpo.hpp"
@@ -75,6 +75,41 @@ TEST_F(RanksProgram, ExactSumsEndInTheSameBytesOnOneTwoAndFourRanks) {
     EXPECT_EQ(bytes(output + "/samples/step-20.jsonl"), bytes("one/samples/step-20.jsonl"));
     EXPECT_EQ(PosixFs().list(path(output)).size(),
               PosixFs().list(path("one")).size());  // one file of each kind
+  }
+}
+
+TEST_F(RanksProgram, EveryTrainerEndsInTheSameBytesOnOneAndTwoRanks) {
+  std::vector<std::string> texts, judged;
+  for (const char* letter : {"a", "b", "c", "d"}) {
+    const Json prompt(std::string("do ") + letter), completion(std::string(" good ") + letter);
+    texts.push_back(dump(Json::object({{"prompt", prompt}, {"completion", completion}})));
+    judged.push_back(
+        dump(Json::object({{"prompt", prompt}, {"completion", completion}, {"label", *letter < 'c'}})));
+  }
+  const std::string demonstrations = file_of(tiny_.dir, "texts.jsonl", texts);
+  const std::vector<std::pair<std::string, CommandLine>> programs = {
+      {"sft", {"steps=3", "train=" + demonstrations, "eval=" + demonstrations}},
+      {"reward", {"steps=3", "train=" + tiny_.pairs, "eval=" + tiny_.pairs}},
+      {"kto", {"steps=3", "train=" + file_of(tiny_.dir, "judged.jsonl", judged)}},
+      {"own_reward",
+       {"iterations=2", "letter=a", "train=" + tiny_.pairs, "eval=" + tiny_.prompts, "response_length=4",
+        "num_ppo_epochs=1"}}};
+  for (const auto& [program, arguments] : programs) {
+    for (const std::string ranks : {"1", "2"}) {
+      const CommandLine command = CommandLine{"n=" + ranks,
+                                              "--",
+                                              PREFER_BIN_DIR "/" + program,
+                                              "model=" + tiny_.model,
+                                              "output=" + path(program + ranks),
+                                              "batch_size=4",
+                                              "threads=1"} +
+                                  kExact + arguments;
+      const Ran ran = run("launch", command);
+      ASSERT_EQ(ran.code, 0) << program << ran.err;
+    }
+    EXPECT_TRUE(bytes(program + "1/model/model.safetensors") == bytes(program + "2/model/model.safetensors"))
+        << program;
+    EXPECT_EQ(bytes(program + "1/metrics.jsonl"), bytes(program + "2/metrics.jsonl")) << program;
   }
 }
 
