@@ -4,6 +4,7 @@
 #include "prefer/core/error.hpp"
 #include "prefer/ops/differentiable.hpp"
 #include "src/ops/packed.hpp"
+#include "src/ops/transposed.hpp"
 
 namespace prefer {
 namespace {
@@ -116,7 +117,7 @@ Tensor PackedForms::packed_of(const Matrix& w) {
 Tensor PackedForms::packed_transposed_of(const Matrix& w) {
   const std::lock_guard lock(w.forms_->mutex);
   PackedForms& forms = current(w);
-  if (!forms.packed_transposed.defined()) forms.packed_transposed = gemm::pack(stacked(w).t());
+  if (!forms.packed_transposed.defined()) forms.packed_transposed = gemm::pack(gemm::transposed(w.parts_));
   return forms.packed_transposed;
 }
 
@@ -152,8 +153,7 @@ Tensor transposed_times(const Tensor& a, const Tensor& b) {
   if (a.size(0) == 0) return at::zeros({a.size(1), b.size(1)}, a.options());
   const bool packed = a.scalar_type() == at::kFloat && gemm::route_of(a) == GemmRoute::onednn;
   if (!packed) return at::mm(a.detach().t(), b.detach());
-  return gemm::packed_product(a.detach().t().contiguous(),
-                              gemm::pack(b.detach().t().contiguous()));  // [out, in]
+  return gemm::packed_product(gemm::transposed(a), gemm::pack(gemm::transposed(b)));  // [out, in]
 }
 
 Tensor linear(const Tensor& x, const Matrix& w, const Tensor& bias, const std::function<Tensor()>& again) {

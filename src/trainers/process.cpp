@@ -10,8 +10,11 @@
 #include <ATen/detail/CUDAHooksInterface.h>
 
 #include <malloc.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
+#include <cstdlib>
 #include <fstream>
 #include <thread>
 
@@ -26,12 +29,20 @@ std::string cpu_name() {
   return "CPU";
 }
 
-/// Memory that is given back is asked for again in the next step, page by page: keep it instead.
+/// Memory that is given back is asked for again in the next step, page by page: keep it instead. What the heap
+/// grows by, oneDNN's scratch memory for new shapes most of all, comes in huge pages: one fault, not 512.
 void keep_memory() {
   keep_large_tensors_together();
   mallopt(M_MMAP_MAX, 0);
   mallopt(M_TRIM_THRESHOLD, -1);
   mallopt(M_TOP_PAD, 64 << 20);
+  constexpr size_t kRoom = size_t{1} << 30;
+  if (void* room = std::malloc(kRoom)) {  // addresses: no page is written
+    const auto page = static_cast<uintptr_t>(sysconf(_SC_PAGESIZE));
+    const uintptr_t begin = (reinterpret_cast<uintptr_t>(room) + page - 1) / page * page;
+    madvise(reinterpret_cast<void*>(begin), kRoom - page, MADV_HUGEPAGE);
+    std::free(room);
+  }
 }
 
 }  // namespace

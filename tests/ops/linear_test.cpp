@@ -4,6 +4,7 @@
 
 #include "prefer/core/error.hpp"
 #include "prefer/ops/gemm.hpp"
+#include "src/ops/transposed.hpp"
 #include "support/finite_differences.hpp"
 
 #include <gtest/gtest.h>
@@ -40,6 +41,16 @@ TEST_P(Linear, ForwardAndGradientsAreTheProducts) {
       const Tensor dw = at::mm(dy.to(at::kDouble).t(), x.detach().to(at::kDouble));
       EXPECT_LE(gap(a.grad(), dw.narrow(0, 0, 40)), bound);
       EXPECT_LE(gap(b.grad(), dw.narrow(0, 40, 24)), bound);
+    }
+  }
+}
+
+TEST(Transposed, IsTheTransposeOfThePartsStacked) {
+  for (const at::ScalarType type : {at::kFloat, at::kBFloat16, at::kDouble}) {
+    for (const auto& [rows, columns] : {std::pair<int64_t, int64_t>{1, 1}, {16, 16}, {17, 31}, {96, 37}, {3, 700}, {65, 129}}) {
+      const std::vector<Tensor> parts{normal({rows, columns}, 1, type), normal({7, columns}, 2, type),
+                                      normal({columns, 33}, 3, type).t()};
+      EXPECT_TRUE(at::equal(gemm::transposed(parts), at::cat(parts).t())) << rows << " x " << columns;
     }
   }
 }
