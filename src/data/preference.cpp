@@ -14,32 +14,9 @@ using Messages = std::vector<Message>;
 
 constexpr std::string_view kHuman = "\n\nHuman:", kAssistant = "\n\nAssistant:";
 
-const Json& member(const Json& record, const char* key) {
-  const Json* found = record.find(key);
-  if (!found) throw BadRecord(record.place(), "\"" + std::string(key) + "\" is missing");
-  return *found;
-}
-
-/// A member of the record, or of its metadata; null where there is none.
-const Json* detail(const Json& record, const char* key) {
-  const Json* found = record.find(key);
-  const Json* metadata = record.find("metadata");
-  if (!found && metadata && metadata->is_object()) found = metadata->find(key);
-  return found && !found->is_null() ? found : nullptr;
-}
-
 double number_or_nan(const Json& record, const char* key) {
   const Json* found = detail(record, key);
   return found ? found->as_number() : Preference::kNotGiven;
-}
-
-/// A "category" that is no text names no subset.
-std::string subset_of(const Json& record) {
-  for (const char* key : {"subset", "category"}) {
-    const Json* found = detail(record, key);
-    if (found && found->is_string()) return found->as_string();
-  }
-  return "";
 }
 
 /// How many characters are the prompt: up to the first difference, a space before it not counted (TRL's
@@ -105,27 +82,6 @@ bool as_dialogues(Preference& pair) {
   return true;
 }
 
-/// Where a prompt is given: all become messages when one is.
-void agree(Preference& pair, const Json& record) {
-  const bool chat = pair.prompt.index() == 1 || pair.chosen.index() == 1 || pair.rejected.index() == 1;
-  if (!chat) return;
-  const auto turned = [](Words& words, const char* role) {
-    if (auto* text = std::get_if<std::string>(&words)) words = Messages{{role, std::move(*text), {}}};
-  };
-  turned(pair.prompt, "user");
-  const auto& prompt = std::get<Messages>(pair.prompt);
-  for (Words* side : {&pair.chosen, &pair.rejected}) {
-    turned(*side, "assistant");
-    auto& messages = std::get<Messages>(*side);
-    // UltraFeedback repeats the prompt in both answers.
-    const bool repeats = messages.size() > prompt.size() && !prompt.empty() &&
-                         std::equal(prompt.begin(), prompt.end(), messages.begin());
-    if (repeats)
-      messages.erase(messages.begin(), messages.begin() + static_cast<std::ptrdiff_t>(prompt.size()));
-  }
-  if (prompt.empty()) member(record, "prompt").fail_here("the prompt has no messages");
-}
-
 /// A record without a prompt that has one of these keeps its question there, so no prompt may be guessed.
 void refuse_other_forms(const Json& record) {
   for (const char* key : {"instruction", "question", "conversations", "input", "query"}) {
@@ -137,16 +93,9 @@ void refuse_other_forms(const Json& record) {
 }
 
 void check(const Preference& pair) {
-  const auto bad = [&](const std::string& reason) { throw BadRecord(pair.place, reason); };
-  if (pair.chosen == pair.rejected) bad("chosen equals rejected");
-  for (const auto& [side, name] :
-       {std::pair{&pair.chosen, "chosen"}, std::pair{&pair.rejected, "rejected"}}) {
-    if (nothing_in(*side)) bad(std::string(name) + " is empty");
-    const auto* messages = std::get_if<Messages>(side);
-    if (messages && role_of(messages->back().role) != Role::assistant) {
-      bad(std::string(name) + " does not end with a message of the assistant");
-    }
-  }
+  if (pair.chosen == pair.rejected) throw BadRecord(pair.place, "chosen equals rejected");
+  check_answer(pair.chosen, "chosen", pair.place);
+  check_answer(pair.rejected, "rejected", pair.place);
 }
 
 }  // namespace
@@ -177,7 +126,7 @@ Preference preference_from_json(const Json& record, Dialogues dialogues) {
   pair.subset = subset_of(record);
   if (const Json* prompt = record.find("prompt")) {
     pair.prompt = words_from(*prompt);
-    agree(pair, record);
+    agree(pair.prompt, std::array{&pair.chosen, &pair.rejected}, *prompt);
   } else {
     refuse_other_forms(record);
     if (pair.chosen == pair.rejected) throw BadRecord(pair.place, "chosen equals rejected");

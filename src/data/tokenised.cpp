@@ -1,25 +1,15 @@
 // Encodes preferences, truncates and counts, refuses what can't be trained on, and hashes what can.
 #include "prefer/data/tokenised.hpp"
 
-#include "prefer/core/sha256.hpp"
+#include "src/data/sides.hpp"
 
 #include <algorithm>
 #include <bit>
 #include <cmath>
-#include <unordered_set>
 #include <utility>
 
 namespace prefer {
 namespace {
-
-TokenisedCompletion encode(const Preference& pair, const Words& side, const SpanBuilder& builder,
-                           const LengthOptions& options) {
-  if (pair.is_chat()) {
-    return builder.answer(std::get<1>(pair.prompt), std::span(std::get<1>(side)));
-  }
-  return builder.answer(std::get<0>(pair.prompt), std::get<0>(side),
-                        options.specials_in_text ? Specials::recognise : Specials::plain, options.append_eos);
-}
 
 /// Cuts a side to length. Returns whether its end token is still there.
 bool truncate(TokenisedCompletion& side, const LengthOptions& options) {
@@ -38,28 +28,6 @@ bool truncate(TokenisedCompletion& side, const LengthOptions& options) {
   return side.end != 0 && side.end <= side.completion.size();
 }
 
-/// Tokens of a side that can be scored: the very first token of a sequence has nothing before it.
-std::size_t scorable(const TokenisedSide& side) {
-  const std::size_t count = side.completion.size();
-  return side.prompt.empty() && count > 0 ? count - 1 : count;
-}
-
-void hash_tokens(Sha256& hash, const std::vector<std::int32_t>& ids) {
-  std::string bytes;
-  const auto put = [&](std::uint64_t value, int count) {
-    for (int i = 0; i < count; ++i) bytes += static_cast<char>(value >> (8 * i) & 0xFF);
-  };
-  put(ids.size(), 8);
-  for (const std::int32_t id : ids) put(static_cast<std::uint32_t>(id), 4);
-  hash.add(bytes);
-}
-
-std::string hash_of(const std::vector<std::int32_t>& ids) {
-  Sha256 hash;
-  hash_tokens(hash, ids);
-  return hash.hex();
-}
-
 class Tokeniser {
  public:
   Tokeniser(const SpanBuilder& builder, const LengthOptions& options)
@@ -67,11 +35,11 @@ class Tokeniser {
 
   void add(const Preference& source, PreferenceData& data) const {
     TokenCounts counts = data.counts;
-    TokenisedCompletion chosen = encode(source, source.chosen, builder_, options_);
-    TokenisedCompletion rejected = encode(source, source.rejected, builder_, options_);
+    TokenisedCompletion chosen = encode(source.prompt, source.chosen, builder_, options_);
+    TokenisedCompletion rejected = encode(source.prompt, source.rejected, builder_, options_);
     std::string asked = hash_of(chosen.prompt);
-    TokenisedPair pair{side(std::move(chosen), counts),
-                       side(std::move(rejected), counts),
+    TokenisedPair pair{cut(std::move(chosen), options_, counts),
+                       cut(std::move(rejected), options_, counts),
                        source.score_chosen,
                        source.score_rejected,
                        source.margin,
@@ -90,23 +58,47 @@ class Tokeniser {
   }
 
  private:
-  TokenisedSide side(TokenisedCompletion made, TokenCounts& counts) const {
-    const auto size = static_cast<std::int64_t>(made.prompt.size() + made.completion.size());
-    const bool had_end = made.end != 0;
-    const bool has_end = truncate(made, options_);
-    ++counts.sides;
-    counts.truncated += size > static_cast<std::int64_t>(made.prompt.size() + made.completion.size());
-    counts.with_end += had_end;
-    counts.end_lost += had_end && !has_end;
-    counts.separate += made.separate;
-    counts.rewritten += made.rewritten;
-    counts.longest = std::max(counts.longest, size);
-    return {std::move(made.prompt), std::move(made.completion)};
-  }
-
   const SpanBuilder& builder_;
   const LengthOptions& options_;
 };
+
+}  // namespace
+
+TokenisedCompletion encode(const Words& prompt, const Words& answer, const SpanBuilder& builder,
+                           const LengthOptions& options) {
+  if (prompt.index() == 1) return builder.answer(std::get<1>(prompt), std::span(std::get<1>(answer)));
+  return builder.answer(std::get<0>(prompt), std::get<0>(answer),
+                        options.specials_in_text ? Specials::recognise : Specials::plain, options.append_eos);
+}
+
+TokenisedSide cut(TokenisedCompletion made, const LengthOptions& options, TokenCounts& counts) {
+  const auto size = static_cast<std::int64_t>(made.prompt.size() + made.completion.size());
+  const bool had_end = made.end != 0;
+  const bool has_end = truncate(made, options);
+  ++counts.sides;
+  counts.truncated += size > static_cast<std::int64_t>(made.prompt.size() + made.completion.size());
+  counts.with_end += had_end;
+  counts.end_lost += had_end && !has_end;
+  counts.separate += made.separate;
+  counts.rewritten += made.rewritten;
+  counts.longest = std::max(counts.longest, size);
+  return {std::move(made.prompt), std::move(made.completion)};
+}
+
+std::size_t scorable(const TokenisedSide& side) {
+  const std::size_t count = side.completion.size();
+  return side.prompt.empty() && count > 0 ? count - 1 : count;
+}
+
+void hash_tokens(Sha256& hash, const std::vector<std::int32_t>& ids) {
+  std::string bytes;
+  const auto put = [&](std::uint64_t value, int count) {
+    for (int i = 0; i < count; ++i) bytes += static_cast<char>(value >> (8 * i) & 0xFF);
+  };
+  put(ids.size(), 8);
+  for (const std::int32_t id : ids) put(static_cast<std::uint32_t>(id), 4);
+  hash.add(bytes);
+}
 
 void hash_number(Sha256& hash, double value) {
   const std::uint64_t bits = std::isnan(value) ? ~std::uint64_t{0} : std::bit_cast<std::uint64_t>(value);
@@ -115,18 +107,33 @@ void hash_number(Sha256& hash, double value) {
   hash.add(bytes);
 }
 
-Sequence sequence_of(const TokenisedSide& side, std::int64_t which, double score, double margin) {
+std::string hash_of(const std::vector<std::int32_t>& ids) {
+  Sha256 hash;
+  hash_tokens(hash, ids);
+  return hash.hex();
+}
+
+Sequence sequence_of(const TokenisedSide& side, std::int64_t which, std::vector<float> grade) {
   Sequence out;
   out.tokens = side.prompt;
   out.tokens.insert(out.tokens.end(), side.completion.begin(), side.completion.end());
   const auto begin = std::max<std::int64_t>(1, static_cast<std::int64_t>(side.prompt.size()));
   out.scored.push_back({begin, static_cast<std::int64_t>(out.tokens.size()), Term::completion});
   out.role = which;
-  out.grade = {static_cast<float>(score), static_cast<float>(margin)};
+  out.grade = std::move(grade);
   return out;
 }
 
-}  // namespace
+void check_counts(const TokenCounts& counts, const LengthOptions& options, const std::string& name) {
+  if (counts.with_end > 0 && counts.end_lost == counts.with_end) {
+    fail(name, ": every completion lost its end token to max_length ", options.max_length,
+         ", so none would teach to ", "stop; the longest side has ", counts.longest, " tokens");
+  }
+  if (counts.truncated == counts.sides) {
+    fail(name, ": every side was truncated to max_length ", options.max_length, "; the longest has ",
+         counts.longest, " tokens");
+  }
+}
 
 void LengthOptions::describe(Fields& f) {
   f("max_length", max_length, "tokens of prompt and completion together, longer ones are cut; 0: any",
@@ -138,18 +145,18 @@ void LengthOptions::describe(Fields& f) {
     "plain texts may spell control tokens (true for texts rendered before)");
 }
 
-std::string TokenCounts::text() const {
+std::string TokenCounts::text(std::size_t records, const std::string& what) const {
   std::string out =
-      std::to_string(sides / 2) + " pairs, the longest side " + std::to_string(longest) + " tokens";
-  const auto add = [&](std::int64_t count, const char* what) {
-    if (count != 0) out += ", " + std::to_string(count) + " " + what;
+      std::to_string(records) + " " + what + ", the longest side " + std::to_string(longest) + " tokens";
+  const auto add = [&](std::int64_t count, const std::string& said) {
+    if (count != 0) out += ", " + std::to_string(count) + " " + said;
   };
   add(truncated, "sides truncated");
   add(end_lost, "end tokens lost");
   add(sides - with_end, "sides without an end token");
   add(separate, "sides encoded apart from their prompt");
   add(rewritten, "sides whose prompt the template rewrites");
-  add(unshared, "pairs with prompts that differ");
+  add(unshared, what + " with prompts that differ");
   return out;
 }
 
@@ -179,42 +186,15 @@ PreferenceData load_preferences(Fs& fs, const std::string& path, const SpanBuild
 }
 
 void check_trainable(const PreferenceData& data, const LengthOptions& options, const std::string& name) {
-  const TokenCounts& counts = data.counts;
   if (data.pairs.empty()) {
     const std::string skipped = data.skipped.text();
     fail(name, ": no pair to train on", skipped.empty() ? "" : "; ", skipped);
   }
-  if (counts.with_end > 0 && counts.end_lost == counts.with_end) {
-    fail(name, ": every completion lost its end token to max_length ", options.max_length,
-         ", so none would teach to ", "stop; the longest side has ", counts.longest, " tokens");
-  }
-  if (counts.truncated == counts.sides) {
-    fail(name, ": every side was truncated to max_length ", options.max_length, "; the longest has ",
-         counts.longest, " tokens");
-  }
-}
-
-std::vector<std::size_t> shared_prompts(std::span<const TokenisedPair> pairs,
-                                        std::span<const TokenisedPair> others) {
-  std::unordered_set<std::string_view> asked;
-  for (const TokenisedPair& other : others) asked.insert(other.asked);
-  std::vector<std::size_t> shared;
-  for (std::size_t i = 0; i < pairs.size(); ++i) {
-    if (asked.contains(pairs[i].asked)) shared.push_back(i);
-  }
-  return shared;
+  check_counts(data.counts, options, name);
 }
 
 void leave_out(PreferenceData& data, std::span<const std::size_t> places, const std::string& reason) {
-  std::vector<TokenisedPair> kept;
-  for (std::size_t i = 0; i < data.pairs.size(); ++i) {
-    if (std::ranges::binary_search(places, i)) {
-      data.skipped.add(reason, data.pairs[i].place);
-    } else {
-      kept.push_back(std::move(data.pairs[i]));
-    }
-  }
-  data.pairs = std::move(kept);
+  leave_out(data.pairs, data.skipped, places, reason);
 }
 
 std::string fingerprint(std::span<const TokenisedPair> pairs) {
@@ -231,12 +211,15 @@ std::string fingerprint(std::span<const TokenisedPair> pairs) {
 }
 
 std::vector<Sequence> as_group(const TokenisedPair& pair) {
-  return {sequence_of(pair.chosen, role::kChosen, pair.score_chosen, pair.margin),
-          sequence_of(pair.rejected, role::kRejected, pair.score_rejected, pair.margin)};
+  const auto margin = static_cast<float>(pair.margin);
+  return {sequence_of(pair.chosen, role::kChosen, {static_cast<float>(pair.score_chosen), margin}),
+          sequence_of(pair.rejected, role::kRejected, {static_cast<float>(pair.score_rejected), margin})};
 }
 
 Dataset as_dataset(const PreferenceData& data) {
-  Dataset out{.fingerprint = fingerprint(data.pairs), .counts = data.counts.text(), .skipped = data.skipped};
+  Dataset out{.fingerprint = fingerprint(data.pairs),
+              .counts = data.counts.text(data.pairs.size(), "pairs"),
+              .skipped = data.skipped};
   for (const TokenisedPair& pair : data.pairs) out.records.push_back(as_group(pair));
   if (data.counts.truncated > 0) out.noted.emplace_back("answers truncated", data.counts.truncated);
   if (data.counts.unshared > 0) out.noted.emplace_back("pairs without a shared prompt", data.counts.unshared);

@@ -1,9 +1,11 @@
-// Texts and messages of records, as every reader takes them.
+// Texts and messages of records, as every reader takes them, and what readers of answers ask of them.
 #pragma once
 
 #include "prefer/data/preference.hpp"
 
 #include <algorithm>
+#include <span>
+#include <string>
 
 namespace prefer {
 
@@ -24,5 +26,22 @@ inline bool nothing_in(const Words& words) {
     return blank(message.content) && message.extra.is_null();
   });
 }
+
+/// The member of that name; throws BadRecord where it is missing.
+const Json& member(const Json& record, const char* key);
+
+/// A member of the record, or of its metadata; null where there is none.
+const Json* detail(const Json& record, const char* key);
+
+/// "subset", or "category"; empty where neither is a text.
+std::string subset_of(const Json& record);
+
+/// Prompt and answers become messages where one of them is; answers that repeat the prompt's messages lose
+/// them. `asked` is the record's prompt, for the place of an error.
+void agree(Words& prompt, std::span<Words* const> answers, const Json& asked);
+
+/// Throws BadRecord, which calls the answer `name`, where it is empty or does not end with the assistant's
+/// message.
+void check_answer(const Words& answer, const std::string& name, const std::string& place);
 
 }  // namespace prefer

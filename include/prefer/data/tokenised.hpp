@@ -9,6 +9,8 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <string_view>
+#include <unordered_set>
 #include <vector>
 
 namespace prefer {
@@ -40,17 +42,18 @@ struct TokenisedPair {
   std::string subset = {};
 };
 
-/// What happened to the sides of all pairs, each counted.
+/// What happened to the sides of all records, each counted.
 struct TokenCounts {
-  std::int64_t sides = 0;      ///< two a pair that was kept
+  std::int64_t sides = 0;      ///< of records that were kept: two a pair
   std::int64_t truncated = 0;  ///< lost tokens to max_length
   std::int64_t with_end = 0;   ///< had an end token before truncation
   std::int64_t end_lost = 0;   ///< and lost it to truncation
   std::int64_t separate = 0;   ///< prompt and answer encoded apart as their tokens would have merged
   std::int64_t rewritten = 0;  ///< the template writes the prompt otherwise once the answer is there
-  std::int64_t unshared = 0;   ///< pairs whose prompts differ after truncation
+  std::int64_t unshared = 0;   ///< records whose prompts differ after truncation
   std::int64_t longest = 0;    ///< tokens of the longest side before truncation
-  std::string text() const;    ///< one line; what is 0 is left out
+  /// One line on so many records, `what` they are; what is 0 is left out.
+  std::string text(std::size_t records, const std::string& what) const;
 };
 
 /// All pairs of a data set, ready to be trained on.
@@ -75,9 +78,17 @@ PreferenceData load_preferences(Fs& fs, const std::string& path, const SpanBuild
 /// message.
 void check_trainable(const PreferenceData& data, const LengthOptions& options, const std::string& name);
 
-/// Which of `pairs` have a prompt, as tokens before truncation, that one of `others` has too. In order.
-std::vector<std::size_t> shared_prompts(std::span<const TokenisedPair> pairs,
-                                        std::span<const TokenisedPair> others);
+/// Which of `records` have a prompt, as tokens before truncation, that one of `others` has too. In order.
+template <class Asked>
+std::vector<std::size_t> shared_prompts(const std::vector<Asked>& records, const std::vector<Asked>& others) {
+  std::unordered_set<std::string_view> asked;
+  for (const Asked& other : others) asked.insert(other.asked);
+  std::vector<std::size_t> shared;
+  for (std::size_t i = 0; i < records.size(); ++i) {
+    if (asked.contains(records[i].asked)) shared.push_back(i);
+  }
+  return shared;
+}
 
 /// Leaves out the pairs at `places`, which ascend, and counts them as skipped for `reason`.
 void leave_out(PreferenceData& data, std::span<const std::size_t> places, const std::string& reason);
