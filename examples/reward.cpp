@@ -1,4 +1,4 @@
-// reward: trains a reward model on pairs of a chosen and a rejected answer.
+// reward: trains a reward model on pairs of a chosen and a rejected answer, or on rankings of several.
 #include "prefer/prefer.hpp"
 
 int main(int argc, char** argv, char** envp) {

@@ -1,4 +1,4 @@
-// Composes pairs, reward model, loss and the loop into a run of reward modelling.
+// Composes pairs or rankings, reward model, loss and the loop into a run of reward modelling.
 #include "prefer/trainers/reward.hpp"
 
 #include "prefer/core/error.hpp"
@@ -23,17 +23,7 @@ void want_margins(PreferenceData& data, OnBad on_bad) {
   leave_out(data, without, "there is no margin");
 }
 
-/// What is known of held-out pairs before they are scored.
-std::vector<JudgedPair> unjudged(const PreferenceData& data) {
-  std::vector<JudgedPair> pairs;
-  for (const TokenisedPair& pair : data.pairs) {
-    pairs.push_back({.chosen_tokens = static_cast<double>(pair.chosen.completion.size()),
-                     .rejected_tokens = static_cast<double>(pair.rejected.completion.size()),
-                     .question = pair.asked,
-                     .subset = pair.subset});
-  }
-  return pairs;
-}
+double length_of(const TokenisedSide& side) { return static_cast<double>(side.completion.size()); }
 
 }  // namespace
 
@@ -53,51 +43,108 @@ void RewardConfig::check() const {
 RewardTrainer::RewardTrainer(RewardConfig config, Process& process)
     : config_(std::move(config)), run_(config_, process), spans_(load_tokenizer(config_.model)) {
   config_.check();
-  PairData data = load_pairs(config_, spans_, config_.bad_records(), process);
-  if (config_.loss.use_margin) {
-    want_margins(data.train, config_.bad_records());
-    if (data.eval) want_margins(*data.eval, config_.bad_records());
+  const OnBad on_bad = config_.bad_records();
+  if (config_.loss.ranks()) {
+    const auto data = load_rankings(config_, spans_, on_bad, process);
+    read(data.train, data.eval);
+  } else {
+    PairData data = load_pairs(config_, spans_, on_bad, process);
+    if (std::get<BradleyTerry>(config_.loss.chosen).use_margin) {
+      want_margins(data.train, on_bad);
+      if (data.eval) want_margins(*data.eval, on_bad);
+    }
+    read(data.train, data.eval);
   }
-  model_ = run_.reward_model("model", config_.model, spans_.tokenizer().pad());
-  if (data.eval) {
-    eval_ = source("eval", *config_.eval, *data.eval, true);
-    judged_ = unjudged(*data.eval);
-  }
-  train_ = source("train", config_.train, data.train, false);
   run_.trains(model_->transformer(), config_.model);
   config_.resolve(train_->size());
   objective_ = std::make_unique<RewardObjective>(model_, config_.loss);
 }
 
-/// Pairs that are read at the ends of their answers, and scored nowhere.
+template <class Data>
+void RewardTrainer::read(const Data& train, const std::optional<Data>& eval) {
+  model_ = run_.reward_model("model", config_.model, spans_.tokenizer().pad());
+  if (eval) {
+    eval_ = source("eval", *config_.eval, *eval, true);
+    pairs_ = pairs_of(*eval);
+    for (const Record& record : eval_->records()) scores_.emplace_back(record.size());
+  }
+  train_ = source("train", config_.train, train, false);
+}
+
+/// Answers that are read at their ends, and scored nowhere.
+template <class Data>
 std::unique_ptr<RecordSource> RewardTrainer::source(const std::string& what, const std::string& path,
-                                                    const PreferenceData& data, bool held_out) {
+                                                    const Data& data, bool held_out) {
   check_trainable(data, config_.length, path);
-  Dataset pairs = as_dataset(data);
-  for (Record& pair : pairs.records) {
-    for (Sequence& side : pair) {
-      side.scored.clear();
-      side.reads = {{model_->end_of(side.tokens)}};
+  Dataset groups = as_dataset(data);
+  for (Record& group : groups.records) {
+    for (Sequence& answer : group) {
+      answer.scored.clear();
+      answer.reads = {{model_->end_of(answer.tokens)}};
     }
   }
-  auto made = run_.source(what, path, std::move(pairs), held_out);
+  auto made = run_.source(what, path, std::move(groups), held_out);
   check_fits(*made, path, model_->config(), config_.model);
   return made;
 }
 
+std::vector<RewardTrainer::HeldOutPair> RewardTrainer::pairs_of(const PreferenceData& data) {
+  std::vector<HeldOutPair> pairs;
+  for (const TokenisedPair& pair : data.pairs) {
+    pairs.push_back({{.chosen_tokens = length_of(pair.chosen),
+                      .rejected_tokens = length_of(pair.rejected),
+                      .question = pair.asked,
+                      .subset = pair.subset},
+                     pairs.size(),
+                     0,
+                     1});
+  }
+  return pairs;
+}
+
+std::vector<RewardTrainer::HeldOutPair> RewardTrainer::pairs_of(const RankingData& data) {
+  std::vector<HeldOutPair> pairs;
+  for (std::size_t record = 0; record < data.rankings.size(); ++record) {
+    const TokenisedRanking& ranking = data.rankings[record];
+    for (std::size_t k = 0; k < ranking.ranks.size(); ++k) {
+      for (std::size_t j = 0; j < ranking.ranks.size(); ++j) {
+        if (ranking.ranks[k] >= ranking.ranks[j]) continue;
+        pairs.push_back({{.chosen_tokens = length_of(ranking.answers[k]),
+                          .rejected_tokens = length_of(ranking.answers[j]),
+                          .question = ranking.asked,
+                          .subset = ranking.subset},
+                         record,
+                         k,
+                         j});
+      }
+    }
+  }
+  return pairs;
+}
+
+std::vector<JudgedPair> RewardTrainer::judged() const {
+  std::vector<JudgedPair> judged;
+  for (const HeldOutPair& held : pairs_) {
+    JudgedPair& pair = judged.emplace_back(held.pair);
+    pair.chosen = scores_[held.record][held.chosen];
+    pair.rejected = scores_[held.record][held.rejected];
+  }
+  return judged;
+}
+
 Metrics RewardTrainer::measure() {
   const c10::NoGradGuard frozen;
-  ProgressLine progress("held-out pairs", eval_->size());
+  ProgressLine progress(config_.loss.ranks() ? "held-out rankings" : "held-out pairs", eval_->size());
   Metrics metrics;
   int64_t done = 0;
   for (const Slot& slot : eval_->plan(1).slots) {
-    const ScoredPairs pairs = objective_->pairs(eval_->batch(1, slot));
-    metrics.merge(objective_->loss(pairs).metrics, "eval_");
-    const Tensor chosen = pairs.chosen.to(at::kCPU), rejected = pairs.rejected.to(at::kCPU);
-    for (std::size_t i = 0; i < slot.records.size(); ++i) {
-      JudgedPair& pair = judged_[static_cast<std::size_t>(slot.records[i])];
-      pair.chosen = chosen.const_data_ptr<double>()[i];
-      pair.rejected = rejected.const_data_ptr<double>()[i];
+    const Batch batch = eval_->batch(1, slot);
+    const Tensor scores = objective_->scores(batch);  // [S], a record's answers end to end
+    metrics.merge(objective_->loss(batch, scores).metrics, "eval_");
+    const Tensor here = scores.to(at::kCPU);
+    const double* next = here.const_data_ptr<double>();
+    for (const int64_t record : slot.records) {
+      for (double& score : scores_[static_cast<std::size_t>(record)]) score = *next++;
     }
     progress(done += static_cast<int64_t>(slot.records.size()));
   }
@@ -105,7 +152,7 @@ Metrics RewardTrainer::measure() {
 }
 
 std::vector<Figure> RewardTrainer::figures() {
-  return reward_figures(judged_, static_cast<uint64_t>(config_.seed));
+  return reward_figures(judged(), static_cast<uint64_t>(config_.seed));
 }
 
 void RewardTrainer::train() {
@@ -125,11 +172,11 @@ void RewardTrainer::train() {
 void RewardTrainer::finish(const FitResult& result) {
   save_model(run_.process().fs(), run_.path("model"), model_->transformer(), spans_.tokenizer().files());
   report().title = "Reward model on " + config_.train;
-  report().summary =
-      std::to_string(result.step) + " steps of " + std::to_string(config_.order.batch_size) + " pairs.";
+  report().summary = std::to_string(result.step) + " steps of " + std::to_string(config_.order.batch_size) +
+                     (config_.loss.ranks() ? " rankings." : " pairs.");
   if (eval_) {
     report().figures = with_before(figures(), before_);
-    report().plots = {calibration_plot(judged_)};
+    report().plots = {calibration_plot(judged())};
   }
   run_.finish(result, model_->transformer(), config_.model);
 }

@@ -1,8 +1,8 @@
 // docs/losses.md is what the loss structs say of themselves: their equations and their knobs.
 #include "prefer/core/fs.hpp"
-#include "prefer/losses/bradley_terry.hpp"
 #include "prefer/losses/kto.hpp"
 #include "prefer/losses/preference_loss.hpp"
+#include "prefer/losses/reward_loss.hpp"
 
 #include <gtest/gtest.h>
 
@@ -17,7 +17,7 @@ const char* const kHead =
     "`tests/losses/document_test.cpp`, which fails when it is out of date and says where the new one is.\n\n"
     "The `dpo` program chooses one of the first by `loss.name` and sets its knobs beside it "
     "(`loss.beta=0.2`); the\n"
-    "`reward` program has the one at the end. Each maps N pairs to N numbers\n"
+    "`reward` program has the two named so at the end. Each maps N pairs to N numbers\n"
     "(`[N]`); the step's loss is their sum, weighted by the records' shares, per pair. x is the prompt, y_w "
     "the chosen\n"
     "answer and y_l the rejected one; pi is what is trained and ref what it is held to. A loss of your own "
@@ -69,8 +69,9 @@ std::pair<std::string, std::string> title_and_comment(const std::string& header)
 std::string section(Fs& fs, const std::string& name, const std::string& note, const std::string& rows) {
   const std::string path = "include/prefer/losses/" + name + ".hpp";
   const auto [title, comment] = title_and_comment(read_file(fs, PREFER_SOURCE_DIR "/" + path, 1 << 20));
+  const std::string table = "\n| key | default | rule | meaning |\n|---|---|---|---|\n" + rows;
   return "\n## " + name + "\n\n" + title + note + ". [`" + path + "`](../" + path + ")\n\n```\n" + comment +
-         "```\n\n| key | default | rule | meaning |\n|---|---|---|---|\n" + rows;
+         "```\n" + (rows.empty() ? "" : table);
 }
 
 std::string page(Fs& fs) {
@@ -88,7 +89,8 @@ std::string page(Fs& fs) {
     loss.describe(own);
     text += section(fs, loss.name, note, own.rows[loss.name]);
   };
-  add(BradleyTerry{}, "");
+  add(BradleyTerry{}, "; of the program `reward`");
+  add(PlackettLuce{}, "; of the program `reward`, with `loss.name=plackett_luce`, per ranking");
   add(Kto{}, "; of the program `kto`, on single answers");
   return text;
 }

@@ -125,6 +125,10 @@ std::vector<Format> formats() {
       "\n"
       R"({"chosen": "\n\nHuman: a\n\nAssistant: b", "rejected": "\n\nHuman: a\n\nAssistant: c"})"
       "\n";
+  const std::string rankings =
+      std::string(kRanking) + "\n" +
+      R"({"prompt": [{"role": "user", "content": "a"}], "answers": ["b", [{"role": "assistant", "content": "c"}]], "scores": [1.5, -2], "metadata": {"subset": "x"}})"
+      "\n";
   const auto tokenize = run_of("tokenize", {"input=@/lines.jsonl"}), score = run_of("score");
   const auto gguf = [=](const std::string& folder) {
     run_of("tokenize", {"model=@/model.gguf", "input=@/lines.jsonl"})(folder);
@@ -162,6 +166,8 @@ std::vector<Format> formats() {
       {"Jsonl", "lines.jsonl", kLines, tokenize},
       {"JsonlGz", "lines.jsonl", gzip(kLines), tokenize},
       {"Pairs", "pairs.jsonl", pairs, run_of("dpo")},
+      {"Rankings", "rankings.jsonl", rankings,
+       run_of("reward", {"train=@/rankings.jsonl", "loss.name=plackett_luce"})},
   };
   add_sentencepiece(all);
   return all;

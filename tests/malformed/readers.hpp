@@ -5,6 +5,7 @@
 #include "prefer/core/gguf.hpp"
 #include "prefer/core/lines.hpp"
 #include "prefer/core/safetensors.hpp"
+#include "prefer/data/ranking.hpp"
 #include "prefer/data/supervised.hpp"
 #include "prefer/model/config.hpp"
 #include "prefer/text/json.hpp"
@@ -106,6 +107,8 @@ inline void read_as(const std::string& program, const std::vector<std::string>& 
   }
   if (program == "dpo" || program == "reward") {
     const std::string& pairs = arguments.overrides.at("train");
+    if (arguments.overrides.contains("loss.name"))
+      return check_trainable(load_rankings(fs, pairs, spans, options, OnBad::stop), options, pairs);
     check_trainable(load_preferences(fs, pairs, spans, options, OnBad::stop), options, pairs);
     return;
   }

@@ -6,6 +6,7 @@
 #include "tests/malformed/demonstration_cases.hpp"
 #include "tests/malformed/gguf_cases.hpp"
 #include "tests/malformed/model_cases.hpp"
+#include "tests/malformed/ranking_cases.hpp"
 #include "tests/malformed/text_cases.hpp"
 
 #include <filesystem>
@@ -16,10 +17,10 @@ namespace prefer::testing {
 
 inline std::vector<Malformed> all_malformed() {
   std::vector<Malformed> all;
-  for (const auto& part :
-       {json_cases(), file_cases(), text_cases(), pair_cases(), demonstration_cases(), config_file_cases(),
-        override_cases(), model_config_cases(), safetensors_cases(), index_cases(), gguf_header_cases(),
-        gguf_tensor_cases(), gguf_model_cases(), tokenizer_cases(), sentencepiece_cases(), template_cases()})
+  for (const auto& part : {json_cases(), file_cases(), text_cases(), pair_cases(), demonstration_cases(),
+                           ranking_cases(), config_file_cases(), override_cases(), model_config_cases(),
+                           safetensors_cases(), index_cases(), gguf_header_cases(), gguf_tensor_cases(),
+                           gguf_model_cases(), tokenizer_cases(), sentencepiece_cases(), template_cases()})
     all.insert(all.end(), part.begin(), part.end());
   return all;
 }

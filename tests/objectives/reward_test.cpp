@@ -85,8 +85,7 @@ TEST(RewardObjective, PairsAreTheScoresOfTheirSides) {
   const auto records = judged(4);
   RecordSource source(records, {.batch_size = 4, .shuffle = false});
   const Batch batch = source.batch(1, source.plan(1).slots.front());
-  const RewardObjective objective(model, kLoss);
-  const ScoredPairs pairs = objective.pairs(batch);
+  const ScoredPairs pairs = scored_pairs(batch, RewardObjective(model, kLoss).scores(batch));
   for (std::size_t i = 0; i < records->size(); ++i) {
     const auto alone = [&](std::size_t side) {
       return model->scores(make_batch(make_forest(std::span(&(*records)[i][side], 1), Sharing::off)))
@@ -102,7 +101,7 @@ TEST(RewardObjective, PairsAreTheScoresOfTheirSides) {
 TEST(RewardObjective, MetricsAreTrlsAndATieCountsHalf) {
   const auto doubles = [](std::vector<double> values) { return tensor_of(values, at::kDouble); };
   const ScoredPairs pairs{doubles({2, 1, 0}), doubles({1, 1, 3}), doubles({0, 0, 0}), doubles({1, 1, 2})};
-  const auto metrics = RewardObjective(tiny_reward_model(), {}).loss(pairs).metrics.values();
+  const auto metrics = reward_loss(BradleyTerry{}, pairs).metrics.values();
   EXPECT_DOUBLE_EQ(metrics.at("accuracy"), (1 + 0.5 + 0) / 4);
   EXPECT_DOUBLE_EQ(metrics.at("margin"), (1 + 0 - 6) / 4.0);
   EXPECT_DOUBLE_EQ(metrics.at("mean_reward"), (1.5 + 1 + 3) / 4);
@@ -128,7 +127,7 @@ TEST(RewardObjective, GradientIsThatOfFiniteDifferences) {
 TEST(RewardObjective, WantsOneReadOfEachSequence) {
   RecordSource source(testing::records(3), {.batch_size = 3});
   const RewardObjective objective(tiny_reward_model(), {});
-  EXPECT_EQ(testing::error_of([&] { objective.pairs(source.batch(1, source.plan(1).slots.front())); }),
+  EXPECT_EQ(testing::error_of([&] { objective.scores(source.batch(1, source.plan(1).slots.front())); }),
             "a reward is read once of each sequence; there are 6 sequences and 0 reads");
 }
 

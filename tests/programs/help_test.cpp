@@ -60,8 +60,9 @@ TEST(Help, NamesEveryKeyOfTheOtherTrainers) {
                "steps", "batch_size", "optimizer.learning_rate", "eval_every", "resume", "on_bad"});
   expect_keys("kto", {"model", "reference", "train", "eval", "loss.beta", "loss.desirable_weight",
                       "loss.undesirable_weight", "max_length", "output", "steps", "batch_size"});
-  expect_keys("reward", {"model", "train", "eval", "drop_overlap", "max_length", "loss.use_margin",
-                         "loss.center_rewards_coefficient", "output", "steps", "batch_size", "eval_every"});
+  expect_keys("reward",
+              {"model", "train", "eval", "drop_overlap", "max_length", "loss.name", "loss.use_margin",
+               "loss.center_rewards_coefficient", "output", "steps", "batch_size", "eval_every"});
 }
 
 TEST(Help, OfDpoNamesEveryKeyThatARunResolves) {

@@ -79,37 +79,44 @@ TEST_F(RanksProgram, ExactSumsEndInTheSameBytesOnOneTwoAndFourRanks) {
 }
 
 TEST_F(RanksProgram, EveryTrainerEndsInTheSameBytesOnOneAndTwoRanks) {
-  std::vector<std::string> texts, judged;
+  std::vector<std::string> texts, judged, ranked;
   for (const char* letter : {"a", "b", "c", "d"}) {
     const Json prompt(std::string("do ") + letter), completion(std::string(" good ") + letter);
     texts.push_back(dump(Json::object({{"prompt", prompt}, {"completion", completion}})));
     judged.push_back(
         dump(Json::object({{"prompt", prompt}, {"completion", completion}, {"label", *letter < 'c'}})));
+    ranked.push_back(dump(Json::object({{"prompt", prompt},
+                                        {"answers", Json::array({completion, " bad", " so so"})},
+                                        {"scores", Json::array({2, *letter - 'b', 0.5})}})));
   }
   const std::string demonstrations = file_of(tiny_.dir, "texts.jsonl", texts);
+  const std::string rankings = file_of(tiny_.dir, "ranked.jsonl", ranked);
   const std::vector<std::pair<std::string, CommandLine>> programs = {
       {"sft", {"steps=3", "train=" + demonstrations, "eval=" + demonstrations}},
       {"reward", {"steps=3", "train=" + tiny_.pairs, "eval=" + tiny_.pairs}},
+      {"reward", {"steps=3", "loss.name=plackett_luce", "train=" + rankings, "eval=" + rankings}},
       {"kto", {"steps=3", "train=" + file_of(tiny_.dir, "judged.jsonl", judged)}},
       {"own_reward",
        {"iterations=2", "letter=a", "train=" + tiny_.pairs, "eval=" + tiny_.prompts, "response_length=4",
         "num_ppo_epochs=1"}}};
-  for (const auto& [program, arguments] : programs) {
+  for (std::size_t i = 0; i < programs.size(); ++i) {
+    const auto& [program, arguments] = programs[i];
+    const std::string output = program + "-" + std::to_string(i) + "-";
     for (const std::string ranks : {"1", "2"}) {
       const CommandLine command = CommandLine{"n=" + ranks,
                                               "--",
                                               PREFER_BIN_DIR "/" + program,
                                               "model=" + tiny_.model,
-                                              "output=" + path(program + ranks),
+                                              "output=" + path(output + ranks),
                                               "batch_size=4",
                                               "threads=1"} +
                                   kExact + arguments;
       const Ran ran = run("launch", command);
       ASSERT_EQ(ran.code, 0) << program << ran.err;
     }
-    EXPECT_TRUE(bytes(program + "1/model/model.safetensors") == bytes(program + "2/model/model.safetensors"))
-        << program;
-    EXPECT_EQ(bytes(program + "1/metrics.jsonl"), bytes(program + "2/metrics.jsonl")) << program;
+    EXPECT_TRUE(bytes(output + "1/model/model.safetensors") == bytes(output + "2/model/model.safetensors"))
+        << output;
+    EXPECT_EQ(bytes(output + "1/metrics.jsonl"), bytes(output + "2/metrics.jsonl")) << output;
   }
 }
 

@@ -2,6 +2,7 @@
 #include "prefer/model/load.hpp"
 #include "prefer/text/tokenizer.hpp"
 #include "support/python.hpp"
+#include "support/tiny_run.hpp"
 #include "tests/programs/held_out.hpp"
 
 #include <cmath>
@@ -128,6 +129,44 @@ TEST(RewardProgram, ATinyModelLearnsWhichAnswersPeopleFindPolite) {
   EXPECT_GT(accuracy.low, figure(ran.err, "baseline: choose the longer").mean);
   EXPECT_GT(figure(ran.err, "its length-controlled accuracy").low, 0.5);
   EXPECT_NEAR(metrics(dir / "out").back().at("eval_accuracy").as_number(), accuracy.mean, 5e-5);
+}
+
+/// Rankings of seven answers, the better the earlier in the alphabet their last letter is; `first` sets the
+/// letters before it.
+std::string alphabet_file(const TempDir& dir, const std::string& name, int first, int count) {
+  const std::string filling = "hijklmnopqrstu";
+  std::vector<std::string> lines;
+  for (int i = first; i < first + count; ++i) {
+    const auto letter = [&](int k) { return std::string(1, filling[static_cast<std::size_t>(k) % 14]); };
+    Json answers = Json::array(), ranks = Json::array();
+    for (int k = 0; k < 7; ++k) {
+      const int rank = (3 * k + i) % 7;
+      answers.push(" " + letter(i * 5 + k * k) + letter(i * i + 3 * k) + std::string(1, "abcdefg"[rank]));
+      ranks.push(rank + 1);
+    }
+    const std::string prompt = "do " + letter(i) + letter(i / 14) + letter(i * i);
+    lines.push_back(dump(Json::object({{"prompt", prompt}, {"answers", answers}, {"ranks", ranks}})));
+  }
+  return file_of(dir, name, lines);
+}
+
+TEST(RewardProgram, LearnsFromRankingsOfSevenAnswers) {
+  const TinyRun tiny;
+  const Ran ran =
+      run("reward", {"model=" + tiny.model, "loss.name=plackett_luce",
+                     "train=" + alphabet_file(tiny.dir, "train.jsonl", 0, 96),
+                     "eval=" + alphabet_file(tiny.dir, "eval.jsonl", 100, 40), "output=" + (tiny.dir / "out"),
+                     "steps=60", "batch_size=8", "optimizer.learning_rate=3e-3", "threads=1"});
+  ASSERT_EQ(ran.code, 0) << ran.err;
+  EXPECT_NE(ran.err.find("280 answers in 40 rankings"), std::string::npos) << ran.err;
+  EXPECT_NE(ran.err.find("0 of 96 training rankings have a prompt"), std::string::npos) << ran.err;
+  EXPECT_NE(ran.err.find("before: "), std::string::npos) << ran.err;
+  const Interval accuracy = figure(ran.err, "accuracy of the reward");
+  EXPECT_GT(accuracy.low, 0.9);
+  const std::vector<Json> steps = metrics(tiny.dir / "out");
+  EXPECT_NEAR(steps.back().at("eval_accuracy").as_number(), accuracy.mean, 5e-5);
+  EXPECT_NEAR(steps.back().at("eval_margin").as_number(), figure(ran.err, "its margin").mean, 5e-3);
+  EXPECT_LT(steps.back().at("loss").as_number(), 0.5 * steps.front().at("loss").as_number());
 }
 
 TEST(TruthfulQa, PairsAreSplitByQuestionAndTheSameEachTime) {

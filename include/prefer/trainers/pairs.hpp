@@ -1,8 +1,8 @@
-// Pairs from files, as every trainer on pairs reads them: training pairs, and held-out ones that share no
-// prompt with them where that is asked for.
+// Pairs or rankings from files, as every trainer on them reads them: those to train on, and held-out ones
+// that share no prompt with them where that is asked for.
 #pragma once
 
-#include "prefer/data/tokenised.hpp"
+#include "prefer/data/ranking.hpp"
 #include "prefer/trainers/process.hpp"
 
 #include <optional>
@@ -22,13 +22,17 @@ struct PairsConfig {
   void check() const;
 };
 
-struct PairData {
-  PreferenceData train;
-  std::optional<PreferenceData> eval;
+template <class Data>
+struct TrainAndEval {
+  Data train;
+  std::optional<Data> eval;
 };
+using PairData = TrainAndEval<PreferenceData>;
 
-/// Reads both files, and says how many training pairs have a prompt that is held out. Throws Error for what
-/// load_preferences and check_trainable refuse.
+/// Reads both files, and says how many training records have a prompt that is held out. Throws Error for what
+/// load_preferences, or load_rankings, and check_trainable refuse.
 PairData load_pairs(const PairsConfig& config, const SpanBuilder& spans, OnBad on_bad, Process& process);
+TrainAndEval<RankingData> load_rankings(const PairsConfig& config, const SpanBuilder& spans, OnBad on_bad,
+                                        Process& process);
 
 }  // namespace prefer

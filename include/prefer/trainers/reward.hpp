@@ -1,4 +1,5 @@
-// Reward modelling: a config, and a trainer that composes pairs, a reward model, its loss and fit.
+// Reward modelling: a config, and a trainer that composes pairs or rankings, a reward model, its loss and
+// fit.
 #pragma once
 
 #include "prefer/eval/reward_figures.hpp"
@@ -15,15 +16,16 @@ namespace prefer {
 
 struct RewardConfig : RunConfig, PairsConfig {
   std::string model;
-  BradleyTerry loss;
+  RewardLoss loss;
 
   void describe(Fields& f);
   /// Throws Error for a field that does nothing without another.
   void check() const;
 };
 
-/// Trains a reward model on pairs: a language model under a new head, or a reward model further. Writes what
-/// DpoTrainer writes; `output`/model is a Hugging Face ...ForSequenceClassification of one label.
+/// Trains a reward model on pairs, or on rankings with loss.name=plackett_luce: a language model under a new
+/// head, or a reward model further. Writes what DpoTrainer writes; `output`/model is a Hugging Face
+/// ...ForSequenceClassification of one label.
 class RewardTrainer {
  public:
   /// Reads model and data; throws Error for what is wrong with either. `process` must outlive the trainer.
@@ -41,8 +43,20 @@ class RewardTrainer {
   void write_report() { run_.write_report(); }
 
  private:
-  std::unique_ptr<RecordSource> source(const std::string& what, const std::string& path,
-                                       const PreferenceData& data, bool held_out);
+  /// Two answers of a held-out record, of which the first is the better; their scores are in scores_.
+  struct HeldOutPair {
+    JudgedPair pair;
+    std::size_t record = 0, chosen = 0, rejected = 0;
+  };
+
+  template <class Data>
+  void read(const Data& train, const std::optional<Data>& eval);
+  template <class Data>
+  std::unique_ptr<RecordSource> source(const std::string& what, const std::string& path, const Data& data,
+                                       bool held_out);
+  static std::vector<HeldOutPair> pairs_of(const PreferenceData& data);
+  static std::vector<HeldOutPair> pairs_of(const RankingData& data);
+  std::vector<JudgedPair> judged() const;
   Metrics measure();
   std::vector<Figure> figures();
   void finish(const FitResult& result);
@@ -54,8 +68,9 @@ class RewardTrainer {
   std::unique_ptr<RecordSource> train_;
   std::unique_ptr<RecordSource> eval_;
   std::unique_ptr<RewardObjective> objective_;
-  std::vector<JudgedPair> judged_;  ///< the held-out pairs in their order, with the scores of the last pass
-  std::vector<Figure> before_;      ///< known to a run that began here
+  std::vector<HeldOutPair> pairs_;           ///< that are held out
+  std::vector<std::vector<double>> scores_;  ///< of every answer of every held-out record, by the last pass
+  std::vector<Figure> before_;               ///< known to a run that began here
 };
 
 }  // namespace prefer
