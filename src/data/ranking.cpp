@@ -13,7 +13,8 @@
 namespace prefer {
 namespace {
 
-void refuse_other_keys(const Json& record) {
+/// A record without answers may have them under another name, or be a pair.
+void name_the_key_that_is_not_answers(const Json& record) {
   const std::vector<std::string> known = {"prompt", "answers",  "ranks",   "scores",
                                           "subset", "category", "metadata"};
   for (const auto& [key, _] : record.as_object()) {
@@ -110,7 +111,7 @@ std::string fingerprint(const std::vector<TokenisedRanking>& rankings) {
 
 Ranking ranking_from_json(const Json& record) {
   if (!record.is_object()) record.fail_here("a record must be an object, not ", record.type_name());
-  refuse_other_keys(record);
+  if (!record.contains("answers")) name_the_key_that_is_not_answers(record);
   const Json &prompt = member(record, "prompt"), &answers = member(record, "answers");
   Ranking ranking{.prompt = words_from(prompt), .place = record.place(), .subset = subset_of(record)};
   for (const Json& answer : answers.as_array()) ranking.answers.push_back(words_from(answer));

@@ -22,7 +22,7 @@ struct Ranking {
   std::string subset = {};          ///< which part of the data the record is of, or empty
 };
 
-/// Throws BadRecord or Error, with the place, for a record of another form or with another key, fewer than
+/// Throws BadRecord or Error, with the place, for a record of another form, fewer than
 /// two answers, as many ranks or scores as there are no answers, an empty answer, equal answers that are
 /// ranked apart, a ranking that is one tie, and messages whose answer does not end with the assistant's.
 Ranking ranking_from_json(const Json& record);
