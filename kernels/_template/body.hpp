@@ -9,10 +9,13 @@ namespace prefer::kernels::scale {
 
 template <class T>
 void check(const Forward<T>& a) {
-  require(a.rows >= 0 && a.width >= 1, "scale wants rows >= 0 and width >= 1");
-  require(a.x_stride >= a.width, "scale wants x_stride of at least width");
-  require(a.rows == 0 || (a.x && a.y), "scale wants x and y");
-  require(a.x != a.y || a.x_stride == a.width, "scale in place wants a contiguous x");
+  require(a.rows >= 0 && a.width >= 1, "scale wants rows >= 0 and width >= 1", "rows", a.rows, "width",
+          a.width);
+  require(a.x_stride >= a.width, "scale wants x_stride of at least width", "x_stride", a.x_stride, "width",
+          a.width);
+  require(a.rows == 0 || (a.x && a.y), "scale wants x and y", "x", a.x, "y", a.y);
+  require(a.x != a.y || a.x_stride == a.width, "scale in place wants a contiguous x", "x_stride", a.x_stride,
+          "width", a.width);
 }
 
 /// The test runs this with OneThread and ThreadGroup, the device with Block. Where threads need one another's

@@ -10,11 +10,14 @@ namespace prefer::kernels::adamw {
 
 template <class T>
 void check(const Step<T>& a) {
-  require(a.size >= 0, "adamw wants size >= 0");
-  require(a.size == 0 || (a.param && a.grad && a.m && a.v), "adamw wants param, grad, m and v");
-  require(a.beta1 >= 0 && a.beta1 < 1 && a.beta2 >= 0 && a.beta2 < 1, "adamw wants betas in [0, 1)");
-  require(a.step >= 1, "adamw wants a step of at least 1");
-  require(a.eps >= 0 && a.weight_decay >= 0, "adamw wants eps and weight_decay >= 0");
+  require(a.size >= 0, "adamw wants size >= 0", "size", a.size);
+  require(a.size == 0 || (a.param && a.grad && a.m && a.v), "adamw wants param, grad, m and v", "param",
+          a.param, "grad", a.grad, "m", a.m, "v", a.v);
+  require(a.beta1 >= 0 && a.beta1 < 1 && a.beta2 >= 0 && a.beta2 < 1, "adamw wants betas in [0, 1)", "beta1",
+          a.beta1, "beta2", a.beta2);
+  require(a.step >= 1, "adamw wants a step of at least 1", "step", a.step);
+  require(a.eps >= 0 && a.weight_decay >= 0, "adamw wants eps and weight_decay >= 0", "eps", a.eps,
+          "weight_decay", a.weight_decay);
 }
 
 /// What the formula has of the step alone, computed in double and rounded once.

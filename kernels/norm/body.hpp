@@ -11,21 +11,28 @@ namespace prefer::kernels::norm {
 
 template <class T>
 void check(const Forward<T>& a) {
-  require(a.rows >= 0 && a.width >= 1, "norm wants rows >= 0 and width >= 1");
-  require(a.x_stride >= a.width, "norm wants x_stride of at least width");
-  require(a.eps >= 0, "norm wants eps >= 0");
-  require(a.rows == 0 || (a.x && a.weight && a.y && a.rstd), "norm wants x, weight, y and rstd");
-  require((a.residual == nullptr) == (a.sum == nullptr),
-          "norm wants a residual and sum together, or neither");
-  require((a.x != a.y && a.x != a.sum) || a.x_stride == a.width, "norm in place wants a contiguous x");
+  require(a.rows >= 0 && a.width >= 1, "norm wants rows >= 0 and width >= 1", "rows", a.rows, "width",
+          a.width);
+  require(a.x_stride >= a.width, "norm wants x_stride of at least width", "x_stride", a.x_stride, "width",
+          a.width);
+  require(a.eps >= 0, "norm wants eps >= 0", "eps", a.eps);
+  require(a.rows == 0 || (a.x && a.weight && a.y && a.rstd), "norm wants x, weight, y and rstd", "x", a.x,
+          "weight", a.weight, "y", a.y, "rstd", a.rstd);
+  require((a.residual == nullptr) == (a.sum == nullptr), "norm wants a residual and sum together, or neither",
+          "residual", a.residual, "sum", a.sum);
+  require((a.x != a.y && a.x != a.sum) || a.x_stride == a.width, "norm in place wants a contiguous x",
+          "x_stride", a.x_stride, "width", a.width);
 }
 
 template <class T>
 void check(const Backward<T>& a) {
-  require(a.rows >= 0 && a.width >= 1, "norm's backward wants rows >= 0 and width >= 1");
-  require(a.x_stride >= a.width, "norm's backward wants x_stride of at least width");
+  require(a.rows >= 0 && a.width >= 1, "norm's backward wants rows >= 0 and width >= 1", "rows", a.rows,
+          "width", a.width);
+  require(a.x_stride >= a.width, "norm's backward wants x_stride of at least width", "x_stride", a.x_stride,
+          "width", a.width);
   require(a.rows == 0 || (a.x && a.weight && a.rstd && a.dy && a.dx),
-          "norm's backward wants x, weight, rstd, dy and dx");
+          "norm's backward wants x, weight, rstd, dy and dx", "x", a.x, "weight", a.weight, "rstd", a.rstd,
+          "dy", a.dy, "dx", a.dx);
 }
 
 template <class T, class Group>

@@ -10,14 +10,17 @@ namespace prefer::kernels::rope {
 
 template <class T>
 void check(const Forward<T>& a) {
-  require(a.rows >= 0 && a.heads >= 0 && a.dim >= 2 && a.dim % 2 == 0,
-          "rope wants an even dim of at least 2");
+  require(a.rows >= 0 && a.heads >= 0 && a.dim >= 2 && a.dim % 2 == 0, "rope wants an even dim of at least 2",
+          "rows", a.rows, "heads", a.heads, "dim", a.dim);
   require(a.x_stride >= a.heads * a.dim && a.y_stride >= a.heads * a.dim,
-          "rope wants strides of at least heads * dim");
-  require(a.sign == 1 || a.sign == -1, "rope wants sign 1 or -1");
+          "rope wants strides of at least heads * dim", "x_stride", a.x_stride, "y_stride", a.y_stride,
+          "heads", a.heads, "dim", a.dim);
+  require(a.sign == 1 || a.sign == -1, "rope wants sign 1 or -1", "sign", a.sign);
   require(a.rows == 0 || (a.x && a.position && a.cos && a.sin && a.y),
-          "rope wants x, position, cos, sin and y");
-  require(a.x != a.y || a.x_stride == a.y_stride, "rope in place wants equal strides");
+          "rope wants x, position, cos, sin and y", "x", a.x, "position", a.position, "cos", a.cos, "sin",
+          a.sin, "y", a.y);
+  require(a.x != a.y || a.x_stride == a.y_stride, "rope in place wants equal strides", "x_stride", a.x_stride,
+          "y_stride", a.y_stride);
 }
 
 /// Pair i of a head.

@@ -25,11 +25,13 @@ double stretched(double frequency, const Frequencies& f) {
 }  // namespace
 
 std::vector<double> inverse_frequencies(const Frequencies& f) {
-  require(f.dim >= 2 && f.dim % 2 == 0, "rope wants an even dim of at least 2");
-  require(f.theta > 0, "rope wants theta > 0");
+  require(f.dim >= 2 && f.dim % 2 == 0, "rope wants an even dim of at least 2", "dim", f.dim);
+  require(f.theta > 0, "rope wants theta > 0", "theta", f.theta);
   require(!f.llama3 || (f.factor > 0 && f.low_freq_factor > 0 && f.high_freq_factor > f.low_freq_factor &&
                         f.original_context > 0),
-          "rope wants a positive factor, context and low_freq_factor, and high_freq_factor above that");
+          "rope wants a positive factor, context and low_freq_factor, and high_freq_factor above that",
+          "factor", f.factor, "context", f.original_context, "low_freq_factor", f.low_freq_factor,
+          "high_freq_factor", f.high_freq_factor);
   std::vector<double> result;
   for (std::int64_t i = 0; i < f.dim / 2; ++i) {
     const double frequency = std::pow(f.theta, -2.0 * static_cast<double>(i) / static_cast<double>(f.dim));

@@ -10,18 +10,20 @@ namespace prefer::kernels::scan {
 
 template <class T>
 void check(const Gae<T>& a) {
-  require(a.sequences >= 0, "scan wants sequences >= 0");
+  require(a.sequences >= 0, "scan wants sequences >= 0", "sequences", a.sequences);
   require(a.sequences == 0 || (a.reward && a.value && a.begin && a.advantage && a.returns),
-          "scan wants reward, value, begin, advantage and returns");
+          "scan wants reward, value, begin, advantage and returns", "reward", a.reward, "value", a.value,
+          "begin", a.begin, "advantage", a.advantage, "returns", a.returns);
   require(a.gamma >= 0 && a.gamma <= 1 && a.lambda >= 0 && a.lambda <= 1,
-          "scan wants gamma and lambda in [0, 1]");
+          "scan wants gamma and lambda in [0, 1]", "gamma", a.gamma, "lambda", a.lambda);
 }
 
 template <class T>
 void check_begin(const Gae<T>& a) {
   for (std::int64_t s = 0; s < a.sequences; ++s)
     require(a.begin[s] >= 0 && a.begin[s] <= a.begin[s + 1],
-            "scan wants boundaries that ascend from 0 or more");
+            "scan wants boundaries that ascend from 0 or more", "begin", a.begin[s], "end", a.begin[s + 1],
+            "of sequence", s);
 }
 
 /// What a stretch of tokens makes of the advantage that comes after it: x -> scale x + sum.

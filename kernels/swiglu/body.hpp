@@ -11,20 +11,27 @@ namespace prefer::kernels::swiglu {
 
 template <class T>
 void check(const Forward<T>& a) {
-  require(a.rows >= 0 && a.width >= 1, "swiglu wants rows >= 0 and width >= 1");
-  require(a.gate_stride >= a.width && a.up_stride >= a.width, "swiglu wants strides of at least width");
-  require(a.rows == 0 || (a.gate && a.up && a.h), "swiglu wants gate, up and h");
+  require(a.rows >= 0 && a.width >= 1, "swiglu wants rows >= 0 and width >= 1", "rows", a.rows, "width",
+          a.width);
+  require(a.gate_stride >= a.width && a.up_stride >= a.width, "swiglu wants strides of at least width",
+          "gate_stride", a.gate_stride, "up_stride", a.up_stride, "width", a.width);
+  require(a.rows == 0 || (a.gate && a.up && a.h), "swiglu wants gate, up and h", "gate", a.gate, "up", a.up,
+          "h", a.h);
   require((a.h != a.gate || a.gate_stride == a.width) && (a.h != a.up || a.up_stride == a.width),
-          "swiglu in place wants contiguous rows");
+          "swiglu in place wants contiguous rows", "gate_stride", a.gate_stride, "up_stride", a.up_stride,
+          "width", a.width);
 }
 
 template <class T>
 void check(const Backward<T>& a) {
-  require(a.rows >= 0 && a.width >= 1, "swiglu's backward wants rows >= 0 and width >= 1");
+  require(a.rows >= 0 && a.width >= 1, "swiglu's backward wants rows >= 0 and width >= 1", "rows", a.rows,
+          "width", a.width);
   require(a.gate_stride >= a.width && a.up_stride >= a.width,
-          "swiglu's backward wants strides of at least width");
+          "swiglu's backward wants strides of at least width", "gate_stride", a.gate_stride, "up_stride",
+          a.up_stride, "width", a.width);
   require(a.rows == 0 || (a.gate && a.up && a.dh && a.dgate && a.dup),
-          "swiglu's backward wants gate, up, dh, dgate and dup");
+          "swiglu's backward wants gate, up, dh, dgate and dup", "gate", a.gate, "up", a.up, "dh", a.dh,
+          "dgate", a.dgate, "dup", a.dup);
 }
 
 template <class T>

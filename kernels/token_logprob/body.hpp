@@ -12,22 +12,31 @@ namespace prefer::kernels::token_logprob {
 
 template <class T>
 void check(const Forward<T>& a) {
-  require(a.rows >= 0 && a.vocab >= 1, "token_logprob wants rows >= 0 and vocab >= 1");
-  require(a.stride >= a.vocab, "token_logprob wants a stride of at least vocab");
-  require(a.inv_temperature > 0, "token_logprob wants inv_temperature > 0");
+  require(a.rows >= 0 && a.vocab >= 1, "token_logprob wants rows >= 0 and vocab >= 1", "rows", a.rows,
+          "vocab", a.vocab);
+  require(a.stride >= a.vocab, "token_logprob wants a stride of at least vocab", "stride", a.stride, "vocab",
+          a.vocab);
+  require(a.inv_temperature > 0, "token_logprob wants inv_temperature > 0", "inv_temperature",
+          a.inv_temperature);
   require(a.rows == 0 || (a.logits && a.label && a.logp && a.lse),
-          "token_logprob wants logits, label, logp and lse");
+          "token_logprob wants logits, label, logp and lse", "logits", a.logits, "label", a.label, "logp",
+          a.logp, "lse", a.lse);
 }
 
 template <class T>
 void check(const Backward<T>& a) {
-  require(a.rows >= 0 && a.vocab >= 1, "token_logprob's backward wants rows >= 0 and vocab >= 1");
+  require(a.rows >= 0 && a.vocab >= 1, "token_logprob's backward wants rows >= 0 and vocab >= 1", "rows",
+          a.rows, "vocab", a.vocab);
   require(a.stride >= a.vocab && a.grad_stride >= a.vocab,
-          "token_logprob's backward wants strides of at least vocab");
+          "token_logprob's backward wants strides of at least vocab", "stride", a.stride, "grad_stride",
+          a.grad_stride, "vocab", a.vocab);
   require(a.rows == 0 || (a.logits && a.label && a.lse && a.grad_logp && a.grad),
-          "token_logprob's backward wants logits, label, lse, grad_logp and grad");
-  require(!a.grad_entropy || a.entropy, "token_logprob's backward wants the entropy with grad_entropy");
-  require(a.grad != a.logits || a.grad_stride == a.stride, "token_logprob in place wants equal strides");
+          "token_logprob's backward wants logits, label, lse, grad_logp and grad", "logits", a.logits,
+          "label", a.label, "lse", a.lse, "grad_logp", a.grad_logp, "grad", a.grad);
+  require(!a.grad_entropy || a.entropy, "token_logprob's backward wants the entropy with grad_entropy",
+          "entropy", a.entropy);
+  require(a.grad != a.logits || a.grad_stride == a.stride, "token_logprob in place wants equal strides",
+          "stride", a.stride, "grad_stride", a.grad_stride);
 }
 
 /// exp, on the device in two instructions instead of seven: a bf16 row is read faster than exact ones could
