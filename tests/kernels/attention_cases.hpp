@@ -215,6 +215,10 @@ inline std::vector<Case> cases() {
     all.push_back({"window " + std::to_string(window), forest, {6, 2, 16, window}});
   }
   all.push_back({"a group wider than the tile", {{9, -1}, {3, 0}}, {100, 1, 8, 0}});
+  // The head of Llama 2 and 3, and tiles of 16 rows (tiles.hpp): a run that takes three, behind part of one.
+  for (const std::int64_t dim : {96, 97, 128}) {
+    all.push_back({"wide heads, dim " + std::to_string(dim), {{35, -1}, {18, 0}, {3, 1}}, {4, 2, dim, 0}});
+  }
   all.push_back({"several pieces", {{300, -1}, {150, 0}}, {9, 3, 64, 0}});
   all.push_back({"several pieces, window", {{300, -1}, {150, 0}}, {9, 3, 64, 70}});
   return all;

@@ -143,17 +143,9 @@ TEST(TokenLogprobReference, GradientIsTheFiniteDifference) {
   };
   objective();
   reference::backward(data.backward());
-  const double step = 1e-6;
   for (std::int64_t row = 0; row < 2; ++row) {
     for (std::int64_t j = 0; j < 7; ++j) {
-      double& x = data.at(row, j);
-      const double kept = x;
-      x = kept + step;
-      const double above = objective();
-      x = kept - step;
-      const double below = objective();
-      x = kept;
-      EXPECT_NEAR(data.grad[static_cast<std::size_t>(row * 9 + j)], (above - below) / (2 * step), 1e-8);
+      EXPECT_NEAR(data.grad[static_cast<std::size_t>(row * 9 + j)], slope(objective, data.at(row, j)), 1e-8);
     }
   }
 }
@@ -196,6 +188,29 @@ TEST(TokenLogprobErrors, NameTheRow) {
   } catch (const std::invalid_argument& error) {
     EXPECT_STREQ(error.what(), "label of row 1 is 10, not in [0, 10)");
   }
+}
+
+TEST(TokenLogprobErrors, SayWhatWasSeen) {
+  Data<float> data({2, 10, 10});
+  const auto said = [](auto args) -> std::string {
+    try {
+      cpu::forward(args);
+    } catch (const std::invalid_argument& error) {
+      return error.what();
+    }
+    return "";
+  };
+  auto args = data.forward();
+  args.stride = 9;
+  EXPECT_EQ(said(args), "token_logprob wants a stride of at least vocab, not stride 9, vocab 10");
+  args = data.forward();
+  args.lse = nullptr;
+  EXPECT_EQ(
+      said(args),
+      "token_logprob wants logits, label, logp and lse, not logits given, label given, logp given, lse null");
+  args = data.forward();
+  args.inv_temperature = -0.5f;
+  EXPECT_EQ(said(args), "token_logprob wants inv_temperature > 0, not inv_temperature -0.5");
 }
 
 }  // namespace

@@ -10,6 +10,7 @@
 #include <barrier>
 #include <cmath>
 #include <cstdint>
+#include <cstdio>
 #include <cstring>
 #include <numbers>
 #include <thread>
@@ -57,12 +58,32 @@ std::vector<To> converted(const std::vector<From>& from) {
   return result;
 }
 
-inline std::vector<Isa> isas() {
-  std::vector<Isa> result;
-  for (const Isa isa : {Isa::portable, Isa::avx2, Isa::avx512}) {
-    if (kernels::supported(isa)) result.push_back(isa);
-  }
-  return result;
+/// The instruction sets of this machine. One that it lacks is named, once, as not tested.
+inline const std::vector<Isa>& isas() {
+  static const std::vector<Isa> here = [] {
+    std::vector<Isa> result;
+    for (const Isa isa : {Isa::portable, Isa::avx2, Isa::avx512}) {
+      if (kernels::supported(isa)) {
+        result.push_back(isa);
+      } else {
+        std::fprintf(stderr, "not tested, as this CPU has no %s: the kernels for it\n", kernels::name(isa));
+      }
+    }
+    return result;
+  }();
+  return here;
+}
+
+/// (f() with x + step - f() with x - step) / (2 step); `f` reads x, which is put back.
+template <class F>
+double slope(F f, double& x, double step = 1e-6) {
+  const double kept = x;
+  x = kept + step;
+  const double above = f();
+  x = kept - step;
+  const double below = f();
+  x = kept;
+  return (above - below) / (2 * step);
 }
 
 template <class T>
