@@ -11,7 +11,8 @@ namespace prefer {
 
 Tensor embed(const Tensor& table, const Tensor& ids) {
   if (table.dim() != 2 || ids.dim() != 1 || ids.scalar_type() != at::kLong) {
-    fail("embed wants a table [V, D] and int64 ids [T], not ", table.sizes(), " and ", ids.sizes());
+    fail("embed wants a table [V, D] and int64 ids [T], not ", table.sizes(), " and ", ids.sizes(), " ",
+         ids.scalar_type());
   }
   if (ids.device().is_cpu() && ids.numel() > 0) {
     const int64_t low = ids.min().item<int64_t>(), high = ids.max().item<int64_t>();

@@ -43,7 +43,12 @@ Matrix::Matrix(std::vector<Tensor> stacked)
   for (const Tensor& part : parts_) {
     if (!part.defined() || part.dim() != 2 || part.size(1) != parts_.front().size(1) ||
         part.scalar_type() != parts_.front().scalar_type() || part.device() != parts_.front().device()) {
-      fail("Matrix wants weights [out, in] of one width, type and device");
+      const auto seen = [](const Tensor& t) {
+        return t.defined() ? c10::str(t.sizes(), " ", t.scalar_type(), " on ", t.device())
+                           : std::string("an undefined tensor");
+      };
+      fail("Matrix wants weights [out, in] of one width, type and device, not ", seen(parts_.front()),
+           " and ", seen(part));
     }
     rows_ += part.size(0);
   }

@@ -38,8 +38,10 @@ Tensor sample_tokens(const Tensor& logits, const Tensor& uniform, const SampleOp
 Tensor token_logprob(const Tensor& logits, const Tensor& label, double temperature) {
   if (logits.dim() != 2 || label.dim() != 1 || label.size(0) != logits.size(0) ||
       label.scalar_type() != at::kLong) {
-    fail("token_logprob wants [M, V] and int64 [M], not ", logits.sizes(), " and ", label.sizes());
+    fail("token_logprob wants [M, V] and int64 [M], not ", logits.sizes(), " and ", label.sizes(), " ",
+         label.scalar_type());
   }
+  if (!(temperature > 0)) fail("token_logprob wants a temperature > 0, not ", temperature);
   const Tensor rows = logits.contiguous();
   const Tensor logp = at::empty({rows.size(0)}, rows.options().dtype(ops::wide_type(rows.scalar_type())));
   const Tensor lse = at::empty_like(logp);

@@ -17,9 +17,11 @@ Advantages gae(const Tensor& reward, const Tensor& value, const Tensor& begin, d
   }
   const Tensor rewards = reward.detach().contiguous(), values = value.detach().contiguous();
   const Advantages result{at::empty_like(rewards), at::empty_like(rewards)};
-  if (begin.is_cpu() &&
-      *(static_cast<const int64_t*>(begin.const_data_ptr()) + begin.size(0) - 1) != reward.size(0))
-    fail("gae wants boundaries that end at ", reward.size(0), ", the number of tokens");
+  if (begin.is_cpu()) {
+    const int64_t end = *(static_cast<const int64_t*>(begin.const_data_ptr()) + begin.size(0) - 1);
+    if (end != reward.size(0))
+      fail("gae wants boundaries that end at ", reward.size(0), ", the number of tokens, not at ", end);
+  }
   ops::with_target("gae", {rewards, values, begin}, [&](auto target) {
     using Target = decltype(target);
     if constexpr (!std::is_same_v<typename Target::Element, kernels::bf16>) {

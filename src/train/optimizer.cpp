@@ -22,7 +22,8 @@ void AdamWConfig::describe(Fields& f) {
 AdamW::AdamW(const AdamWConfig& config, std::vector<Trained> parameters)
     : config_(config), parameters_(std::move(parameters)) {
   if (config_.adam_beta1 >= 1 || config_.adam_beta2 >= 1)
-    fail("AdamW wants adam_beta1 and adam_beta2 below 1");
+    fail("AdamW wants adam_beta1 and adam_beta2 below 1, not ", config_.adam_beta1, " and ",
+         config_.adam_beta2);
   for (const auto& [name, value, _] : parameters_) {
     if (value.scalar_type() == at::kDouble && !value.is_cpu())
       fail("parameter ", name, ": fp64 is trained on the CPU only");

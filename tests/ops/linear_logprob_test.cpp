@@ -2,6 +2,8 @@
 #include "prefer/ops/linear_logprob.hpp"
 
 #include "prefer/core/error.hpp"
+#include "prefer/ops/sample.hpp"
+#include "support/error.hpp"
 #include "support/finite_differences.hpp"
 #include "support/peak.hpp"
 #include "support/tolerance.hpp"
@@ -156,6 +158,22 @@ TEST(LinearLogprob, ErrorsSayWhatWasAskedAndSeen) {
   }
   EXPECT_THROW(linear_logprob(normal({1, 4}, 2), head, at::full({1}, 7, at::kLong)), Error);
   EXPECT_THROW(linear_logprob(normal({1, 4}, 2), head, at::zeros({1}, at::kLong), {.temperature = 0}), Error);
+  const Tensor trained = normal({7, 4}, 1).requires_grad_();
+  EXPECT_THROW(linear_logprob(normal({1, 4}, 2), Matrix({trained, trained}), at::zeros({1}, at::kLong)),
+               Error);
+}
+
+TEST(TokenLogprob, RefusesWhatHasNoLogProbability) {
+  const Tensor logits = normal({2, 7}, 1), label = at::zeros({2}, at::kLong);
+  for (const double temperature : {0.0, -1.0}) {
+    EXPECT_EQ(testing::error_of([&] { token_logprob(logits, label, temperature); }),
+              temperature == 0 ? "token_logprob wants a temperature > 0, not 0"
+                               : "token_logprob wants a temperature > 0, not -1");
+  }
+  EXPECT_EQ(testing::error_of([&] { token_logprob(logits, at::zeros({3}, at::kInt)); }),
+            "token_logprob wants [M, V] and int64 [M], not [2, 7] and [3] Int");
+  EXPECT_EQ(testing::error_of([&] { token_logprob(logits, label + 7); }),
+            "token_logprob: label of row 0 is 7, not in [0, 7)");
 }
 
 }  // namespace

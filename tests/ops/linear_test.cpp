@@ -5,6 +5,7 @@
 #include "prefer/core/error.hpp"
 #include "prefer/ops/gemm.hpp"
 #include "src/ops/transposed.hpp"
+#include "support/error.hpp"
 #include "support/finite_differences.hpp"
 
 #include <gtest/gtest.h>
@@ -127,6 +128,12 @@ TEST(LinearErrors, SayWhatWasAskedAndSeen) {
   EXPECT_THROW(linear(normal({3, 4}, 2, at::kFloat), w), Error);
   EXPECT_THROW(linear(normal({3, 4}, 2), w, normal({4}, 3)), Error);
   EXPECT_THROW(linear(normal({3, 4}, 2), Matrix()), Error);
+  EXPECT_EQ(
+      testing::error_of([] {
+        Matrix({normal({5, 4}, 1), normal({2, 3}, 1, at::kFloat)});
+      }),
+      "Matrix wants weights [out, in] of one width, type and device, not [5, 4] Double on cpu and [2, 3] "
+      "Float on cpu");
 }
 
 }  // namespace

@@ -27,7 +27,7 @@ struct AttentionOptions {
 
 /// q [Tq, H, d], k and v [R, K, d] -> [Tq, H, d]; H a multiple of K. On CPU a row's bits depend on its query
 /// and on the keys and values it sees, and on nothing else. Throws Error when shapes do not fit, or a run
-/// leaves them.
+/// leaves them. On CUDA it does not wait for the device; runs and spans are copied before it returns.
 Tensor attention(const Tensor& q, const Tensor& k, const Tensor& v, const AttentionRuns& runs,
                  const AttentionOptions& options = {});
 

@@ -53,11 +53,12 @@ class Matrix {
 /// self_test_invariance). Gradients of x, of the parts and of bias ([out]) are computed where they are wanted
 /// and nowhere else. The gradient of w wants x again: it is kept, or made anew by `again`, where that is
 /// given. Packed forms of a trained weight are freed after each of its products, as the update makes them
-/// stale. Throws Error when shapes, types or devices do not fit.
+/// stale. Throws Error when shapes, types or devices do not fit. Does not wait for the device.
 Tensor linear(const Tensor& x, const Matrix& w, const Tensor& bias = {},
               const std::function<Tensor()>& again = {});
 
-/// The two products without autograd, for ops that have a gradient of their own. They take the same routes.
+/// The two products without autograd, for ops that have a gradient of their own. They take the same routes,
+/// throw alike, and do not wait for the device.
 Tensor times_transposed(const Tensor& x, const Matrix& w);  ///< x w^T: [M, in] -> [M, out]
 Tensor times(const Tensor& y, const Matrix& w);             ///< y w: [M, out] -> [M, in]
 /// Makes now what the first `times` with w would make: its packed form.

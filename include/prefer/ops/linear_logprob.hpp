@@ -24,7 +24,9 @@ struct Logprobs {
 /// Logits that fit the budget are kept for the gradient. Otherwise they come in pieces, which go again: a
 /// frozen head keeps dlogp/dhidden (unless the entropy is asked for), a trained one computes the logits again
 /// in backward. Any budget gives the same bits of logp and entropy, and the same gradient but for rounding.
-/// Throws Error when shapes do not fit or a label lies outside the vocabulary.
+/// Throws Error when shapes do not fit, where the gradient of a head of several stacked weights is wanted, or
+/// when a label lies outside the vocabulary; on CUDA, where a look at the labels would wait for the device,
+/// such a label gets NaN. Does not wait for the device.
 Logprobs linear_logprob(const Tensor& hidden, const Matrix& head, const Tensor& label,
                         const LogprobOptions& options = {});
 
