@@ -103,7 +103,7 @@ NamedTensors folder_weights(Fs& fs, const std::string& folder, const ModelConfig
   return weights;
 }
 
-// Queries and keys lie in GGUF in the order of interleaved rotation: undone here (formats.md 2.9).
+// Queries and keys lie in GGUF in the order of interleaved rotation: undone here.
 Tensor unpermuted(const Tensor& weight, int64_t heads) {
   const int64_t half = weight.size(0) / heads / 2;
   return weight.view({heads, half, 2, -1}).transpose(1, 2).reshape(weight.sizes());

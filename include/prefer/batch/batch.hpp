@@ -26,9 +26,9 @@ struct Reads {
   Tensor target;    // [P] float, what each should say; NaN = not given
 };
 
-/// A micro-batch (architecture 4.1). Shapes: T tokens, G segments, M scored tokens, S sequences, N groups, P reads.
-/// group, role and share lie on the CPU like the segments, since the host decides by them what is computed; all else
-/// on the device.
+/// A micro-batch, which has no padding. Shapes: T tokens, G segments, M scored tokens, S sequences, N groups,
+/// P reads. group, role and share lie on the CPU like the segments, since the host decides by them what is
+/// computed; all else on the device.
 struct Batch {
   Tensor tokens;                  // [T] int64
   Tensor positions;               // [T] int64, position inside the sequence a token belongs to

@@ -52,7 +52,7 @@ struct Segment {
   std::int64_t position = 0;  ///< position of its first token in the sequences it belongs to
 };
 
-/// The layout (architecture 4.1): T tokens in G segments, M scored tokens of S sequences, P reads.
+/// The layout of a micro-batch: T tokens in G segments, M scored tokens of S sequences, P reads.
 struct Forest {
   std::vector<std::int32_t> tokens;     // [T]
   std::vector<std::int64_t> positions;  // [T]

@@ -61,9 +61,8 @@ struct FitResult {
   bool stopped = false;  ///< a hook asked for it before the last step
 };
 
-/// Trains from training.step + 1 to training.config.steps (architecture, section 5). Every rank calls it
-/// alike. Throws Error where an identity does not hold or the guard stops; weights are then as they were
-/// before that step.
+/// Trains from training.step + 1 to training.config.steps. Every rank calls it alike. Throws Error where an
+/// identity does not hold or the guard stops; weights are then as they were before that step.
 FitResult fit(Training& training, Team& team, const Hooks& hooks);
 
 /// The same from the beginning, for those who keep no checkpoints.

@@ -1,5 +1,4 @@
-// The records of a TensorBoard event file (formats.md 2.10): length, masked CRC-32C, a protobuf Event, its
-// CRC.
+// The records of a TensorBoard event file: length, masked CRC-32C, a protobuf Event, its CRC.
 #pragma once
 
 #include <cstdint>
