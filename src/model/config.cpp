@@ -51,8 +51,8 @@ void read_tokens(const Json& json, ModelConfig& config) {
 const Family& family_of(const Json& json) {
   const Json& type = json.at("model_type");
   if (const Family* family = find_family(type.as_string())) return *family;
-  type.fail_here("model_type ", quote(type.as_string()),
-                 " is not implemented; implemented are llama, mistral, qwen2, qwen3");
+  type.fail_here("model_type ", quote(type.as_string()), " is not implemented; implemented are ",
+                 family_names());
 }
 
 bool same_value(const Json& a, const Json& b) {

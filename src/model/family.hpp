@@ -41,4 +41,12 @@ inline const Family* find_family(const std::string& model_type) {
   return found != kFamilies.end() ? &*found : nullptr;
 }
 
+/// Their names, as a list in words.
+inline std::string family_names() {
+  std::string names;
+  for (const Family& family : kFamilies)
+    names += (names.empty() ? "" : ", ") + std::string(family.model_type);
+  return names;
+}
+
 }  // namespace prefer

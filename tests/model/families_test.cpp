@@ -103,10 +103,25 @@ INSTANTIATE_TEST_SUITE_P(Golden, Family, ::testing::ValuesIn(golden_models()),
 
 TEST(Families, AreAllThere) {
   const std::vector<std::string> names = golden_models();
-  for (const char* family : {"llama", "llama3", "smollm2", "mistral", "qwen2", "qwen3"}) {
-    for (const char* variant : {"", "-one_kv_head", "-odd_width", "-one_layer"})
-      EXPECT_TRUE(std::ranges::count(names, std::string(family) + variant)) << family << variant;
+  // The other way of what the family itself does: its head tied to its embedding, or not.
+  const std::map<std::string, std::string> other = {{"llama", "-tied"},     {"llama3", "-tied"},
+                                                    {"smollm2", "-untied"}, {"mistral", "-tied"},
+                                                    {"qwen2", "-untied"},   {"qwen3", "-tied"}};
+  for (const auto& [family, head] : other) {
+    for (const std::string& variant : {std::string(), std::string("-one_kv_head"), std::string("-odd_width"),
+                                       std::string("-one_layer"), head})
+      EXPECT_TRUE(std::ranges::count(names, family + variant)) << family << variant;
+    PosixFs fs;
+    const auto tied = [&](const std::string& name) {
+      return load_model(fs, folder_of(name), at::kFloat)->config().tied;
+    };
+    EXPECT_EQ(tied(family + head), head == "-tied") << family;
+    EXPECT_NE(tied(family), tied(family + head)) << family;
   }
+  for (const char* more : {"llama-biases", "llama-head_dim_eps", "llama3-factor32", "mistral-no_window",
+                           "qwen2-window", "qwen3-biases_window"})
+    EXPECT_TRUE(std::ranges::count(names, more)) << more;
+  EXPECT_EQ(names.size(), 36u);
 }
 
 using Case = std::tuple<std::string, at::ScalarType>;
