@@ -130,11 +130,21 @@ TEST(Generate, SmolLm2ContinuesAsTransformersDoes) {
   PREFER_NEEDS(testing::smollm2());
   PosixFs fs;
   const auto model = load_model(fs, testing::smollm2(), at::kFloat);
-  const auto tokenizer = load_tokenizer(testing::smollm2());
-  const Prompt prompt{tokenizer->encode("The capital of France is", Specials::plain), 0};
-  const auto texts = generate(*model, std::vector<Prompt>{prompt}, {.max_new_tokens = 20, .temperature = 0});
-  EXPECT_EQ(tokenizer->decode(texts[0][0].tokens),
-            " Paris.\n\nThe answer is: 2018-01-22 ");  // docs/formats.md 1.0
+  const std::string path = testing::golden("llama/smollm2.json");
+  const Json numbers = parse_json(read_file(fs, path, 1 << 20), path);
+  const Json& wanted = numbers.at("greedy");
+  const auto ids = [&](const char* key) {
+    std::vector<int32_t> result;
+    for (const Json& id : wanted.at(key).as_array()) result.push_back(static_cast<int32_t>(id.as_integer()));
+    return result;
+  };
+  const std::vector<int32_t> tokens = ids("tokens");
+  ASSERT_GE(tokens.size(), 20u);
+  const auto texts =
+      generate(*model, std::vector<Prompt>{{ids("prompt"), 0}},
+               {.max_new_tokens = static_cast<int64_t>(tokens.size()), .temperature = 0, .stop = {-1}});
+  EXPECT_EQ(texts[0][0].tokens, tokens);
+  EXPECT_EQ(load_tokenizer(testing::smollm2())->decode(tokens), wanted.at("text").as_string());
 }
 
 }  // namespace
