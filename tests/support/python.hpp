@@ -1,7 +1,10 @@
 // Python where it is: what transformers makes of the files that prefer writes.
 #pragma once
 
+#include "prefer/core/error.hpp"
+#include "prefer/core/fs.hpp"
 #include "prefer/core/json.hpp"
+#include "support/temp_dir.hpp"
 
 #include <gtest/gtest.h>
 
@@ -36,10 +39,16 @@ class WithTransformers : public ::testing::Test {
                    << " does not (PREFER_PYTHON names another)";
     }
   }
-  /// What a script of tests/ prints.
+  /// What a script of tests/ prints. Where it fails, the test does, with what it said.
   static Json run_script(const std::string& script, const std::string& arguments) {
-    const std::string path = PREFER_SOURCE_DIR "/tests/" + script;
-    return parse_json(output_of(python() + " " + path + " " + arguments + " 2>/dev/null"), script);
+    const TempDir dir;
+    const std::string path = PREFER_SOURCE_DIR "/tests/" + script, said = dir / "stderr";
+    const std::string printed = output_of(python() + " " + path + " " + arguments + " 2>" + said);
+    if (printed.empty()) {
+      PosixFs fs;
+      fail(python(), " ", path, " failed: ", read_file(fs, said, 1 << 20));
+    }
+    return parse_json(printed, script);
   }
 };
 
