@@ -10,8 +10,8 @@ namespace prefer::testing {
 inline const at::Device kGpu(at::kCUDA, 0);
 
 /// How far two right computations lie apart that order their sums differently, as a part of a tensor's
-/// largest number (docs/numerics.md): a model's loss and gradients in fp32; an op's results and gradients by
-/// number type.
+/// largest number (the rows of the GPU in docs/numerics.md): a model's loss and gradients in fp32; an op's
+/// results and gradients by number type.
 inline constexpr double kModel = 1e-4;
 inline double op_tolerance(at::ScalarType type) { return type == at::kBFloat16 ? 0x1p-6 : 2e-5; }
 
