@@ -1,5 +1,5 @@
 // Programs killed at random instants, a third of them within a save, end in the bytes of a run left alone.
-// PREFER_KILLS says how many (scripts/kills.sh).
+// PREFER_KILLS says how many (scripts/kills.sh), PREFER_SEED at which of the random instants.
 #include "support/program.hpp"
 #include "support/tiny_run.hpp"
 #include "tests/programs/dpo.hpp"
@@ -73,6 +73,12 @@ std::string phase(const std::string& output) {
     any_checkpoint |= name.starts_with("checkpoint-");
   }
   return any_checkpoint ? "between saves" : "before the first save";
+}
+
+/// What the random instants follow from: told with the result, and taken again from PREFER_SEED.
+unsigned chosen_seed() {
+  const char* asked = std::getenv("PREFER_SEED");
+  return asked ? static_cast<unsigned>(std::strtoul(asked, nullptr, 10)) : std::random_device()();
 }
 
 /// A program, what it is told beside what all are, and the numbers of its first and its last checkpoint.
@@ -153,7 +159,8 @@ class Kills : public ::testing::TestWithParam<Killed> {
   }
 
   TinyRun tiny_;
-  std::mt19937 random_{std::random_device()()};
+  unsigned seed_ = chosen_seed();
+  std::mt19937 random_{seed_};
   double starts_ = 0, save_ = 0, took_ = 0;
   std::map<std::string, std::string> expected_;
   int folders_ = 0, ended_ = 0;
@@ -173,6 +180,7 @@ INSTANTIATE_TEST_SUITE_P(
 TEST_P(Kills, AtRandomInstantsLoseNothing) {
   const char* asked = std::getenv("PREFER_KILLS");
   const int kills = asked ? std::atoi(asked) : 30;
+  SCOPED_TRACE("PREFER_SEED=" + std::to_string(seed_));
   ASSERT_NO_FATAL_FAILURE(measure());
   std::map<std::string, int> phases;
   int killed = 0, within = 0;
@@ -194,7 +202,7 @@ TEST_P(Kills, AtRandomInstantsLoseNothing) {
   }
   ASSERT_NO_FATAL_FAILURE(expect_the_same(output));
   std::cout << killed << " kills, " << within << " within a save; " << ended_
-            << " runs ended in the bytes of one left alone\n";
+            << " runs ended in the bytes of one left alone; PREFER_SEED=" << seed_ << "\n";
   for (const auto& [where, count] : phases) std::cout << "  " << count << " " << where << "\n";
 }
 
