@@ -4,6 +4,7 @@
 #include "prefer/eval/bootstrap.hpp"
 #include "tests/programs/dpo.hpp"
 
+#include <algorithm>
 #include <cstdio>
 
 namespace prefer::testing {
@@ -27,6 +28,25 @@ inline std::string polite_file(const TempDir& dir, const std::string& name, std:
                                        {"rejected", pair.at("rejected")}})));
   }
   return file_of(dir, name, lines);
+}
+
+/// A file of HH-RLHF's human preferences (Bai et al. 2022, arXiv 2204.05862).
+inline std::filesystem::path hh_pairs(const std::string& name) {
+  return shared_data("preference/hh-rlhf/" + name + ".test.jsonl.gz");
+}
+
+/// The first `count` of them of which both sides are short, as the lines they are.
+inline std::vector<std::string> short_hh_lines(const std::string& name, std::size_t count) {
+  constexpr std::size_t kBytes = 500;
+  PosixFs fs;
+  LineReader reader(fs, hh_pairs(name));
+  std::vector<std::string> lines;
+  for (Line line; lines.size() < count && reader.next(line);) {
+    const Json pair = reader.record(line);
+    if (std::max(pair.at("chosen").as_string().size(), pair.at("rejected").as_string().size()) <= kBytes)
+      lines.emplace_back(line.text);
+  }
+  return lines;
 }
 
 /// A figure as the program says it at the end: "NAME: mean [low, high]".

@@ -32,6 +32,43 @@ TEST(HeldOut, ATinyModelLearnsWhichAnswersPeopleFindPolite) {
   }
 }
 
+// As docs/results.md does with a real model: trained on one file of HH-RLHF, tested on another.
+TEST(HeldOut, ATinyModelTrainsOnOneHhFileAndIsTestedOnAnother) {
+  PREFER_NEEDS(stories260k());
+  PREFER_NEEDS(hh_pairs("helpful-rejection-sampled"));
+  PREFER_NEEDS(hh_pairs("helpful-base"));
+  const TempDir dir;
+  std::vector<std::string> train = short_hh_lines("helpful-rejection-sampled", 240);
+  const std::vector<std::string> eval = short_hh_lines("helpful-base", 200);
+  ASSERT_EQ(train.size() + eval.size(), 440u);
+  train.insert(train.begin() + 7, {eval[3], eval[150]});  // held-out prompts, which the files do not share
+  const Ran ran =
+      run("dpo", {"model=" + stories260k().string(), "train=" + file_of(dir, "train.jsonl", train),
+                  "eval=" + file_of(dir, "eval.jsonl", eval), "output=" + (dir / "out"), "batch_size=16",
+                  "on_bad=skip", "drop_overlap=true", "kl.prompts=16", "kl.max_new_tokens=16",
+                  "optimizer.learning_rate=1e-3", "schedule.warmup_ratio=0.1", "threads=1"});
+  ASSERT_EQ(ran.code, 0) << ran.err;
+  EXPECT_NE(ran.err.find("2 of 242 training pairs have a prompt that eval has too: left out"),
+            std::string::npos)
+      << ran.err;
+  EXPECT_NE(ran.err.find("2 skipped: prompt is in eval too (2: "), std::string::npos) << ran.err;
+  const Interval accuracy = figure(ran.err, "accuracy of the implied reward");
+  const std::vector<Json> steps = metrics(dir / "out");
+  EXPECT_EQ(steps.size(), 15u);  // an epoch of the 240 that are left
+  EXPECT_NEAR(steps.back().at("eval_rewards/accuracies").as_number(), accuracy.mean, 5e-5);
+  EXPECT_GT(figure(ran.err, "KL from the reference, nats an answer").low, 0);
+  for (const char* name :
+       {"accuracy of the implied reward", "its length-controlled accuracy", "baseline: choose the longer",
+        "baseline: choose what the reference finds likelier",
+        "baseline: choose what it finds likelier a token"}) {
+    const Interval share = figure(ran.err, name);
+    EXPECT_TRUE(0 < share.low && share.low < share.mean && share.mean < share.high && share.high < 1) << name;
+  }
+  // What people chose is the longer answer more often than not, in this slice as in the whole file.
+  EXPECT_GT(figure(ran.err, "baseline: choose the longer").low, 0.5);
+  EXPECT_GT(figure(ran.err, "its margin").low, 0);
+}
+
 TEST(HeldOut, PairsWhosePromptIsHeldOutAreCountedAndOnRequestLeftOut) {
   PREFER_NEEDS(stories260k());
   const TempDir dir;
