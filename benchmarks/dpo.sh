@@ -26,5 +26,5 @@ if [[ $model == out/peers/SmolLM2-135M-Instruct && ! -e $model ]]; then
 fi
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
-"$python" benchmarks/peers/prepare.py "$pairs" "$model" "$scratch/pairs.jsonl" $(((steps > 40 ? steps : 40) * 4)) 2>/dev/null
+"$python" benchmarks/peers/prepare.py "$pairs" "$model" "$scratch/pairs.jsonl" $(((steps > 40 ? steps : 40) * 4))
 "$python" benchmarks/peers/compare.py "$program" "$model" "$scratch" --steps "$steps" --threads "$threads" --dtypes "$dtypes"

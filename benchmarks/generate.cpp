@@ -1,6 +1,6 @@
-// Tokens a second of generate at several batch sizes, beside what reading the weights once a token leaves
-// room for. generate model=PATH [dtype=bfloat16] [batch=32,8,1]; benchmarks/generate.sh runs it beside
-// transformers.
+// Tokens a second of generate at several batch sizes, beside the most that reading the weights once a step
+// leaves room for. bench_generate model=PATH [dtype=bfloat16] [batch=["32","8","1"]]; benchmarks/generate.sh
+// runs it beside transformers.
 #include "prefer/prefer.hpp"
 #include "support.hpp"
 
