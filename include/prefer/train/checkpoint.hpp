@@ -17,8 +17,8 @@ class Team;
 struct Training;
 
 struct CheckpointConfig {
-  int64_t every = 0;
-  int64_t keep = 2;
+  int64_t every = 0;  ///< steps (PPO: iterations) from one to the next; 0: at the end and on a signal alone
+  int64_t keep = 2;   ///< how many of the newest stay
 
   void describe(Fields& f);
 };

@@ -12,9 +12,9 @@ namespace prefer {
 
 struct GuardConfig {
   std::string on_bad = "stop";  ///< or "skip"
-  double spike = 0;
-  int64_t window = 64;
-  int64_t max_skips = 8;
+  double spike = 0;             ///< deviations of the norm above the median that are a spike; 0: none is
+  int64_t window = 64;          ///< steps that the median and max_skips look back
+  int64_t max_skips = 8;  ///< skipped steps within the window that are borne; 0: the first stops the run
 
   void describe(Fields& f);
 };

@@ -8,12 +8,12 @@ namespace prefer {
 
 /// Names and meaning are those of transformers' TrainingArguments.
 struct AdamWConfig {
-  double learning_rate = 1e-6;
-  double weight_decay = 0;
+  double learning_rate = 1e-6;  ///< at the schedule's peak, a step
+  double weight_decay = 0;      ///< times the learning rate, of each weight a step; 0: none
   double adam_beta1 = 0.9;
   double adam_beta2 = 0.999;
   double adam_epsilon = 1e-8;
-  double max_grad_norm = 1;
+  double max_grad_norm = 1;  ///< longer gradients are shortened to it; 0: never
 
   void describe(Fields& f);
 };

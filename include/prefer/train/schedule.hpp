@@ -8,9 +8,9 @@ namespace prefer {
 /// Names and values are those of transformers' get_constant_schedule_with_warmup,
 /// get_linear_schedule_with_warmup and get_cosine_schedule_with_warmup.
 struct ScheduleConfig {
-  std::string lr_scheduler_type = "linear";
-  int64_t warmup_steps = 0;
-  double warmup_ratio = 0;
+  std::string lr_scheduler_type = "linear";  ///< after warm-up; or "constant", "cosine"
+  int64_t warmup_steps = 0;                  ///< steps on which the rate rises from 0; 0: warmup_ratio says
+  double warmup_ratio = 0;                   ///< the same as a share of all steps; 0: none
 
   void describe(Fields& f);
   /// What step 1..steps multiplies the learning rate by, in 0..1. With warm-up the first step's is 0, as

@@ -16,9 +16,9 @@
 namespace prefer {
 
 struct DpoConfig : RunConfig, PairsConfig {
-  std::string model;
-  std::optional<std::string> reference;
-  std::string reference_logprobs = "live";
+  std::string model;                        ///< folder or .gguf that is trained
+  std::optional<std::string> reference;     ///< what the policy is held to; none: the model as loaded
+  std::string reference_logprobs = "live";  ///< or "cached": computed once, before training, and kept
   PreferenceLoss loss;
   KlConfig kl;
   SamplesConfig samples;

@@ -18,26 +18,26 @@ namespace prefer {
 
 /// How the ranks of a run share its work.
 struct TeamConfig {
-  bool exact = false;
-  int64_t slots = 0;
+  bool exact = false;  ///< gradients are added up in fixed point: the same bits on any number of ranks
+  int64_t slots = 0;   ///< micro-batches of a step, or a multiple; 0: as many as there are ranks
 
   void describe(Fields& f);
 };
 
 /// The keys that every trainer has.
 struct RunConfig {
-  std::string output;
-  int64_t seed = 0;
-  std::string dtype = "float32";
-  bool activation_checkpointing = false;
-  bool resume = false;
-  std::string on_bad = "stop";
+  std::string output;                     ///< the run's folder
+  int64_t seed = 0;                       ///< of the order of records and of every draw
+  std::string dtype = "float32";          ///< of the weights (dtype_from_name)
+  bool activation_checkpointing = false;  ///< layers are computed again in backward instead of kept
+  bool resume = false;                    ///< go on in `output`; false: it must be new or empty
+  std::string on_bad = "stop";            ///< or "skip": what a record that cannot be used leads to
   RecordOrder order;
   FitConfig fit;
   CheckpointConfig checkpoint;
   TeamConfig team;
-  int64_t log_every = 1;
-  int64_t eval_every = 0;
+  int64_t log_every = 1;   ///< steps from one line of the log to the next
+  int64_t eval_every = 0;  ///< steps (PPO: iterations) from one evaluation to the next; 0: at the end alone
   ProcessConfig process;
 
   void describe(Fields& f);
