@@ -36,26 +36,9 @@ std::vector<Json> prompts_of(const GenerateConfig& config, Process& process) {
   if (config.prompt) return {parse_json(dump(Json(*config.prompt)), "prompt")};
   std::vector<Json> prompts;
   LineReader lines(process.fs(), *config.input);
-  for (Line line; lines.next(line);) {
-    const Json record = lines.record(line);
-    prompt_from_json(record);  // refuses what is neither
-    prompts.push_back(record.contains("prompt") ? record.at("prompt") : record.at("messages"));
-  }
+  for (Line line; lines.next(line);) prompts.push_back(given_prompt(lines.record(line)));
   process.say_skipped(*config.input, {.blank_lines = lines.blank_lines()});
   return prompts;
-}
-
-/// What the model is given: a text, or a conversation opened for the assistant's turn.
-std::vector<int32_t> tokens_of(const Json& prompt, const SpanBuilder& spans, const GenerateConfig& config) {
-  if (prompt.is_array()) return open_chat_from_json(prompt, spans).ids;
-  const auto ids = placed_at(prompt, [&] {
-    const std::vector<Message> question = {{"user", prompt.as_string()}};
-    if (config.chat) return spans.chat(question, {.add_generation_prompt = true}).ids;
-    return spans.text(prompt.as_string(), config.specials ? Specials::recognise : Specials::plain).ids;
-  });
-  if (ids.empty())
-    prompt.fail_here("there are no tokens to continue, and the tokenizer puts no BOS before a text");
-  return ids;
 }
 
 /// Throws Error for what the model has no embedding of, or no room to answer.
@@ -86,7 +69,9 @@ int main(int argc, char** argv) {
     const SpanBuilder spans(tokenizer);
     const std::vector<Json> given = prompts_of(config, process);
     std::vector<Prompt> prompts;
-    for (const Json& each : given) prompts.push_back({tokens_of(each, spans, config), prompts.size()});
+    const Specials specials = config.specials ? Specials::recognise : Specials::plain;
+    for (const Json& each : given)
+      prompts.push_back({prompt_tokens_from_json(each, spans, specials, config.chat), prompts.size()});
 
     const auto model =
         load_model(process.fs(), config.model, dtype_from_name(config.dtype), process.device());

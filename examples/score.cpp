@@ -21,56 +21,25 @@ struct ScoreConfig {
   }
 };
 
-/// The tokens of a record, and from which of them on they count for `nll`.
-struct Text {
-  std::vector<int32_t> tokens;
-  size_t counted = 0;
-};
-
-/// An answer to a prompt: texts, or messages.
-TokenisedCompletion read_answer(const Json& record, const SpanBuilder& spans, Specials specials) {
-  const Json &prompt = record.at("prompt"), &completion = record.at("completion");
-  if (prompt.is_array()) {
-    const auto asked = messages_from_json(prompt), said = messages_from_json(completion);
-    return placed_at(record, [&] { return spans.answer(asked, said); });
-  }
-  const std::string &asked = prompt.as_string(), &said = completion.as_string();
-  return placed_at(record, [&] { return spans.answer(asked, said, specials, /*ends=*/false); });
-}
-
-Text read(const Json& record, const SpanBuilder& spans, Specials specials) {
-  if (const Json* tokens = record.find("tokens")) return {ids_from_json(*tokens, spans.tokenizer()), 0};
-  if (const Json* messages = record.find("messages")) return {chat_from_json(*messages, spans).ids, 0};
-  if (!record.contains("prompt")) {
-    const std::string& text = record.at("text").as_string();
-    return {placed_at(record, [&] { return spans.text(text, specials).ids; }), 0};
-  }
-  const TokenisedCompletion made = read_answer(record, spans, specials);
-  std::vector<int32_t> tokens = made.prompt;
-  tokens.insert(tokens.end(), made.completion.begin(), made.completion.end());
-  return {tokens, made.prompt.size()};
-}
-
 /// The texts of a file, each of at least one token.
-std::vector<Text> read_texts(const ScoreConfig& config, Process& process, const SpanBuilder& spans) {
-  std::vector<Text> texts;
+std::vector<ScoredText> read_texts(const ScoreConfig& config, Process& process, const SpanBuilder& spans) {
+  std::vector<ScoredText> texts;
   LineReader lines(process.fs(), config.input);
-  for (Line line; lines.next(line);) {
-    const Json record = lines.record(line);
-    texts.push_back(read(record, spans, config.specials ? Specials::recognise : Specials::plain));
-    if (texts.back().tokens.empty()) record.fail_here("there are no tokens to score");
-  }
+  const Specials specials = config.specials ? Specials::recognise : Specials::plain;
+  for (Line line; lines.next(line);)
+    texts.push_back(scored_text_from_json(lines.record(line), spans, specials));
   process.say_skipped(config.input, {.blank_lines = lines.blank_lines()});
   return texts;
 }
 
 /// What the model cannot read is refused; what it never learnt to read is said.
-void check(const std::vector<Text>& texts, const ModelConfig& model, const ScoreConfig& config,
+void check(const std::vector<ScoredText>& texts, const ModelConfig& model, const ScoreConfig& config,
            const Process& process) {
-  for (const Text& text : texts)
+  for (const ScoredText& text : texts)
     check_token(std::ranges::max(text.tokens), config.input, model, config.model);
-  const auto longer = std::ranges::count_if(
-      texts, [&](const Text& text) { return static_cast<int64_t>(text.tokens.size()) > model.context; });
+  const auto longer = std::ranges::count_if(texts, [&](const ScoredText& text) {
+    return static_cast<int64_t>(text.tokens.size()) > model.context;
+  });
   if (longer > 0)
     process.say(config.input + ": longer than the model's context of " + std::to_string(model.context) +
                 " tokens, beyond which it never learnt: " + std::to_string(longer));
@@ -78,22 +47,22 @@ void check(const std::vector<Text>& texts, const ModelConfig& model, const Score
 
 void write(Json line) { std::cout << dump(line) << '\n'; }
 
-void write_rewards(const ScoreConfig& config, Process& process, const std::vector<Text>& texts) {
+void write_rewards(const ScoreConfig& config, Process& process, const std::vector<ScoredText>& texts) {
   const auto model =
       load_reward_model(process.fs(), config.model, {}, dtype_from_name(config.dtype), process.device());
   check(texts, model->config(), config, process);
   std::vector<std::vector<int32_t>> tokens;
-  for (const Text& text : texts) tokens.push_back(text.tokens);
+  for (const ScoredText& text : texts) tokens.push_back(text.tokens);
   const std::vector<float> rewards = score_texts(*model, tokens, 4096, process.device());
   for (size_t i = 0; i < texts.size(); ++i)
     write(Json::object({{"tokens", list_to_json(tokens[i])}, {"reward", static_cast<double>(rewards[i])}}));
 }
 
-void write_logprobs(const ScoreConfig& config, Process& process, const std::vector<Text>& texts) {
+void write_logprobs(const ScoreConfig& config, Process& process, const std::vector<ScoredText>& texts) {
   const auto model = load_model(process.fs(), config.model, dtype_from_name(config.dtype), process.device());
   check(texts, model->config(), config, process);
   std::vector<Sequence> sequences;
-  for (const Text& text : texts)
+  for (const ScoredText& text : texts)
     sequences.push_back({.tokens = text.tokens, .scored = {{1, static_cast<int64_t>(text.tokens.size())}}});
   const auto scores = score_sequences(*model, sequences, 4096, process.device());
   for (size_t i = 0; i < texts.size(); ++i) {
@@ -111,7 +80,7 @@ int main(int argc, char** argv) {
   return run_program<ScoreConfig>(argc, argv, [](const ScoreConfig& config) {
     Process process(config.process);
     const SpanBuilder spans(load_tokenizer(config.model));
-    const std::vector<Text> texts = read_texts(config, process, spans);
+    const std::vector<ScoredText> texts = read_texts(config, process, spans);
     if (is_reward_model(process.fs(), config.model)) {
       write_rewards(config, process, texts);
     } else {

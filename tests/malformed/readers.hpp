@@ -5,10 +5,10 @@
 #include "prefer/core/gguf.hpp"
 #include "prefer/core/lines.hpp"
 #include "prefer/core/safetensors.hpp"
+#include "prefer/data/inputs.hpp"
 #include "prefer/data/ranking.hpp"
 #include "prefer/data/supervised.hpp"
 #include "prefer/model/config.hpp"
-#include "prefer/text/json.hpp"
 #include "src/model/gguf_names.hpp"
 #include "tests/malformed/malformed.hpp"
 
@@ -49,39 +49,6 @@ inline void read_model(Fs& fs, const std::string& path) {
   }
 }
 
-inline void tokenize_record(const Json& record, const SpanBuilder& spans) {
-  const Tokenizer& tokenizer = spans.tokenizer();
-  if (const Json* ids = record.find("ids")) {
-    const auto given = ids_from_json(*ids, tokenizer);
-    placed_at(record, [&] { return tokenizer.decode(given); });
-  } else if (const Json* messages = record.find("messages")) {
-    chat_from_json(*messages, spans, {});
-  } else {
-    const std::string& text = record.at("text").as_string();
-    placed_at(record, [&] { return tokenizer.encode(text, Specials::recognise); });
-  }
-}
-
-inline void score_record(const Json& record, const SpanBuilder& spans) {
-  const auto tokens = [&]() -> std::vector<std::int32_t> {
-    if (const Json* ids = record.find("tokens")) return ids_from_json(*ids, spans.tokenizer());
-    if (!record.contains("prompt")) return spans.text(record.at("text").as_string()).ids;
-    return spans
-        .answer(record.at("prompt").as_string(), record.at("completion").as_string(), Specials::recognise,
-                false)
-        .completion;
-  }();
-  if (tokens.empty()) record.fail_here("there are no tokens to score");
-}
-
-inline void generate_record(const Json& record, const SpanBuilder& spans) {
-  const PromptRecord prompt = prompt_from_json(record);
-  if (const auto* text = std::get_if<std::string>(&prompt.words))
-    spans.text(*text);
-  else
-    open_chat_from_json(record.contains("prompt") ? record.at("prompt") : record.at("messages"), spans);
-}
-
 /// The part of a run of `program` that needs no LibTorch.
 inline void read_as(const std::string& program, const std::vector<std::string>& command) {
   std::vector<const char*> words = {program.c_str()};
@@ -112,11 +79,18 @@ inline void read_as(const std::string& program, const std::vector<std::string>& 
     check_trainable(load_preferences(fs, pairs, spans, options, OnBad::stop), options, pairs);
     return;
   }
-  const auto record = program == "tokenize" ? tokenize_record
-                      : program == "score"  ? score_record
-                                            : generate_record;
+  const auto read = [&](const Json& record) {
+    constexpr Specials kAsPrograms = Specials::recognise;
+    if (program == "tokenize") {
+      converted_from_json(record, spans, kAsPrograms);
+    } else if (program == "score") {
+      scored_text_from_json(record, spans, kAsPrograms);
+    } else {
+      prompt_tokens_from_json(given_prompt(record), spans, kAsPrograms);
+    }
+  };
   LineReader lines(fs, arguments.overrides.at("input"));
-  for (Line line; lines.next(line);) record(lines.record(line), spans);
+  for (Line line; lines.next(line);) read(lines.record(line));
   if (program != "tokenize") read_model(fs, model);
 }
 

@@ -1,0 +1,77 @@
+// Reads the records of score, generate and tokenize.
+#include "prefer/data/inputs.hpp"
+
+#include "prefer/data/preference.hpp"
+
+namespace prefer {
+namespace {
+
+TokenisedCompletion answer_from_json(const Json& record, const SpanBuilder& spans, Specials specials) {
+  const Json &prompt = record.at("prompt"), &completion = record.at("completion");
+  if (prompt.is_array()) {
+    const auto asked = messages_from_json(prompt), said = messages_from_json(completion);
+    return placed_at(record, [&] { return spans.answer(asked, said); });
+  }
+  const std::string &asked = prompt.as_string(), &said = completion.as_string();
+  return placed_at(record, [&] { return spans.answer(asked, said, specials, /*ends=*/false); });
+}
+
+ScoredText text_from_json(const Json& record, const SpanBuilder& spans, Specials specials) {
+  if (const Json* tokens = record.find("tokens")) return {ids_from_json(*tokens, spans.tokenizer()), 0};
+  if (const Json* messages = record.find("messages")) return {chat_from_json(*messages, spans).ids, 0};
+  if (!record.contains("prompt")) {
+    const std::string& text = record.at("text").as_string();
+    return {placed_at(record, [&] { return spans.text(text, specials).ids; }), 0};
+  }
+  const TokenisedCompletion made = answer_from_json(record, spans, specials);
+  ScoredText text{made.prompt, made.prompt.size()};
+  text.tokens.insert(text.tokens.end(), made.completion.begin(), made.completion.end());
+  return text;
+}
+
+}  // namespace
+
+ScoredText scored_text_from_json(const Json& record, const SpanBuilder& spans, Specials specials) {
+  ScoredText text = text_from_json(record, spans, specials);
+  if (text.tokens.empty()) record.fail_here("there are no tokens to score");
+  return text;
+}
+
+const Json& given_prompt(const Json& record) {
+  prompt_from_json(record);  // refuses what is neither
+  return record.contains("prompt") ? record.at("prompt") : record.at("messages");
+}
+
+std::vector<std::int32_t> prompt_tokens_from_json(const Json& prompt, const SpanBuilder& spans,
+                                                  Specials specials, bool chat) {
+  if (prompt.is_array()) return open_chat_from_json(prompt, spans).ids;
+  const auto ids = placed_at(prompt, [&] {
+    const std::vector<Message> question = {{"user", prompt.as_string()}};
+    if (chat) return spans.chat(question, {.add_generation_prompt = true}).ids;
+    return spans.text(prompt.as_string(), specials).ids;
+  });
+  if (ids.empty())
+    prompt.fail_here("there are no tokens to continue, and the tokenizer puts no BOS before a text");
+  return ids;
+}
+
+Json converted_from_json(const Json& record, const SpanBuilder& spans, Specials specials,
+                         bool add_generation_prompt) {
+  const Tokenizer& tokenizer = spans.tokenizer();
+  if (const Json* ids = record.find("ids")) {
+    const auto given = ids_from_json(*ids, tokenizer);
+    return Json::object({{"text", placed_at(record, [&] { return tokenizer.decode(given); })}});
+  }
+  if (const Json* messages = record.find("messages")) {
+    const auto chat = chat_from_json(*messages, spans, {.add_generation_prompt = add_generation_prompt});
+    std::vector<std::string> roles;
+    for (const Role role : chat.roles) roles.push_back(role_name(role));
+    return Json::object(
+        {{"ids", list_to_json(chat.ids)}, {"text", chat.text}, {"roles", list_to_json(roles)}});
+  }
+  const std::string& text = record.at("text").as_string();
+  const auto ids = placed_at(record, [&] { return tokenizer.encode(text, specials); });
+  return Json::object({{"ids", list_to_json(ids)}});
+}
+
+}  // namespace prefer
