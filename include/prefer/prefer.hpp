@@ -5,6 +5,8 @@
 #include "prefer/core/lines.hpp"
 #include "prefer/core/program.hpp"
 #include "prefer/core/random.hpp"
+#include "prefer/data/inputs.hpp"
+#include "prefer/dist/launch.hpp"
 #include "prefer/dist/ranks.hpp"
 #include "prefer/eval/compare.hpp"
 #include "prefer/eval/report.hpp"

@@ -1,0 +1,28 @@
+// A program as several ranks on this machine: started together, watched, and ended when one of them fails.
+#pragma once
+
+#include "prefer/core/program.hpp"
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace prefer {
+
+struct LaunchConfig {
+  int64_t n = 0;            ///< ranks
+  int64_t port = 0;         ///< of this machine, where they find each other; 0: a free one
+  bool all_output = false;  ///< pass on the messages of every rank, not of rank 0 alone
+
+  void describe(Fields& f);
+};
+
+/// Runs `command` n times with `variables` and the place of each (place_of), and waits for all: the exit code
+/// of the first that failed, 128 + the signal where one ended it, or 0. Their lines on the standard error
+/// output are passed on; of those that begin with "error: " one is said, at the end, with the rank and the
+/// step it was at. Two seconds after one fails the others are killed, with what they have started. SIGINT,
+/// SIGTERM and SIGHUP go to all of them. For a `main`: these signals and SIGCHLD are blocked in the calling
+/// thread from then on. Throws Error where a rank cannot be started.
+int launch(const LaunchConfig& config, std::vector<std::string> command, Environment variables);
+
+}  // namespace prefer
