@@ -3,6 +3,7 @@
 
 #include "prefer/core/error.hpp"
 
+#include <algorithm>
 #include <charconv>
 
 namespace prefer {
@@ -79,27 +80,47 @@ Place of_open_mpi(Variables of) {
   Place place;
   read_rank(place, of, "OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE");
   place.local_rank = of.number("OMPI_COMM_WORLD_LOCAL_RANK", 0, place.size - 1, place.rank);
+  place.local_size = of.number("OMPI_COMM_WORLD_LOCAL_SIZE", 1, place.size, 1);
   if (place.size == 1) return place;
-  const int local = of.number("OMPI_COMM_WORLD_LOCAL_SIZE", 1, place.size, 1);
-  place.address = of.has("MASTER_ADDR") ? of.text("MASTER_ADDR") : local == place.size ? "127.0.0.1" : "";
+  const bool together = place.local_size == place.size;
+  place.address = of.has("MASTER_ADDR") ? of.text("MASTER_ADDR") : together ? "127.0.0.1" : "";
   if (place.address.empty())
     fail("ranks on several machines want MASTER_ADDR, the host of rank 0: mpirun -x MASTER_ADDR=HOST");
   place.port = of.number("MASTER_PORT", 1, kLargestPort, 29500);
   return place;
 }
 
+/// Of "4(x2),3" what holds on a node: 4 on nodes 0 and 1, 3 on node 2; 1 where the list says nothing of it.
+int tasks_on(const std::string& list, int node) {
+  int first = 0;
+  for (std::size_t at = 0; at < list.size();) {
+    const std::size_t end = std::min(list.find(',', at), list.size());
+    const char* stop = list.data() + end;
+    int tasks = 0, nodes = 1;
+    const auto [after, error] = std::from_chars(list.data() + at, stop, tasks);
+    if (error != std::errc() || tasks < 1) return 1;
+    if (stop - after > 2 && after[0] == '(' && after[1] == 'x') std::from_chars(after + 2, stop, nodes);
+    if (node < first + nodes) return tasks;
+    first += nodes;
+    at = end + 1;
+  }
+  return 1;
+}
+
 Place of_slurm(Variables of) {
   of.belong("srun sets it");
   Place place;
-  read_rank(place, of, "SLURM_PROCID",
-            of.has("SLURM_STEP_NUM_TASKS") ? "SLURM_STEP_NUM_TASKS" : "SLURM_NTASKS");
+  read_rank(place, of, "SLURM_PROCID", "SLURM_STEP_NUM_TASKS");
   place.local_rank = of.number("SLURM_LOCALID", 0, place.size - 1, place.rank);
+  place.local_size =
+      tasks_on(of.text("SLURM_STEP_TASKS_PER_NODE"), of.number("SLURM_NODEID", 0, kMostRanks, 0));
   if (place.size == 1) return place;
   const char* nodes = of.has("SLURM_STEP_NODELIST") ? "SLURM_STEP_NODELIST" : "SLURM_NODELIST";
   place.address = of.has("MASTER_ADDR") ? of.text("MASTER_ADDR") : first_host(of.text(nodes));
-  if (place.address.empty()) fail("SLURM_NTASKS=", place.size, " wants MASTER_ADDR or SLURM_NODELIST");
+  if (place.address.empty())
+    fail("SLURM_STEP_NUM_TASKS=", place.size, " wants MASTER_ADDR or SLURM_NODELIST");
   if (!of.has("MASTER_PORT") && !of.has("SLURM_JOB_ID"))
-    fail("SLURM_NTASKS=", place.size, " wants MASTER_PORT or SLURM_JOB_ID, to find a port by");
+    fail("SLURM_STEP_NUM_TASKS=", place.size, " wants MASTER_PORT or SLURM_JOB_ID, to find a port by");
   // The same on every rank, and not that of a neighbour's job.
   const int from_job = of.has("MASTER_PORT") ? 0 : 20000 + of.number("SLURM_JOB_ID", 0, 1 << 30) % 10000;
   place.port = of.number("MASTER_PORT", 1, kLargestPort, from_job);
@@ -115,7 +136,8 @@ Place place_of(const Environment& environment) {
     place = of_torchrun(of);
   } else if (of.has("OMPI_COMM_WORLD_SIZE")) {
     place = of_open_mpi(of);
-  } else if (of.has("SLURM_PROCID")) {
+  } else if (of.has("SLURM_PROCID") &&
+             of.has("SLURM_STEP_NUM_TASKS")) {  // a batch script has the first alone
     place = of_slurm(of);
   }
   place.interface = of.text("GLOO_SOCKET_IFNAME");

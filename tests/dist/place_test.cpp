@@ -38,8 +38,10 @@ TEST(Place, IsWhatTorchrunSays) {
 }
 
 TEST(Place, OfSlurmIsOnTheFirstNode) {
-  const Environment job = {
-      {"SLURM_PROCID", "3"}, {"SLURM_NTASKS", "4"}, {"SLURM_LOCALID", "1"}, {"SLURM_JOB_ID", "123456"}};
+  const Environment job = {{"SLURM_PROCID", "3"},
+                           {"SLURM_STEP_NUM_TASKS", "4"},
+                           {"SLURM_LOCALID", "1"},
+                           {"SLURM_JOB_ID", "123456"}};
   const auto address = [&](const std::string& nodes) {
     Environment all = job;
     all["SLURM_NODELIST"] = nodes;
@@ -57,12 +59,29 @@ TEST(Place, OfSlurmIsOnTheFirstNode) {
   EXPECT_EQ(place.local_rank, 1);
   EXPECT_EQ(place.port, 23456);  // 20000 + the last four digits of the job
   EXPECT_FALSE(place.hosted);
-  all["SLURM_STEP_NUM_TASKS"] = "5";  // of the step, not of the job
+  EXPECT_EQ(place.local_size, 1);
+  all["SLURM_STEP_TASKS_PER_NODE"] = "2(x2),1";
+  for (const auto& [node, tasks] : {std::pair{"0", 2}, {"1", 2}, {"2", 1}, {"3", 1}}) {
+    all["SLURM_NODEID"] = node;
+    EXPECT_EQ(place_of(all).local_size, tasks) << node;
+  }
+  all["SLURM_STEP_NUM_TASKS"] = "5";
+  all["SLURM_NTASKS"] = "7";  // of the job, not of the step
   all["MASTER_ADDR"] = "n9";
   all["MASTER_PORT"] = "1234";
   EXPECT_EQ(place_of(all).size, 5);
   EXPECT_EQ(place_of(all).address, "n9");
   EXPECT_EQ(place_of(all).port, 1234);
+}
+
+TEST(Place, OfASlurmScriptThatStartsNoSteps) {
+  const Place place = place_of({{"SLURM_PROCID", "0"},
+                                {"SLURM_NTASKS", "4"},
+                                {"SLURM_LOCALID", "0"},
+                                {"SLURM_JOB_ID", "7"},
+                                {"SLURM_NODELIST", "n[1-4]"}});
+  EXPECT_EQ(place.size, 1);
+  EXPECT_EQ(place.rank, 0);
 }
 
 TEST(Place, OfOpenMpiIsOnThisMachineOrWhereMasterAddrSays) {
@@ -72,6 +91,7 @@ TEST(Place, OfOpenMpiIsOnThisMachineOrWhereMasterAddrSays) {
                      {"OMPI_COMM_WORLD_LOCAL_SIZE", "2"}};
   EXPECT_EQ(place_of(all).address, "127.0.0.1");
   EXPECT_EQ(place_of(all).local_rank, 1);
+  EXPECT_EQ(place_of(all).local_size, 2);
   all["OMPI_COMM_WORLD_LOCAL_SIZE"] = "1";
   EXPECT_NE(error_of([&] { place_of(all); }).find("want MASTER_ADDR"), std::string::npos);
   all["MASTER_ADDR"] = "n1";
@@ -108,7 +128,7 @@ TEST(Place, IsRefusedInOneLineThatNamesTheVariable) {
   }
   EXPECT_NE(error_of([] {
               place_of({{"SLURM_PROCID", "0"},
-                        {"SLURM_NTASKS", "2"},
+                        {"SLURM_STEP_NUM_TASKS", "2"},
                         {"SLURM_NODELIST", "n[1-2"},
                         {"SLURM_JOB_ID", "1"}});
             }).find("a [ is not closed"),

@@ -24,9 +24,9 @@ struct Place {
 inline constexpr int kStatusBytes = 64;
 
 /// The place that torchrun and `launch` give (RANK, WORLD_SIZE, LOCAL_RANK, MASTER_ADDR, MASTER_PORT), or
-/// Open MPI (OMPI_COMM_WORLD_*), or SLURM (SLURM_PROCID, SLURM_NTASKS, SLURM_LOCALID, the first of
-/// SLURM_NODELIST); a rank on its own where none of them speaks. Throws Error for what is missing, no number,
-/// or out of range.
+/// Open MPI (OMPI_COMM_WORLD_*), or SLURM's srun (SLURM_PROCID, SLURM_STEP_NUM_TASKS, SLURM_LOCALID, the
+/// first of SLURM_STEP_NODELIST or SLURM_NODELIST); a rank on its own where none of them speaks, as in a
+/// batch script of SLURM that starts no srun. Throws Error for what is missing, no number, or out of range.
 Place place_of(const Environment& environment);
 
 }  // namespace prefer
