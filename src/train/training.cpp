@@ -17,6 +17,12 @@ NamedTensors part(const NamedTensors& all, const std::string& prefix) {
   return result;
 }
 
+/// Throws unless `saved` has each of `own`.
+void check_there(const std::string& prefix, const NamedTensors& own, const NamedTensors& saved) {
+  for (const auto& [name, _] : own)
+    if (!saved.contains(prefix + name)) fail("the checkpoint lacks ", prefix, name);
+}
+
 /// Throws unless `saved` has each of `own`, of its shape and type.
 void check_fits(const NamedTensors& own, const NamedTensors& saved) {
   for (const auto& [name, tensor] : own) {
@@ -71,6 +77,10 @@ void Training::restore(int64_t at_step, const NamedTensors& saved) {
   if (saved_weights.size() != parameters.size()) {
     fail("the checkpoint has ", saved_weights.size(), " weights, and ", parameters.size(), " are trained");
   }
+  check_there("gradients.", gradients.state(), saved);
+  check_there("guard.", guard.state(), saved);  // whose sizes vary
+  check_there("source.", source.state(), saved);
+  check_there("objective.", objective.state(), saved);
   copy(weights(), saved_weights);
   optimizer.restore(saved_optimizer);
   gradients.restore(part(saved, "gradients."));

@@ -159,6 +159,12 @@ TEST(Checkpoints, RestoreNothingThatDoesNotFit) {
   wrong["optimizer.m.model.w_Double"] = at::zeros({1}, at::kDouble);
   EXPECT_EQ(error_of([&] { training.restore(1, wrong); }),
             "m.model.w_Double is Double [3, 1], and in the checkpoint Double [1]");
+  for (const char* name : {"guard.norms", "objective.passed"}) {
+    NamedTensors less = copied(training.state());
+    less.erase(name);
+    for (auto& [_, tensor] : less) tensor = tensor + 1;
+    EXPECT_EQ(error_of([&] { training.restore(1, less); }), std::string("the checkpoint lacks ") + name);
+  }
   EXPECT_TRUE(same_bits(training.state(), before));
 }
 

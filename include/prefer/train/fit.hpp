@@ -50,8 +50,8 @@ struct Training {
   /// `gradients.` NAME. Weights and optimizer tensors are the training's own, not copies.
   NamedTensors state() const;
   NamedTensors weights() const;
-  /// Puts back what `state` gave after `at_step`. Throws Error for names or shapes that do not fit, before
-  /// any change.
+  /// Puts back what `state` gave after `at_step`. Throws Error, before any change, for a name that is missing
+  /// and for weights and optimizer tensors of another shape.
   void restore(int64_t at_step, const NamedTensors& state);
 };
 

@@ -10,10 +10,10 @@ namespace prefer {
 class Team;
 
 /// Makes gradients int64: g becomes the whole number nearest to g * scale, ties to even. The scale is the
-/// power of two that maps the largest |g| of a slot in the step before to [2^40, 2^41); so what it drops is
-/// below 2^-40 of that. Sums hold while no slot's |g| reaches min(2^60, 2^62 / slots) of these units;
-/// otherwise, and where there is no step before, the step's slots are added once more, at the scale that this
-/// step asks for.
+/// power of two that maps the largest |g| of a slot in the step before to [2^40, 2^41); so what it drops of
+/// a gradient is at most 2^-41 of that. Sums hold while no slot's |g| reaches min(2^60, 2^62 / slots) of
+/// these units; otherwise, and where there is no step before, the step's slots are added once more, at the
+/// scale that this step asks for.
 class FixedPoint {
  public:
   explicit FixedPoint(std::size_t parameters);
