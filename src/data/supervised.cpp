@@ -11,7 +11,9 @@ namespace {
 
 using Messages = std::vector<Message>;
 
-/// Tokens, and 1 for each that is learnt.
+constexpr std::uint8_t kNot = 0, kLearnt = 1, kLearntPrompt = 2;
+
+/// Tokens, and whether each is learnt: as an answer, or as what stands before one.
 struct Learnt {
   std::vector<std::int32_t> ids;
   std::vector<std::uint8_t> learnt;
@@ -40,7 +42,7 @@ class Encoder {
     Messages messages = std::get<Messages>(source.prompt);
     std::ranges::copy(std::get<Messages>(source.completion), std::back_inserter(messages));
     TokenSpans spans = builder_.chat(messages, {.tools = source.tools});
-    if (which == "all") std::ranges::fill(spans.supervised, std::uint8_t{1});
+    if (which == "all") std::ranges::replace(spans.supervised, kNot, kLearntPrompt);
     if (which == "last") keep_last_turn(spans, messages);
     return {std::move(spans.ids), std::move(spans.supervised)};
   }
@@ -51,8 +53,10 @@ class Encoder {
     return !source.whole ? "completion" : source.is_chat() ? "assistant" : "all";
   }
 
-  static void check(const Demonstration& source, const std::string& which) {
+  void check(const Demonstration& source, const std::string& which) const {
     const char* what = !source.is_chat() ? "text" : "conversation";
+    if (which == "completion" && source.whole && !options_.asked_by.empty())
+      fail(options_.asked_by, " wants a prompt and a completion, and this record is one ", what);
     if (which == "completion" && source.whole)
       fail("loss_on=completion wants a prompt and a completion, and this record is one ", what, "; ",
            source.is_chat() ? "assistant, last and " : "", "all would do");
@@ -70,9 +74,9 @@ class Encoder {
             : builder_.answer(std::get<std::string>(source.prompt), std::get<std::string>(source.completion),
                               length.specials_in_text ? Specials::recognise : Specials::plain,
                               length.append_eos);
-    Learnt out{made.prompt, std::vector<std::uint8_t>(made.prompt.size(), all)};
+    Learnt out{made.prompt, std::vector<std::uint8_t>(made.prompt.size(), all ? kLearntPrompt : kNot)};
     out.ids.insert(out.ids.end(), made.completion.begin(), made.completion.end());
-    out.learnt.resize(out.ids.size(), 1);
+    out.learnt.resize(out.ids.size(), kLearnt);
     return out;
   }
 
@@ -98,8 +102,11 @@ Sequence sequence_of(Learnt text) {
   Sequence out;
   const auto size = static_cast<std::int64_t>(text.ids.size());
   for (std::int64_t t = 1; t < size; ++t) {
-    if (!text.learnt[static_cast<std::size_t>(t)]) continue;
-    if (out.scored.empty() || out.scored.back().end != t) out.scored.push_back({t, t, Term::completion});
+    const std::uint8_t learnt = text.learnt[static_cast<std::size_t>(t)];
+    if (learnt == kNot) continue;
+    const Term term = learnt == kLearntPrompt ? Term::prompt : Term::completion;
+    if (out.scored.empty() || out.scored.back().end != t || out.scored.back().term != term)
+      out.scored.push_back({t, t, term});
     out.scored.back().end = t + 1;
   }
   out.tokens = std::move(text.ids);
@@ -126,6 +133,7 @@ class Collector {
     for (const ScoredRange& range : sequence.scored) {
       learnt_ += range.end - range.begin;
       hash_.add(std::as_bytes(std::span(&range.begin, 2)));
+      if (range.term == Term::prompt) hash_.add("prompt");
     }
     hash_.add(std::as_bytes(std::span(sequence.grade)));
     hash_.add("|");

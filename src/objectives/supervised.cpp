@@ -26,6 +26,12 @@ std::vector<ParameterGroup> SupervisedObjective::parameters() const {
   return {{"model", model_->parameters(), 1.0}};
 }
 
+Counts SupervisedObjective::count(const Plan& plan) const {
+  Counts total = plan.total();
+  total["learnt_tokens"] = total["completion_tokens"] + total["prompt_tokens"];
+  return total;
+}
+
 Said SupervisedObjective::said(const Batch& batch) const {
   const Tensor rows = model_->hidden(batch).index_select(0, batch.row);  // [M, D]
   const Logprobs all = linear_logprob(rows, model_->head(), batch.label, {.entropy = true, .argmax = true});
@@ -36,7 +42,7 @@ Loss SupervisedObjective::operator()(const Batch& batch, const NamedTensors&) { 
 
 Loss SupervisedObjective::loss(const Said& said) const {
   Loss loss;
-  loss.terms.push_back({"nll", -said.sum(said.logp), "completion_tokens", 1.0});
+  loss.terms.push_back({"nll", -said.sum(said.logp), "learnt_tokens", 1.0});
 
   const c10::NoGradGuard detached;
   const double tokens =

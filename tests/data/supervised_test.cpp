@@ -29,19 +29,25 @@ Dataset load(const std::string& record, const SupervisedOptions& options = {}, b
                              options, OnBad::stop);
 }
 
-/// The text of a record with what is learnt in brackets; the end token is a full stop.
+const char* close(const ScoredRange& range) { return range.term == Term::prompt ? "}" : "]"; }
+
+/// The text of a record with what is learnt in brackets, of a prompt in braces; the end token is a full stop.
 std::string marked(const std::string& record, const std::string& loss_on = "auto", bool chat = true,
                    const LengthOptions& length = {}) {
   const Dataset data = load(record, {loss_on, length}, chat);
   const Sequence& s = data.records.at(0).at(0);
   std::string text;
   for (std::int64_t t = 0; t < static_cast<std::int64_t>(s.tokens.size()); ++t) {
-    for (const ScoredRange& range : s.scored) text += t == range.begin ? "[" : t == range.end ? "]" : "";
+    for (const ScoredRange& range : s.scored)
+      if (t == range.end) text += close(range);
+    for (const ScoredRange& range : s.scored)
+      if (t == range.begin) text += range.term == Term::prompt ? "{" : "[";
     const std::int32_t id = s.tokens[static_cast<std::size_t>(t)];
     text += id == 27 ? '.' : id == 26 ? ' ' : static_cast<char>('a' + id);
   }
-  return text +
-         (!s.scored.empty() && s.scored.back().end == static_cast<std::int64_t>(s.tokens.size()) ? "]" : "");
+  const bool to_the_end =
+      !s.scored.empty() && s.scored.back().end == static_cast<std::int64_t>(s.tokens.size());
+  return text + (to_the_end ? close(s.scored.back()) : "");
 }
 
 const char* const kConversation =
@@ -54,7 +60,7 @@ TEST(Supervised, LearnsTheTurnsOfAConversationOrItsLastOrAllOfIt) {
   EXPECT_EQ(marked(record), "ubc.a[de.]ufg.a[hi.]");
   EXPECT_EQ(marked(record, "assistant"), "ubc.a[de.]ufg.a[hi.]");
   EXPECT_EQ(marked(record, "last"), "ubc.ade.ufg.a[hi.]");
-  EXPECT_EQ(marked(record, "all"), "u[bc.ade.ufg.ahi.]");
+  EXPECT_EQ(marked(record, "all"), "u{bc.a}[de.]{ufg.a}[hi.]");
 }
 
 TEST(Supervised, LearnsTheLastTurnWhereAnotherMessageFollowsOrTwoTurnsMeet) {
@@ -80,7 +86,7 @@ TEST(Supervised, ReadsShareGptAsTheConversationItIs) {
 
 TEST(Supervised, LearnsTheCompletionOfTextsAndOfMessages) {
   EXPECT_EQ(marked(R"({"prompt": "ab", "completion": "cd"})"), "ab[cd.]");
-  EXPECT_EQ(marked(R"({"prompt": "ab", "completion": "cd"})", "all"), "a[bcd.]");
+  EXPECT_EQ(marked(R"({"prompt": "ab", "completion": "cd"})", "all"), "a{b}[cd.]");
   EXPECT_EQ(marked(R"({"prompt": "ab", "completion": "cd"})", "auto", true, {.append_eos = false}), "ab[cd]");
   EXPECT_EQ(marked(R"({"prompt": "", "completion": "cd"})"), "c[d.]");  // nothing stands before c
   const std::string chat =

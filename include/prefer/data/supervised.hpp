@@ -17,11 +17,13 @@ struct SupervisedOptions {
   /// auto: the completion where a record has one, the turns of a conversation, all of a text.
   std::string loss_on = "auto";
   LengthOptions length;
+  std::string asked_by = {};  ///< the program that sets loss_on itself and has no such key, for errors
 
   void describe(Fields& f);
 };
 
-/// Reads and encodes a file. A record alone is a group, its learnt tokens are scored for Term::completion.
+/// Reads and encodes a file. A record alone is a group, its learnt tokens are scored: for Term::prompt those
+/// that only "all" takes in (a record's prompt, what is not the assistant's), for Term::completion the rest.
 /// One with no token to learn left is skipped and counted, whatever on_bad says. Throws Error, or counts with
 /// OnBad::skip, for what demonstration_from_json refuses, what the template refuses, and a record without
 /// what `loss_on` names; throws Error, saying what to change, where no record is left or every one was cut.

@@ -21,13 +21,16 @@ struct Said {
 
 /// The negative log-likelihood of a text's scored tokens, x before y:
 ///   loss = -(1 / n) sum_t log pi(y_t | x, y_<t),  n the scored tokens of the whole step.
-/// The term is per "completion_tokens", so a long record weighs more than a short one, as TRL has it. Metrics
+/// The term is per "learnt_tokens", those of completions and of prompts (Term), so a long record weighs more
+/// than a short one, as TRL has it. Metrics
 /// have TRL's names: loss, mean_token_accuracy (how often the token is the likeliest) and entropy.
 class SupervisedObjective final : public Objective {
  public:
   explicit SupervisedObjective(std::shared_ptr<Model> model) : model_(std::move(model)) {}
 
   std::vector<ParameterGroup> parameters() const override;
+  /// And "learnt_tokens".
+  Counts count(const Plan& plan) const override;
   Loss operator()(const Batch& batch, const NamedTensors& prepared) override;
   Said said(const Batch& batch) const;
   /// The loss and the metrics of what was said.
