@@ -3,16 +3,72 @@
 
 #include "prefer/core/error.hpp"
 
+#include <algorithm>
+#include <map>
+
 namespace prefer {
 namespace {
 
-/// The prompt of one record with the completion of another.
-Sequence joined(const Record& asked, const Record& answered) {
-  const Sequence &prompt = asked.front(), &answer = answered.front();
-  const auto border = prompt.scored.front().begin;
+/// Where the completion begins.
+int64_t border_of(const Record& record) { return record.front().scored.front().begin; }
+int64_t completion_of(const Record& record) {
+  return static_cast<int64_t>(record.front().tokens.size()) - border_of(record);
+}
+
+/// Cuts the prompt's tokens, `border` many, and the completion after them; returns the new border.
+int64_t truncate(std::vector<int32_t>& tokens, int64_t border, const LengthOptions& length) {
+  const auto size = static_cast<int64_t>(tokens.size()), limit = length.max_length;
+  if (limit == 0 || size <= limit) return border;
+  if (length.truncation == "keep_end") {
+    tokens.erase(tokens.begin(), tokens.begin() + (size - limit));
+    return std::max<int64_t>(1, border - (size - limit));  // the first token has nothing before it
+  }
+  tokens.resize(static_cast<std::size_t>(limit));
+  return border;
+}
+
+}  // namespace
+
+MismatchedSource::MismatchedSource(std::unique_ptr<RecordSource> records, const LengthOptions& length)
+    : records_(std::move(records)), length_(length) {
+  if (records_->order().batch_size < 2)
+    fail("batch_size=", records_->order().batch_size,
+         ": an answer to another prompt of the step wants 2 or more");
+  std::map<std::vector<int32_t>, int64_t> prompts;
+  for (const Record& record : records_->records()) {
+    const bool fits = record.size() == 1 && record.front().scored.size() == 1 &&
+                      record.front().scored.front().end == static_cast<int64_t>(record.front().tokens.size());
+    if (!fits) fail("mismatched answers want records of one prompt and one completion");
+    const auto& tokens = record.front().tokens;
+    const std::vector<int32_t> prompt(tokens.begin(), tokens.begin() + border_of(record));
+    prompt_.push_back(prompts.emplace(prompt, static_cast<int64_t>(prompts.size())).first->second);
+  }
+  if (prompts.size() < 2)
+    fail("mismatched answers want two prompts that differ, and the ", prompt_.size(), " records have one");
+}
+
+/// The record whose completion the prompt at `place` of the step gets.
+int64_t MismatchedSource::partner(const std::vector<int64_t>& chosen, std::size_t place) const {
+  const int64_t asked = chosen[place];
+  const auto differs = [&](int64_t other) { return prompt_[other] != prompt_[asked]; };
+  for (std::size_t k = 1; k < chosen.size(); ++k) {
+    const int64_t other = chosen[(place + k) % chosen.size()];
+    if (differs(other)) return other;
+  }
+  int64_t other = asked;
+  do other = (other + 1) % records_->size();
+  while (!differs(other));
+  return other;
+}
+
+Sequence MismatchedSource::joined(int64_t asked, int64_t answered) const {
+  const Record &question = records_->records()[asked], &answer = records_->records()[answered];
+  const Sequence& prompt = question.front();
   Sequence s;
-  s.tokens.assign(prompt.tokens.begin(), prompt.tokens.begin() + border);
-  s.tokens.insert(s.tokens.end(), answer.tokens.begin() + answer.scored.front().begin, answer.tokens.end());
+  s.tokens.assign(prompt.tokens.begin(), prompt.tokens.begin() + border_of(question));
+  s.tokens.insert(s.tokens.end(), answer.front().tokens.begin() + border_of(answer),
+                  answer.front().tokens.end());
+  const int64_t border = truncate(s.tokens, border_of(question), length_);
   s.scored = {{border, static_cast<int64_t>(s.tokens.size()), Term::completion}};
   s.role = role::kStatistic;
   s.grade = prompt.grade;
@@ -20,42 +76,36 @@ Sequence joined(const Record& asked, const Record& answered) {
   return s;
 }
 
-int64_t joined_tokens(const Record& asked, const Record& answered) {
-  const Sequence& answer = answered.front();
-  return asked.front().scored.front().begin + static_cast<int64_t>(answer.tokens.size()) -
-         answer.scored.front().begin;
-}
-
-}  // namespace
-
-MismatchedSource::MismatchedSource(std::unique_ptr<RecordSource> records) : records_(std::move(records)) {
-  if (records_->order().batch_size < 2)
-    fail("batch_size=", records_->order().batch_size,
-         ": an answer to another prompt of the step wants 2 or more");
+int64_t MismatchedSource::longest() const {
+  int64_t prompt = 0, completion = 0;
   for (const Record& record : records_->records()) {
-    const bool fits = record.size() == 1 && record.front().scored.size() == 1 &&
-                      record.front().scored.front().end == static_cast<int64_t>(record.front().tokens.size());
-    if (!fits) fail("mismatched answers want records of one prompt and one completion");
+    prompt = std::max(prompt, border_of(record));
+    completion = std::max(completion, completion_of(record));
   }
+  return prompt + completion;
 }
 
-// Slots of the statistics hold positions in the step, in pairs of (prompt's record, completion's record).
+// Slots of the statistics hold records in pairs: (the prompt's, the completion's).
 Plan MismatchedSource::plan(int64_t step) {
   Plan plan = records_->plan(step);
-  std::vector<int64_t> chosen;
+  std::vector<int64_t> chosen, pairs, tokens;
   for (const Slot& slot : plan.slots) chosen.insert(chosen.end(), slot.records.begin(), slot.records.end());
   for (std::size_t i = 0; i < chosen.size(); ++i) {
-    const int64_t asked = chosen[i], answered = chosen[(i + 1) % chosen.size()];
-    const int64_t tokens = joined_tokens(records_->records()[asked], records_->records()[answered]);
-    const bool full =
-        plan.statistics.empty() || plan.statistics.back().tokens + tokens > records_->order().tokens_per_slot;
-    if (full) {
-      const auto index = static_cast<int64_t>(plan.slots.size() + plan.statistics.size());
-      plan.statistics.push_back({index, 0, {}, {}});
+    const int64_t answered = partner(chosen, i);
+    pairs.insert(pairs.end(), {chosen[i], answered});
+    const int64_t size =
+        border_of(records_->records()[chosen[i]]) + completion_of(records_->records()[answered]);
+    tokens.push_back(length_.max_length == 0 ? size : std::min(size, length_.max_length));
+  }
+  auto pair = pairs.begin();
+  auto count = tokens.begin();
+  for (const std::size_t size : cut_into_slots(tokens, records_->order())) {
+    Slot slot{.index = static_cast<int64_t>(plan.slots.size() + plan.statistics.size())};
+    for (std::size_t i = 0; i < size; ++i, pair += 2) {
+      slot.tokens += *count++;
+      slot.records.insert(slot.records.end(), pair, pair + 2);
     }
-    Slot& slot = plan.statistics.back();
-    slot.tokens += tokens;
-    slot.records.insert(slot.records.end(), {asked, answered});
+    plan.statistics.push_back(std::move(slot));
   }
   return plan;
 }
@@ -64,8 +114,7 @@ Batch MismatchedSource::batch(int64_t step, const Slot& slot) {
   if (!slot.counts.empty()) return records_->batch(step, slot);  // statistics count for nothing
   std::vector<Sequence> sequences;
   for (std::size_t i = 0; i < slot.records.size(); i += 2) {
-    sequences.push_back(
-        joined(records_->records()[slot.records[i]], records_->records()[slot.records[i + 1]]));
+    sequences.push_back(joined(slot.records[i], slot.records[i + 1]));
     sequences.back().group = static_cast<int64_t>(i / 2);
   }
   Batch batch = make_batch(make_forest(sequences, Sharing::off), records_->device());

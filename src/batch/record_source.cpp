@@ -27,9 +27,9 @@ std::vector<std::size_t> runs(const std::vector<int64_t>& tokens, int64_t limit,
   return sizes;
 }
 
-/// Cuts a step's records, in their order, into the fewest runs that the token budget allows and that are a multiple
-/// of `slots`, and makes the largest of them as small as it can be. Sizes of the runs.
-std::vector<std::size_t> cut(const std::vector<int64_t>& tokens, const RecordOrder& order) {
+}  // namespace
+
+std::vector<std::size_t> cut_into_slots(const std::vector<int64_t>& tokens, const RecordOrder& order) {
   const auto slots = static_cast<std::size_t>(order.slots);
   const std::size_t needed = runs(tokens, order.tokens_per_slot, 0).size();
   const std::size_t parts = std::min(tokens.size(), (needed + slots - 1) / slots * slots);
@@ -45,10 +45,8 @@ std::vector<std::size_t> cut(const std::vector<int64_t>& tokens, const RecordOrd
   return runs(tokens, low, parts);
 }
 
-}  // namespace
-
-void RecordOrder::describe(Fields& f) {
-  f("batch_size", batch_size, "records a step, over all micro-batches and ranks", within(1, 1 << 20));
+void RecordOrder::describe(Fields& f, const std::string& batch) {
+  f("batch_size", batch_size, batch, within(1, 1 << 20));
   f("shuffle", shuffle, "permute the records anew in every pass; false keeps the file's order");
   f("share_prefixes", share_prefixes, "compute the common prefix of a record's sequences once");
   f("tokens_per_slot", tokens_per_slot, "token budget of a micro-batch", at_least(1));
@@ -76,7 +74,7 @@ Plan RecordSource::plan(int64_t step) {
     tokens.push_back(tokens_[chosen[i]]);
   }
   auto record = chosen.begin();
-  for (const std::size_t size : cut(tokens, order_)) {
+  for (const std::size_t size : cut_into_slots(tokens, order_)) {
     Slot& slot = plan.slots.emplace_back(Slot{.index = static_cast<int64_t>(plan.slots.size())});
     for (; slot.records.size() < size; ++record) {
       slot.tokens += tokens_[*record];

@@ -18,17 +18,19 @@ SequenceSums KtoObjective::sums(const Batch& batch) const {
 
 NamedTensors KtoObjective::prepare(const Plan& plan, Source& source, Team& team) {
   const c10::NoGradGuard frozen;
-  std::vector<Tensor> totals = {at::zeros({2}, at::kDouble)};  // of ratios and of answers, weighted
+  // Of each slot the sums of ratios and of answers, weighted: added up in the order of the slots, whoever ran
+  // which. [slots, 2]
+  std::vector<Tensor> table = {at::zeros({static_cast<int64_t>(plan.statistics.size()), 2}, at::kDouble)};
   for (const int64_t mine : team.mine(tokens_of(plan.statistics))) {
     const Batch batch = source.batch(plan.step, plan.statistics[mine]);
     const SequenceSums s = sums(batch);
     const Tensor share = batch.share.to(at::kDouble);  // [S]
-    totals[0].add_(at::stack({((s.logp - s.reference).to(at::kCPU) * share).sum(), share.sum()}));
+    table[0][mine].copy_(at::stack({((s.logp - s.reference).to(at::kCPU) * share).sum(), share.sum()}));
   }
-  team.reduce(totals);
-  if (totals[0][1].item<double>() == 0)
-    fail("KTO wants a step with mismatched answers, and its plan has none");
-  return {{"kl", totals[0][0] / totals[0][1]}};
+  team.reduce(table);
+  const Tensor total = table[0].sum(0);  // [2]
+  if (total[1].item<double>() == 0) fail("KTO wants a step with mismatched answers, and its plan has none");
+  return {{"kl", total[0] / total[1]}};
 }
 
 Loss KtoObjective::operator()(const Batch& batch, const NamedTensors& prepared) {

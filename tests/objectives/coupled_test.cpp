@@ -10,6 +10,7 @@
 #include "support/finite_differences.hpp"
 #include "support/pairs.hpp"
 #include "support/tiny_model.hpp"
+#include "tests/train/tiny.hpp"
 
 #include <gtest/gtest.h>
 
@@ -175,6 +176,20 @@ TEST_F(KtoStep, TheKlIsTheMeanRatioOfTheNextRecordsAnswer) {
   EXPECT_NEAR(prepared(objective_, mismatched).at("kl").item<double>(), ratios / shares, 1e-12);
 }
 
+TEST_F(KtoStep, TheKlHasTheSameBitsOnAnyNumberOfRanks) {
+  auto alone = source(1);
+  const NamedTensors one = prepared(objective_, alone);
+  ASSERT_EQ(alone.plan(1).statistics.size(), 7u);
+  for (const int size : {2, 3, 4}) {
+    testing::Threads(size).run([&](Team& team) {
+      auto mine = source(1);
+      KtoObjective objective(tiny_model(at::kDouble, tiny_config(), 1), Kto{},
+                             {tiny_model(at::kDouble, tiny_config(), 2), false});
+      EXPECT_TRUE(testing::same_bits(objective.prepare(mine.plan(1), mine, team), one)) << size;
+    });
+  }
+}
+
 TEST_F(KtoStep, TheGradientIsThatOfTheStepWithItsKlHeld) {
   auto mismatched = source(40);
   const NamedTensors held{{"kl", at::full({}, 0.7, at::kDouble)}};
@@ -203,6 +218,78 @@ TEST(Kto, EquationEight) {
   Judged below = answers;
   below.kl = at::full({}, -3.0, at::kDouble);  // an estimate below 0 counts as 0
   EXPECT_NEAR(loss(below)[0].item<double>(), 1.5 * (1 - sigmoid(0.2)), 1e-12);
+}
+
+/// Sequences of a step's statistics, in their order.
+std::vector<std::vector<int64_t>> statistics_of(MismatchedSource& source) {
+  std::vector<std::vector<int64_t>> all;
+  for (const Slot& slot : source.plan(1).statistics) {
+    const Batch batch = source.batch(1, slot);
+    for (const Segment& segment : batch.segments) {
+      const auto* token = batch.tokens.const_data_ptr<int64_t>() + segment.begin;
+      all.emplace_back(token, token + segment.length);
+    }
+  }
+  return all;
+}
+
+TEST(MismatchedSource, CutsAsRecordsAre) {
+  const auto make = [&](const LengthOptions& length) {
+    return MismatchedSource(std::make_unique<RecordSource>(judged(7), RecordOrder{.batch_size = 7}), length);
+  };
+  auto whole = make({.max_length = 0}), start = make({.max_length = 8}),
+       end = make({.max_length = 8, .truncation = "keep_end"});
+  const auto all = statistics_of(whole), first = statistics_of(start), last = statistics_of(end);
+  int cut = 0;
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    const std::size_t size = std::min<std::size_t>(8, all[i].size());
+    cut += all[i].size() > size;
+    EXPECT_EQ(first[i], std::vector(all[i].begin(), all[i].begin() + static_cast<std::ptrdiff_t>(size)));
+    EXPECT_EQ(last[i], std::vector(all[i].end() - static_cast<std::ptrdiff_t>(size), all[i].end()));
+  }
+  EXPECT_GT(cut, 0);
+  EXPECT_EQ(tokens_of(start.plan(1).statistics),
+            (std::vector<int64_t>{start.batch(1, start.plan(1).statistics[0]).tokens.size(0)}));
+}
+
+TEST(MismatchedSource, CutsStatisticsIntoAMultipleOfTheTeamsSlots) {
+  MismatchedSource source(
+      std::make_unique<RecordSource>(judged(7), RecordOrder{.batch_size = 7, .slots = 3}));
+  EXPECT_EQ(source.plan(1).statistics.size(), 3u);
+}
+
+TEST(MismatchedSource, NeverGivesAPromptAnAnswerToItself) {
+  auto records = std::make_shared<std::vector<Record>>();
+  const auto few = judged(3);
+  for (const int64_t which : {0, 0, 0, 1, 0, 2, 2, 0}) {  // several answers to a prompt
+    records->push_back((*few)[static_cast<std::size_t>(which)]);
+    records->back().front().tokens.push_back(static_cast<std::int32_t>(records->size()));
+    ++records->back().front().scored.front().end;
+  }
+  const auto prompt = [&](int64_t record) {
+    const Sequence& s = (*records)[static_cast<std::size_t>(record)].front();
+    return std::vector(s.tokens.begin(), s.tokens.begin() + s.scored.front().begin);
+  };
+  for (const int64_t batch_size : {2, 5, 8, 11}) {
+    MismatchedSource source(
+        std::make_unique<RecordSource>(records, RecordOrder{.batch_size = batch_size, .seed = 3}));
+    for (const int64_t step : {1, 2, 3, 4, 5, 6}) {
+      int64_t pairs = 0;
+      for (const Slot& slot : source.plan(step).statistics) {
+        for (std::size_t i = 0; i < slot.records.size(); i += 2, ++pairs)
+          EXPECT_NE(prompt(slot.records[i]), prompt(slot.records[i + 1])) << batch_size << ", " << step;
+      }
+      EXPECT_EQ(pairs, batch_size);
+    }
+  }
+}
+
+TEST(MismatchedSource, RefusesDataOfOnePrompt) {
+  auto records = std::make_shared<std::vector<Record>>(3, judged(1)->front());
+  EXPECT_EQ(testing::error_of([&] {
+              MismatchedSource(std::make_unique<RecordSource>(records, RecordOrder{.batch_size = 2}));
+            }),
+            "mismatched answers want two prompts that differ, and the 3 records have one");
 }
 
 TEST(MismatchedSource, RefusesAStepOfOne) {

@@ -19,7 +19,8 @@ struct RecordOrder {
   int64_t slots = 1;                 ///< a step is cut into a multiple of them, where there are as many records
   uint64_t seed = 0;
 
-  void describe(Fields& f);
+  /// `batch` says what batch_size counts.
+  void describe(Fields& f, const std::string& batch = "records a step, over all micro-batches and ranks");
 };
 
 /// Values for the scored tokens of a record's sequences, end to end, as `reference` log-probs kept on disk.
@@ -50,6 +51,10 @@ class RecordSource final : public Source {
   std::vector<int64_t> tokens_;  // laid out, a record
   std::map<std::string, std::vector<ScoredColumn>> columns_;
 };
+
+/// Cuts a step's records of so many tokens, in their order, into the fewest runs that the token budget allows and that
+/// are a multiple of `order.slots`, and makes the largest of them as small as it can be. Sizes of the runs.
+std::vector<std::size_t> cut_into_slots(const std::vector<int64_t>& tokens, const RecordOrder& order);
 
 /// What a record counts for: groups, sequences, completion_tokens and prompt_tokens, weighted by the records' shares.
 Counts count(const Record& record);
