@@ -4,6 +4,7 @@
 #include "prefer/core/config.hpp"
 
 #include <algorithm>
+#include <functional>
 
 namespace prefer {
 namespace {
@@ -22,27 +23,36 @@ Json without(const Json& config, const std::vector<std::string>& free, const std
   return result;
 }
 
-std::string change(const std::string& path, const Json* before, const Json* after) {
-  const auto text = [](const Json* value) { return value ? dump(*value) : std::string("not there"); };
-  return path + " was " + text(before) + " and is " + text(after);
+/// What is said of a leaf that two values have differently.
+using Say = std::function<std::string(const std::string& path, const std::string& a, const std::string& b)>;
+
+std::string was_and_is(const std::string& path, const std::string& before, const std::string& after) {
+  return path + " was " + before + " and is " + after;
 }
 
 /// The first leaf that differs, or "".
-std::string difference(const Json& before, const Json& after, const std::string& path = "") {
-  if (!before.is_object() || !after.is_object()) return before == after ? "" : change(path, &before, &after);
-  for (const auto& [key, value] : before.as_object()) {
-    const Json* other = after.find(key);
+std::string difference(const Json& a, const Json& b, const Say& say, const std::string& path = "") {
+  constexpr const char* kNone = "not there";
+  if (!a.is_object() || !b.is_object()) return a == b ? "" : say(path, dump(a), dump(b));
+  for (const auto& [key, value] : a.as_object()) {
+    const Json* other = b.find(key);
     const std::string found =
-        other ? difference(value, *other, under(path, key)) : change(under(path, key), &value, other);
+        other ? difference(value, *other, say, under(path, key)) : say(under(path, key), dump(value), kNone);
     if (!found.empty()) return found;
   }
-  for (const auto& [key, value] : after.as_object()) {
-    if (!before.contains(key)) return change(under(path, key), nullptr, &value);
+  for (const auto& [key, value] : b.as_object()) {
+    if (!a.contains(key)) return say(under(path, key), kNone, dump(value));
   }
   return "";
 }
 
 }  // namespace
+
+std::string first_difference(const Json& a, const Json& b) {
+  return difference(a, b, [](const std::string& path, const std::string& one, const std::string& other) {
+    return path + " is " + one + " and " + other;
+  });
+}
 
 Json RunIdentity::to_json() const {
   const Json core = without(config, free);
@@ -56,7 +66,7 @@ Json RunIdentity::to_json() const {
 
 std::string RunIdentity::obstacle(const Json& manifest) const {
   const Json mine = to_json();
-  const std::string config_change = difference(manifest.at("config"), mine.at("config"));
+  const std::string config_change = difference(manifest.at("config"), mine.at("config"), was_and_is);
   if (!config_change.empty()) return config_change;
   const Json &before = manifest.at("inputs"), &now = mine.at("inputs");
   for (const auto& [name, fingerprint] : before.as_object()) {

@@ -4,10 +4,10 @@
 #include "kernels/isa.hpp"
 #include "prefer/core/error.hpp"
 #include "prefer/core/program.hpp"
+#include "prefer/core/sha256.hpp"
 #include "prefer/core/version.hpp"
 #include "prefer/model/load.hpp"
 #include "prefer/ops/gemm.hpp"
-#include "prefer/trainers/run_files.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -114,18 +114,27 @@ void Run::trains(Transformer& model, const std::string& path) const {
                " million parameters, " + config_.dtype);
 }
 
+void Run::skipped(const std::string& what, const std::string& path, const Skipped& skipped) {
+  process_.say_skipped(path, skipped);
+  for (const auto& [reason, cases] : skipped.reasons)
+    report_.skipped.emplace_back(what + ": " + reason, cases.count);
+}
+
+RecordOrder Run::order() const {
+  RecordOrder order = config_.order;
+  order.seed = static_cast<uint64_t>(config_.seed);
+  order.slots = config_.team.slots;
+  return order;
+}
+
 std::unique_ptr<RecordSource> Run::source(const std::string& what, const std::string& path, Dataset data,
                                           bool held_out) {
   reads(what, data.fingerprint);
   process_.say(path + ": " + data.counts);
-  process_.say_skipped(path, data.skipped);
   for (const auto& [reason, count] : data.noted) report_.skipped.emplace_back(what + ": " + reason, count);
-  for (const auto& [reason, cases] : data.skipped.reasons)
-    report_.skipped.emplace_back(what + ": " + reason, cases.count);
+  skipped(what, path, data.skipped);
   auto records = std::make_shared<const std::vector<Record>>(std::move(data.records));
-  RecordOrder order = config_.order;
-  order.seed = static_cast<uint64_t>(config_.seed);
-  order.slots = config_.team.slots;
+  RecordOrder order = this->order();
   const auto size = static_cast<int64_t>(records->size());
   if (held_out) {
     order.batch_size = size;
@@ -141,23 +150,55 @@ std::unique_ptr<RecordSource> Run::source(const std::string& what, const std::st
 
 void Run::open(Training& training, const Json& resolved) {
   resolved_ = resolved;
-  checkpoints_.emplace(
-      process_.fs(), config_.output, config_.checkpoint,
-      RunIdentity{.config = resolved,
-                  .inputs = inputs_,
-                  .route = gemm_routes().name(),
-                  .isa = kernels::name(kernels::best_isa()),
-                  .version = kVersion,
-                  .free = {"steps", "epochs", "iterations", "output", "resume", "checkpoint", "log_every",
-                           "eval", "eval_every", "threads", "model", "reference", "reward_model", "lexicon",
-                           "train", "samples", "kl", "drop_overlap"}});  // files are known by their content
+  const RunIdentity identity{
+      .config = resolved,
+      .inputs = inputs_,
+      .route = gemm_routes().name(),
+      .isa = kernels::name(kernels::best_isa()),
+      .version = kVersion,
+      .free = {"steps", "epochs", "iterations", "output", "resume", "checkpoint", "log_every", "eval",
+               "eval_every", "threads", "model", "reference", "reward_model", "lexicon", "train", "samples",
+               "kl", "drop_overlap"}};  // files are known by their content
+  check_ranks(identity);
+  checkpoints_.emplace(process_.fs(), config_.output, config_.checkpoint, identity);
   const int64_t first = checkpoints_->open(config_.resume, checkpoint_bytes(training), team());
   for (const std::string& note : checkpoints_->notes()) process_.say(note);
   checkpoints_->restore(training);
   if (first > 0)
-    process_.say("going on after step " + std::to_string(first) + " of " +
-                 std::to_string(training.config.steps));
+    process_.say("going on after " + counted(first) + " of " + std::to_string(training.config.steps));
   team().on_first([&] { write_config(); });
+}
+
+/// Ranks that differ would wait for each other, or train on different things, without a word.
+void Run::check_ranks(const RunIdentity& identity) {
+  RunIdentity whole = identity;
+  whole.free = {"threads", "log_every", "output"};  // what each rank may have of its own
+  for (const auto& [name, _] : inputs_) whole.free.push_back(name);
+  Json shared = Json::object();
+  const Json all_of_it = whole.to_json();
+  for (const char* key : {"config", "inputs", "route", "isa", "version"}) shared.set(key, all_of_it.at(key));
+  const std::string mine = dump(shared);
+  const std::vector<std::string> hashes = team().gather(sha256(mine));
+  const auto other = std::ranges::find_if(hashes, [&](const auto& hash) { return hash != hashes.front(); });
+  if (other == hashes.end()) return;
+  const std::vector<std::string> all = team().gather(mine);
+  const auto rank = static_cast<std::size_t>(other - hashes.begin());
+  fail("rank ", rank, " is of another run than rank 0: ",
+       first_difference(parse_json(all.front(), "rank 0"), parse_json(all[rank], "rank")));
+}
+
+std::vector<Figure> Run::before(const Training& training, const std::function<std::vector<Figure>()>& taken) {
+  const std::string file = path("before.json");
+  std::vector<Figure> figures;
+  if (training.step == 0) figures = taken();
+  team().on_first([&] {
+    if (training.step == 0) {
+      write_file_atomically(process_.fs(), file, dump(figures_json(figures), 2) + "\n");
+    } else if (process_.fs().exists(file)) {
+      figures = figures_from_json(parse_json(read_file(process_.fs(), file, 1 << 20), file));
+    }
+  });
+  return figures;
 }
 
 void Run::write_config() {
@@ -173,6 +214,13 @@ void Run::write_config() {
   }
   process_.say("config " + config_hash(resolved_).substr(0, 12) + ": " + dump(resolved_));
   write_file_atomically(process_.fs(), file, dump(resolved_, 2) + "\n");
+}
+
+/// "step 6", and which iteration that is where iterations are of several.
+std::string Run::counted(int64_t step) const {
+  const int64_t steps = config_.fit.iteration;
+  const std::string iteration = steps > 1 ? " (iteration " + std::to_string(step / steps) + ")" : "";
+  return "step " + std::to_string(step) + iteration;
 }
 
 Hook Run::evaluation(std::function<Metrics()> measure) {
@@ -192,7 +240,7 @@ FitResult Run::fit(Training& training, Hooks hooks) {
   const FitResult result = prefer::fit(training, team(), hooks);
   team().doing("after the last step");
   if (!result.stopped) return result;
-  process_.say("stopped after step " + std::to_string(result.step) + "; resume=true goes on from there");
+  process_.say("stopped after " + counted(result.step) + "; resume=true goes on from there");
   throw Stopped(
       static_cast<int>(std::ranges::max(team().gather(signals.signal()))));  // it may have come to one rank
 }
@@ -208,8 +256,12 @@ void Run::say_memory(const Training& training, RecordSource& source, const Model
     }
   }
   const auto width = static_cast<int64_t>(c10::elementSize(dtype_from_name(config_.dtype)));
-  MemoryEstimate estimate =
+  const MemoryEstimate estimate =
       estimate_memory(model, width, reference, largest, config_.activation_checkpointing);
+  say_memory(training, estimate);
+}
+
+void Run::say_memory(const Training& training, MemoryEstimate estimate) const {
   for (const Trained& parameter : training.parameters)
     if (config_.team.exact) estimate.gradients += parameter.value.numel() * int64_t{sizeof(int64_t)};
   process_.say("memory: " + estimate.text());

@@ -7,6 +7,7 @@
 #include "prefer/ops/linear_logprob.hpp"
 
 #include <algorithm>
+#include <cmath>
 
 namespace prefer {
 namespace {
@@ -60,6 +61,30 @@ std::vector<Plot> read_plots(Fs& fs, const std::string& folder) {
   }
   std::ranges::stable_sort(plots, {}, [](const Plot& plot) { return rank(plot.title); });
   return plots;
+}
+
+Json figures_json(const std::vector<Figure>& figures) {
+  Json all = Json::array();
+  for (const Figure& figure : figures) {
+    const Interval& found = figure.after;
+    const bool known = std::isfinite(found.mean) && std::isfinite(found.low) && std::isfinite(found.high);
+    Json one = Json::object({{"name", figure.name}, {"note", figure.note}});
+    one.set("measured", known ? Json::array({found.mean, found.low, found.high}) : Json());
+    all.as_array().push_back(std::move(one));
+  }
+  return all;
+}
+
+std::vector<Figure> figures_from_json(const Json& figures) {
+  std::vector<Figure> all;
+  for (const Json& one : figures.as_array()) {
+    Figure figure{one.at("name").as_string(), {}, {NAN, NAN, NAN}, one.at("note").as_string()};
+    if (const Json& found = one.at("measured"); !found.is_null())
+      figure.after = {found.at(std::size_t{0}).as_number(), found.at(std::size_t{1}).as_number(),
+                      found.at(std::size_t{2}).as_number()};
+    all.push_back(std::move(figure));
+  }
+  return all;
 }
 
 MemoryEstimate estimate_memory(const ModelConfig& model, int64_t width, bool reference, const SlotSize& slot,

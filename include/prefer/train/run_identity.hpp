@@ -32,4 +32,7 @@ struct RunIdentity {
   std::string drift(const Json& manifest) const;
 };
 
+/// Where two values first differ: "config.loss.beta is 0.1 and 0.2". Empty where they do not.
+std::string first_difference(const Json& a, const Json& b);
+
 }  // namespace prefer

@@ -9,7 +9,9 @@
 #include "prefer/train/checkpoint.hpp"
 #include "prefer/train/fit.hpp"
 #include "prefer/trainers/process.hpp"
+#include "prefer/trainers/run_files.hpp"
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -79,22 +81,34 @@ class Run {
   void reads(const std::string& what, const std::string& fingerprint) { inputs_[what] = fingerprint; }
   /// The fingerprint of an input by its name.
   const std::string& input(const std::string& what) const { return inputs_.at(what); }
+  /// Says what of a file was skipped, and puts it into the report under `what`.
+  void skipped(const std::string& what, const std::string& path, const Skipped& skipped);
   /// Records in keyed order, an input of the run; says what was counted and what was skipped. `held_out`: all
   /// of them in one step.
   std::unique_ptr<RecordSource> source(const std::string& what, const std::string& path, Dataset data,
                                        bool held_out);
 
-  /// Finds where to begin, puts the newest checkpoint into `training` and writes config.json.
+  /// The order of records, as config and team have it.
+  RecordOrder order() const;
+
+  /// Finds where to begin, puts the newest checkpoint into `training` and writes config.json. Throws Error,
+  /// on every rank, where a rank has another config, other inputs or other kernels than rank 0. Collective.
   void open(Training& training, const Json& resolved);
   /// The metrics of `measure`, every `eval_every` steps (iterations, where they are of several) and after the
   /// last. Every rank calls it, and it returns the same on each.
   Hook evaluation(std::function<Metrics()> measure);
+  /// Figures that were taken before training, which a run that goes on finds in `output`/before.json: `taken`
+  /// where the run begins, and what it was then where it goes on. Rank 0 alone knows them; the others get
+  /// none.
+  std::vector<Figure> before(const Training& training, const std::function<std::vector<Figure>()>& taken);
   /// Trains to the last step: `hooks` first, then console, files and checkpoints, which are rank 0's. Throws
   /// Stopped, after a save, where a signal came before.
   FitResult fit(Training& training, Hooks hooks);
   /// Says how much memory training will take, with or without a live reference.
   void say_memory(const Training& training, RecordSource& source, const ModelConfig& model,
                   bool reference) const;
+  /// Says an estimate, to which it adds the sums of team.exact.
+  void say_memory(const Training& training, MemoryEstimate estimate) const;
   /// Says the report's figures, adds what is known of the run to it and writes it, after the trainer has
   /// saved its model to `output`/model. Rank 0 calls it.
   void finish(const FitResult& result, const Transformer& model, const std::string& model_path);
@@ -106,6 +120,8 @@ class Run {
   void write_report();
 
  private:
+  void check_ranks(const RunIdentity& identity);
+  std::string counted(int64_t step) const;
   void write_config();
 
   RunConfig& config_;

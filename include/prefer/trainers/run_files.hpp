@@ -15,6 +15,10 @@ namespace prefer {
 /// The curves of `folder`/metrics.jsonl, those that belong together in one plot.
 std::vector<Plot> read_plots(Fs& fs, const std::string& folder);
 
+/// Figures as JSON, and back: name, note, and what was measured; what is unknown is null.
+Json figures_json(const std::vector<Figure>& figures);
+std::vector<Figure> figures_from_json(const Json& figures);
+
 /// What one micro-batch holds.
 struct SlotSize {
   int64_t tokens = 0;
