@@ -71,13 +71,13 @@ int main(int argc, char** argv) {
     const auto reference = std::make_shared<Bigram>(false);
     PreferenceObjective objective(policy, PreferenceLoss(), {.model = reference});
 
+    Alone team;
     const auto say = [&](const std::string& when) {
-      const auto metrics = measure(objective, source, "").values();
+      const auto metrics = measure(objective, source, "", team).values();
       std::cout << when << ": loss " << metrics.at("loss") << ", accuracy "
                 << metrics.at("rewards/accuracies") << '\n';
     };
     say("before");
-    Alone team;
     fit(config.fit, source, objective, team, {console(standard_error(10))});
     say("after");
   });

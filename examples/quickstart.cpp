@@ -57,6 +57,17 @@ struct QuickstartConfig {
     f("ppo.learning_rate", ppo.fit.optimizer.learning_rate, "of PPO", positive());
     f("ppo.kl_coef", ppo.rollout.kl_coef, "penalty on the KL in PPO's reward, a nat", non_negative());
   }
+  void check() const {
+    if (generate.temperature == 0)
+      fail(
+          "generate.temperature=0: the pairs are ranked from answers that differ, and PPO draws its own; "
+          "give "
+          "more than 0");
+    if (generate.top_p != 1 || generate.top_k != 0)
+      fail(
+          "generate.top_p and generate.top_k would shape DPO's pairs and not PPO's answers, which are drawn "
+          "from the whole distribution; leave them at 1 and 0");
+  }
 };
 
 /// What both methods share of their settings.
@@ -134,9 +145,13 @@ class Quickstart {
     GenerateOptions options = config_.generate;
     options.samples = config_.held_out_samples;
     options.seed = static_cast<uint64_t>(config_.dpo.seed);
-    options.step = 1;  // held-out openings draw for themselves
-    return {as_questions(held_out_, spans_), policy,         start_,
-            spans_.shared_tokenizer(),       each(reward()), options};
+    return {as_questions(held_out_, spans_),
+            policy,
+            start_,
+            spans_.shared_tokenizer(),
+            each(reward()),
+            options,
+            process_.team()};
   }
 
   /// The file of pairs: as an earlier run left it, or made now.

@@ -56,6 +56,15 @@ std::vector<std::string> Team::gather(const std::string& mine) {
   return result;
 }
 
+std::vector<double> Team::gather(std::span<const int64_t> mine, std::span<const double> numbers,
+                                 int64_t parts) {
+  std::vector<Tensor> all = {at::zeros({parts}, at::kDouble)};
+  auto* number = all[0].mutable_data_ptr<double>();
+  for (std::size_t i = 0; i < mine.size(); ++i) number[mine[i]] = numbers[i];
+  reduce(all);
+  return {number, number + parts};
+}
+
 std::string Team::agree(const std::string& mine) {
   if (!any(!mine.empty())) return "";
   for (const std::string& text : gather(mine))

@@ -200,7 +200,7 @@ void Generation::draw(const Tensor& hidden) {
   for (const Row& row : rows_) {
     const size_t position = static_cast<size_t>(row.prefix->rows.count) + row.text.tokens.size();
     numbers.push_back(uniform({options_.seed, options_.step, prompts_[row.prefix->prompt].record,
-                               static_cast<uint32_t>(row.sample), random_site::kGenerate, position}));
+                               static_cast<uint32_t>(row.sample), options_.site, position}));
   }
   const Tensor logits = times_transposed(hidden, model_.head());  // [rows, V]
   const Tensor token = sample_tokens(logits, tensor_of(numbers, at::kDouble).to(logits.device()),

@@ -22,8 +22,9 @@ Sequence sequence_of(const Prompt& prompt, const Completion& answer, std::size_t
 std::vector<double> answer_kl(const Transformer& policy, const Transformer& reference,
                               std::span<const Prompt> prompts, int64_t max_new_tokens, uint64_t seed) {
   const c10::NoGradGuard frozen;
-  const auto answers =
-      generate(policy, prompts, {.max_new_tokens = max_new_tokens, .temperature = 1, .seed = seed});
+  const auto answers = generate(
+      policy, prompts,
+      {.max_new_tokens = max_new_tokens, .temperature = 1, .seed = seed, .site = random_site::kAnswerKl});
   std::vector<double> result;
   constexpr std::size_t kAtOnce = 16;
   for (std::size_t first = 0; first < prompts.size(); first += kAtOnce) {
@@ -36,6 +37,19 @@ std::vector<double> answer_kl(const Transformer& policy, const Transformer& refe
     result.insert(result.end(), sums.const_data_ptr<double>(), sums.const_data_ptr<double>() + sums.size(0));
   }
   return result;
+}
+
+std::vector<double> answer_kl(const Transformer& policy, const Transformer& reference,
+                              std::span<const Prompt> prompts, int64_t max_new_tokens, uint64_t seed,
+                              Team& team) {
+  std::vector<int64_t> sizes;
+  for (const Prompt& prompt : prompts) sizes.push_back(static_cast<int64_t>(prompt.tokens.size()));
+  const std::vector<int64_t> mine = team.mine(sizes);
+  std::vector<Prompt> asked;
+  for (const int64_t i : mine) asked.push_back(prompts[static_cast<std::size_t>(i)]);
+  std::vector<double> kl;
+  if (!asked.empty()) kl = answer_kl(policy, reference, asked, max_new_tokens, seed);
+  return team.gather(mine, kl, static_cast<int64_t>(prompts.size()));
 }
 
 }  // namespace prefer

@@ -8,6 +8,55 @@
 #include <cmath>
 
 namespace prefer {
+namespace {
+
+template <class T>
+T* data_of(Tensor& tensor) {
+  return static_cast<T*>(tensor.mutable_data_ptr());
+}
+
+/// Answers end to end, as they go from rank to rank: each fills in its own, and the sum over the ranks, whose
+/// other numbers are zeros, is all of them.
+struct Packed {
+  std::vector<int64_t> begin = {0};  // [S + 1]
+  Tensor tokens;                     // [M] int64
+  Tensor logprobs;                   // [M] float
+  Tensor reward, ended;              // [S] double
+
+  explicit Packed(const Tensor& lengths) {
+    const auto* length = lengths.const_data_ptr<int64_t>();
+    for (int64_t i = 0; i < lengths.size(0); ++i) begin.push_back(begin.back() + length[i]);
+    tokens = at::zeros({begin.back()}, at::kLong);
+    logprobs = at::zeros({begin.back()}, at::kFloat);
+    reward = at::zeros({lengths.size(0)}, at::kDouble);
+    ended = at::zeros({lengths.size(0)}, at::kDouble);
+  }
+  void set(std::size_t i, const Answer& answer) {
+    std::ranges::copy(answer.tokens, data_of<int64_t>(tokens) + begin[i]);
+    std::ranges::copy(answer.logprobs, data_of<float>(logprobs) + begin[i]);
+    data_of<double>(reward)[i] = answer.reward;
+    data_of<double>(ended)[i] = answer.ended;
+  }
+  void reduce(Team& team) {
+    std::vector<Tensor> all = {tokens, logprobs, reward, ended};
+    team.reduce(all);
+  }
+  Answer get(std::size_t i, const Question& question, const std::shared_ptr<const Tokenizer>& tokenizer) {
+    const auto* id = data_of<int64_t>(tokens);
+    const auto* logp = data_of<float>(logprobs);
+    Answer answer{.prompt = question.tokens,
+                  .tokens = {id + begin[i], id + begin[i + 1]},
+                  .logprobs = {logp + begin[i], logp + begin[i + 1]},
+                  .asked = question.text,
+                  .text = {},
+                  .ended = data_of<double>(ended)[i] != 0,
+                  .reward = data_of<double>(reward)[i]};
+    answer.text = decode_after(tokenizer, answer.prompt, answer.tokens);
+    return answer;
+  }
+};
+
+}  // namespace
 
 Scorer each(Reward reward) {
   return [reward = std::move(reward)](std::span<const Answer> answers) {
@@ -45,6 +94,49 @@ std::vector<Answers> sample_answers(const Transformer& model, std::shared_ptr<co
     answers[i / static_cast<std::size_t>(options.samples)].push_back(std::move(all[i]));
   }
   return answers;
+}
+
+std::vector<int64_t> dealt(std::span<const Question> questions, const Team& team) {
+  std::vector<int64_t> sizes;
+  for (const Question& question : questions) sizes.push_back(static_cast<int64_t>(question.tokens.size()));
+  return team.mine(sizes);
+}
+
+std::vector<Answers> sample_answers(const Transformer& model, std::shared_ptr<const Tokenizer> tokenizer,
+                                    std::span<const Question> questions, const GenerateOptions& options,
+                                    const Scorer& score, Team& team,
+                                    const std::function<void(int64_t done, int64_t all)>& progress) {
+  const auto samples = static_cast<std::size_t>(options.samples);
+  const std::vector<int64_t> mine = dealt(questions, team);
+  std::vector<Question> asked;
+  for (const int64_t i : mine) asked.push_back(questions[static_cast<std::size_t>(i)]);
+  const int64_t all = static_cast<int64_t>(questions.size()) * options.samples,
+                share = static_cast<int64_t>(asked.size()) * options.samples;
+  std::vector<Answers> said;
+  if (!asked.empty()) {
+    said = sample_answers(model, tokenizer, asked, options, score, [&](int64_t done) {
+      if (progress) progress(all * done / share, all);
+    });
+  }
+  if (team.size() == 1) return said;
+
+  std::vector<Tensor> lengths = {at::zeros({all}, at::kLong)};
+  const auto place = [&](std::size_t i, std::size_t s) {
+    return static_cast<std::size_t>(mine[i]) * samples + s;
+  };
+  for (std::size_t i = 0; i < said.size(); ++i)
+    for (std::size_t s = 0; s < samples; ++s)
+      data_of<int64_t>(lengths[0])[place(i, s)] = static_cast<int64_t>(said[i][s].tokens.size());
+  team.reduce(lengths);
+  Packed packed(lengths[0]);
+  for (std::size_t i = 0; i < said.size(); ++i)
+    for (std::size_t s = 0; s < samples; ++s) packed.set(place(i, s), said[i][s]);
+  packed.reduce(team);
+  std::vector<Answers> result(questions.size());
+  for (std::size_t i = 0; i < questions.size(); ++i)
+    for (std::size_t s = 0; s < samples; ++s)
+      result[i].push_back(packed.get(i * samples + s, questions[i], tokenizer));
+  return result;
 }
 
 std::vector<Json> rank_into_pairs(std::span<const Answers> answers, int64_t pairs, double least_gap) {

@@ -48,6 +48,8 @@ void RolloutConfig::describe(Fields& f) {
   f("num_generations", num_generations, "answers to each prompt in an iteration", within(1, 1 << 16));
   f("num_ppo_epochs", num_ppo_epochs, "passes over the answers of an iteration", at_least(1));
   f("num_mini_batches", num_mini_batches, "optimizer steps a pass; divides batch_size", at_least(1));
+  f("local_rollout_forward_batch_size", local_rollout_forward_batch_size,
+    "answers that a rank decodes at once; changes speed and memory alone", at_least(1));
   f("missing_eos_penalty", missing_eos_penalty,
     "taken from the score of an answer without an end; null: nothing");
   f("score_clip", score_clip, "scores are cut to -score_clip .. score_clip; 0: not", non_negative());
@@ -64,32 +66,42 @@ void RolloutConfig::describe(Fields& f) {
   f("lam", lam, "lambda of generalised advantage estimation", within(0, 1));
 }
 
-/// The answers of an iteration end to end, as they go from rank to rank: each fills in its own, and the sum
-/// over the ranks, whose other numbers are zeros, is all of them.
+void RolloutConfig::check(int64_t prompts) const {
+  if (prompts % num_mini_batches != 0)
+    fail("num_mini_batches=", num_mini_batches,
+         " must divide the prompts of an iteration, batch_size=", prompts);
+}
+
+/// The answers of an iteration end to end.
 struct RolloutSource::Flat {
   Tensor begin;                   // [S + 1] int64
   Tensor tokens;                  // [M] int64
-  Tensor logp, reference, value;  // [M] float
+  Tensor logp, reference, value;  // [M] float; the last two once the models were asked
   Tensor score, ended;            // [S] double
   Tensor advantage, returns;      // [M] float, once credit was given
 
-  explicit Flat(const Tensor& lengths) {
-    begin = at::cat({at::zeros({1}, at::kLong), lengths.cumsum(0)});
-    const int64_t answers = lengths.size(0), count = begin[answers].item<int64_t>();
-    tokens = at::zeros({count}, at::kLong);
-    for (Tensor* column : {&logp, &reference, &value}) *column = at::zeros({count}, at::kFloat);
-    score = at::zeros({answers}, at::kDouble);
-    ended = at::zeros({answers}, at::kDouble);
+  explicit Flat(const std::vector<Answers>& said) {
+    std::vector<int64_t> begins = {0}, ids;
+    std::vector<float> logps;
+    std::vector<double> scores, ends;
+    for (const Answers& group : said) {
+      for (const Answer& answer : group) {
+        ids.insert(ids.end(), answer.tokens.begin(), answer.tokens.end());
+        logps.insert(logps.end(), answer.logprobs.begin(), answer.logprobs.end());
+        begins.push_back(static_cast<int64_t>(ids.size()));
+        scores.push_back(answer.reward);
+        ends.push_back(answer.ended ? 1 : 0);
+      }
+    }
+    begin = tensor_of(begins, at::kLong);
+    tokens = tensor_of(ids, at::kLong);
+    logp = tensor_of(logps, at::kFloat);
+    score = tensor_of(scores, at::kDouble);
+    ended = tensor_of(ends, at::kDouble);
+    for (Tensor* column : {&reference, &value}) *column = at::zeros_like(logp);
   }
   int64_t answers() const { return begin.size(0) - 1; }
   int64_t first(int64_t answer) const { return static_cast<const int64_t*>(begin.const_data_ptr())[answer]; }
-  void set(int64_t answer, const Answer& from) {
-    const int64_t at = first(answer);
-    std::ranges::copy(from.tokens, data_of<int64_t>(tokens) + at);
-    std::ranges::copy(from.logprobs, data_of<float>(logp) + at);
-    data_of<double>(score)[answer] = from.reward;
-    data_of<double>(ended)[answer] = from.ended;
-  }
   std::vector<int32_t> answer(int64_t i) const {
     const auto* ids = static_cast<const int64_t*>(tokens.const_data_ptr());
     return {ids + first(i), ids + first(i + 1)};
@@ -115,10 +127,7 @@ RolloutSource::RolloutSource(const RolloutConfig& config, const RecordOrder& ord
       team_(team) {
   iteration_.steps = config_.steps();
   if (questions_.empty()) fail("rollouts want at least one prompt, and there is none");
-  if (order_.batch_size % config_.num_mini_batches != 0) {
-    fail("num_mini_batches=", config_.num_mini_batches,
-         " must divide the prompts of an iteration, batch_size=", order_.batch_size);
-  }
+  config_.check(order_.batch_size);
 }
 
 std::vector<Question> RolloutSource::questions_of(int64_t iteration) const {
@@ -132,7 +141,7 @@ std::vector<Question> RolloutSource::questions_of(int64_t iteration) const {
   return asked;
 }
 
-/// Whose log-probs and values this rank knows: the answers that it sampled.
+/// Fills in what models say of this rank's answers, those that it sampled; the rest stays 0.
 void RolloutSource::read_models(const std::vector<int64_t>& mine, const std::vector<Record>& records,
                                 Flat& flat) const {
   if (records.empty()) return;
@@ -153,47 +162,28 @@ void RolloutSource::read_models(const std::vector<int64_t>& mine, const std::vec
 }
 
 RolloutSource::Flat RolloutSource::roll_out(int64_t iteration, const std::vector<Question>& asked) const {
-  const int64_t samples = config_.num_generations;
-  std::vector<int64_t> sizes;
-  for (const Question& question : asked) sizes.push_back(static_cast<int64_t>(question.tokens.size()));
-  const std::vector<int64_t> mine = team_.mine(sizes);
-  std::vector<Question> my_questions;
-  for (const int64_t i : mine) my_questions.push_back(asked[static_cast<std::size_t>(i)]);
   const GenerateOptions options{.max_new_tokens = config_.response_length,
                                 .temperature = config_.temperature,
-                                .samples = samples,
+                                .samples = config_.num_generations,
+                                .batch = config_.local_rollout_forward_batch_size,
                                 .tempered = true,
                                 .seed = order_.seed,
                                 .step = static_cast<uint64_t>(iteration)};
-  std::vector<Answers> said;
-  if (!mine.empty()) {
-    said = sample_answers(*models_.policy, models_.tokenizer, my_questions, options, models_.score,
-                          [&](int64_t done) {
-                            if (progress) progress(done, static_cast<int64_t>(mine.size()) * samples);
-                          });
-  }
-
-  std::vector<Tensor> lengths = {at::zeros({static_cast<int64_t>(asked.size()) * samples}, at::kLong)};
-  for (std::size_t i = 0; i < mine.size(); ++i) {
-    for (int64_t s = 0; s < samples; ++s)
-      data_of<int64_t>(lengths[0])[mine[i] * samples + s] =
-          static_cast<int64_t>(said[i][static_cast<std::size_t>(s)].tokens.size());
-  }
-  team_.reduce(lengths);
-  Flat flat(lengths[0]);
+  const std::vector<Answers> said =
+      sample_answers(*models_.policy, models_.tokenizer, asked, options, models_.score, team_, progress);
+  Flat flat(said);
+  const std::vector<int64_t> mine = dealt(asked, team_);
   std::vector<Record> records;
-  for (std::size_t i = 0; i < mine.size(); ++i) {
+  for (const int64_t i : mine) {
+    const auto place = static_cast<std::size_t>(i);
     Record record;
-    for (int64_t s = 0; s < samples; ++s) {
-      const Answer& answer = said[i][static_cast<std::size_t>(s)];
-      flat.set(mine[i] * samples + s, answer);
-      record.push_back(sequence_of(my_questions[i], answer.tokens, s));
-    }
+    for (const Answer& answer : said[place])
+      record.push_back(sequence_of(asked[place], answer.tokens, static_cast<int64_t>(record.size())));
     records.push_back(std::move(record));
   }
   read_models(mine, records, flat);
-  std::vector<Tensor> all = {flat.tokens, flat.logp, flat.reference, flat.value, flat.score, flat.ended};
-  team_.reduce(all);
+  std::vector<Tensor> read = {flat.reference, flat.value};
+  team_.reduce(read);
   return flat;
 }
 

@@ -2,12 +2,11 @@
 #include "prefer/trainers/held_out.hpp"
 
 #include "prefer/rollout/answer_kl.hpp"
-#include "prefer/train/parts.hpp"
+#include "prefer/train/measure.hpp"
 #include "prefer/trainers/progress.hpp"
 
 #include <algorithm>
 #include <cmath>
-#include <map>
 
 namespace prefer {
 namespace {
@@ -67,33 +66,18 @@ Metrics HeldOut::measure() {
   const c10::NoGradGuard frozen;
   const Plan plan = pairs_.plan(1);
   const NamedTensors prepared = objective_.prepare(plan, pairs_, team_);
-  const std::vector<int64_t> tokens = tokens_of(plan.slots);
-  std::vector<int64_t> begins = {0};  // the first pair of each slot
-  for (const Slot& slot : plan.slots)
-    begins.push_back(begins.back() + static_cast<int64_t>(slot.records.size()));
-  std::map<int64_t, Metrics> metrics;  // by slot
-  std::map<int64_t, Tensor> scores;    // by pair, [columns]
-  int64_t done = 0, columns = 0;
-  std::optional<ProgressLine> progress;
-  if (team_.first()) progress.emplace("held-out pairs", pairs_.size());
-  const std::vector<int64_t> mine = team_.mine(tokens);
-  int64_t share = 0;  // of the tokens
-  for (const int64_t i : mine) share += tokens[i];
-  for (const int64_t i : mine) {
-    const Pairs pairs = objective_.pairs(pairs_.batch(1, plan.slots[i]));
-    metrics[i].merge(objective_.loss(pairs, prepared, plan.slots[i].index).metrics, "eval_");
-    const Tensor table = scores_of(pairs, objective_).to(at::kCPU);  // [N, columns]
-    for (int64_t n = 0; n < table.size(0); ++n) scores[begins[i] + n] = table[n];
-    columns = table.size(1);
-    done += tokens[i];
-    if (progress) (*progress)(pairs_.size() * done / share);
-  }
-  columns = static_cast<int64_t>(std::ranges::max(team_.gather(static_cast<double>(columns))));
-  const Tensor table = gathered(scores, pairs_.size(), columns, team_);  // [N, columns]
+  ProgressLine progress("held-out pairs", pairs_.size(), team_);
+  const Look look = [&](const Batch& batch, const Slot& slot) {
+    const Pairs pairs = objective_.pairs(batch);
+    Findings found{{}, scores_of(pairs, objective_)};
+    found.metrics.merge(objective_.loss(pairs, prepared, slot.index).metrics, "eval_");
+    return found;
+  };
+  auto [result, table] =
+      prefer::measure(plan, pairs_, team_, look, [&](int64_t done, int64_t) { progress(done); });
   scores_ = {column(table, 0), column(table, 1), column(table, 2), column(table, 3)};
-  Metrics result = merged(metrics, static_cast<int64_t>(plan.slots.size()), team_);
   if (!prompts_.empty()) {
-    kl_ = measure_kl();
+    kl_ = answer_kl(policy_, *reference_, prompts_, max_new_tokens_, 0, team_);
     result.add("eval_kl", tensor_of(kl_, at::kDouble).sum(), static_cast<double>(kl_.size()));
   }
   return result;
@@ -101,20 +85,6 @@ Metrics HeldOut::measure() {
 
 void HeldOut::measure_once() {
   if (scores_.margin.empty()) measure();
-}
-
-/// Of every prompt; each rank lets the policy answer every size-th of them.
-std::vector<double> HeldOut::measure_kl() {
-  std::vector<Prompt> mine;
-  for (std::size_t i = static_cast<std::size_t>(team_.rank()); i < prompts_.size();
-       i += static_cast<std::size_t>(team_.size()))
-    mine.push_back(prompts_[i]);
-  std::vector<double> kl;
-  if (!mine.empty()) kl = answer_kl(policy_, *reference_, mine, max_new_tokens_, 0);
-  std::map<int64_t, Tensor> by_prompt;
-  for (std::size_t i = 0; i < kl.size(); ++i)
-    by_prompt[static_cast<int64_t>(i) * team_.size() + team_.rank()] = at::full({1}, kl[i], at::kDouble);
-  return column(gathered(by_prompt, static_cast<int64_t>(prompts_.size()), 1, team_), 0);
 }
 
 std::vector<Figure> HeldOut::figures(bool starts_level, uint64_t seed) {

@@ -11,23 +11,37 @@ namespace prefer {
 HeldOutQuestions::HeldOutQuestions(std::vector<Question> questions, const Transformer& policy,
                                    std::shared_ptr<const Transformer> reference,
                                    std::shared_ptr<const Tokenizer> tokenizer, Scorer score,
-                                   const GenerateOptions& options)
+                                   const GenerateOptions& options, Team& team)
     : questions_(std::move(questions)),
       policy_(policy),
       reference_(std::move(reference)),
       tokenizer_(std::move(tokenizer)),
       score_(std::move(score)),
-      options_(options) {}
-
-std::vector<Answers> HeldOutQuestions::sample(const Transformer& model) const {
-  ProgressLine progress("held-out answers", static_cast<int64_t>(questions_.size()) * options_.samples);
-  return sample_answers(model, tokenizer_, questions_, options_, score_,
-                        [&](int64_t done) { progress(done); });
+      options_(options),
+      team_(team) {
+  options_.site = random_site::kHeldOut;
 }
 
-const std::vector<Answers>& HeldOutQuestions::before() {
+std::vector<Answers> HeldOutQuestions::sample(const Transformer& model) const {
+  ProgressLine progress("held-out answers", static_cast<int64_t>(questions_.size()) * options_.samples,
+                        team_);
+  return sample_answers(model, tokenizer_, questions_, options_, score_, team_,
+                        [&](int64_t done, int64_t) { progress(done); });
+}
+
+void HeldOutQuestions::complete() {
+  const c10::NoGradGuard frozen;
   if (before_.empty()) before_ = sample(*reference_);
-  return before_;
+  if (after_.empty()) measure();
+}
+
+/// Of the answers to each question; each rank asks the reference about those that it sampled.
+std::vector<double> HeldOutQuestions::nll() const {
+  const std::vector<int64_t> mine = dealt(questions_, team_);
+  std::vector<Answers> said;
+  for (const int64_t i : mine) said.push_back(after_[static_cast<std::size_t>(i)]);
+  const std::vector<double> of_mine = said.empty() ? std::vector<double>() : reference_nll(*reference_, said);
+  return team_.gather(mine, of_mine, static_cast<int64_t>(questions_.size()));
 }
 
 Metrics HeldOutQuestions::measure() {
@@ -41,20 +55,20 @@ Metrics HeldOutQuestions::measure() {
   }
   std::vector<Prompt> prompts;
   for (const Question& question : questions_) prompts.push_back({question.tokens, question.record});
-  kl_ = answer_kl(policy_, *reference_, prompts, options_.max_new_tokens, options_.seed);
+  kl_ = answer_kl(policy_, *reference_, prompts, options_.max_new_tokens, options_.seed, team_);
   Metrics metrics;
   const auto add = [&](const char* name, const std::vector<double>& values) {
     metrics.add(name, tensor_of(values, at::kDouble).sum(), static_cast<double>(values.size()));
   };
   add("eval_objective/scores", scores);
   add("eval_kl", kl_);
-  add("eval_nll", reference_nll(*reference_, after_));
+  add("eval_nll", nll());
   return metrics;
 }
 
 std::vector<Figure> HeldOutQuestions::figures(uint64_t seed) {
-  if (after_.empty()) measure();
-  Comparison comparison = compare_answers(*reference_, before(), after_, seed);
+  complete();
+  Comparison comparison = compare_answers(*reference_, before_, after_, seed);
   comparison.kl = bootstrap_mean(kl_, seed);
   const std::string note = std::to_string(questions_.size()) + " held-out prompts, " +
                            std::to_string(options_.samples) + " answers each of up to " +
@@ -68,10 +82,10 @@ std::vector<Figure> HeldOutQuestions::figures(uint64_t seed) {
 }
 
 std::vector<SideBySide> HeldOutQuestions::samples(std::size_t count) {
-  if (after_.empty()) measure();
+  complete();
   std::vector<std::string> asked;
   for (const Question& question : questions_) asked.push_back(question.text);
-  return side_by_side(asked, before(), after_, count);
+  return side_by_side(asked, before_, after_, count);
 }
 
 }  // namespace prefer

@@ -3,7 +3,7 @@
 
 #include "prefer/core/error.hpp"
 #include "prefer/model/load.hpp"
-#include "prefer/objectives/measure.hpp"
+#include "prefer/train/measure.hpp"
 
 namespace prefer {
 
@@ -24,28 +24,43 @@ void KtoConfig::check() const {
   samples.check();
 }
 
-std::unique_ptr<MismatchedSource> KtoTrainer::source(const char* what, const std::string& path,
-                                                     bool held_out) {
-  const SupervisedOptions options{.loss_on = "completion", .length = config_.length};
+std::unique_ptr<RecordSource> KtoTrainer::source(const char* what, const std::string& path, bool held_out) {
+  const SupervisedOptions options{.loss_on = "completion", .length = config_.length, .asked_by = "kto"};
   Dataset data = load_demonstrations(run_.process().fs(), path, spans_, options, config_.bad_records(),
                                      [](const Json& record, Sequence& answer) {
                                        answer.grade = {record.at("label").as_bool() ? 1.0F : 0.0F};
                                      });
-  return std::make_unique<MismatchedSource>(run_.source(what, path, std::move(data), held_out));
+  return run_.source(what, path, std::move(data), held_out);
+}
+
+/// With the answers to other prompts, cut where they would be longer than records or contexts are.
+std::unique_ptr<MismatchedSource> KtoTrainer::mismatched(std::unique_ptr<RecordSource> records,
+                                                         const std::string& path) {
+  check_fits(*records, path, policy_->config(), config_.model);
+  LengthOptions length = config_.length;
+  const int64_t context = policy_->config().context;
+  length.max_length = length.max_length == 0 ? context : std::min(length.max_length, context);
+  auto source = std::make_unique<MismatchedSource>(std::move(records), length);
+  if (source->longest() > length.max_length)
+    run_.process().say(path + ": a prompt with another's answer may have " +
+                       std::to_string(source->longest()) + " tokens; those of more than " +
+                       std::to_string(length.max_length) + " are cut");
+  return source;
 }
 
 KtoTrainer::KtoTrainer(KtoConfig config, Process& process)
     : config_(std::move(config)), run_(config_, process), spans_(load_tokenizer(config_.model)) {
   config_.check();
-  if (config_.eval) eval_ = source("eval", *config_.eval, true);
-  train_ = source("train", config_.train, false);
+  std::unique_ptr<RecordSource> eval;
+  if (config_.eval) eval = source("eval", *config_.eval, true);
+  std::unique_ptr<RecordSource> train = source("train", config_.train, false);
   samples_ = make_samples(config_.samples, run_, spans_);
   policy_ = run_.model("model", config_.model);
   const auto reference =
       config_.reference ? run_.model("reference", *config_.reference)->frozen() : policy_->frozen();
   if (!config_.reference) run_.reads("reference", run_.input("model"));
-  check_fits(train_->records(), config_.train, policy_->config(), config_.model);
-  if (eval_) check_fits(eval_->records(), *config_.eval, policy_->config(), config_.model);
+  train_ = mismatched(std::move(train), config_.train);
+  if (eval) eval_ = mismatched(std::move(eval), *config_.eval);
   run_.trains(*policy_, config_.model);
   config_.resolve(train_->records().size());
   objective_ = std::make_unique<KtoObjective>(
@@ -58,7 +73,8 @@ void KtoTrainer::train() {
   run_.open(training, config_json(config_));
   run_.say_memory(training, train_->records(), policy_->config(), true);
   Hooks hooks;
-  if (eval_) hooks.push_back(run_.evaluation([this] { return measure(*objective_, *eval_, "eval_"); }));
+  if (eval_)
+    hooks.push_back(run_.evaluation([this] { return measure(*objective_, *eval_, "eval_", run_.team()); }));
   if (samples_) hooks.push_back(samples_->hook(*policy_, training.step, run_.team()));
   const FitResult result = run_.fit(training, hooks);
   run_.team().on_first([&] { finish(result); });

@@ -8,6 +8,10 @@ namespace prefer {
 ProgressLine::ProgressLine(std::string what, int64_t total, Terminal terminal)
     : what_(std::move(what)), total_(total), terminal_(std::move(terminal)) {}
 
+ProgressLine::ProgressLine(std::string what, int64_t total, const Team& team)
+    : ProgressLine(std::move(what), total,
+                   team.first() ? standard_error(1) : Terminal{.write = [](const std::string&) {}}) {}
+
 std::string ProgressLine::text(int64_t done, double seconds) const {
   const double rate = seconds > 0 ? static_cast<double>(done) / seconds : 0;
   const double left = rate > 0 ? static_cast<double>(total_ - done) / rate : 0;

@@ -3,6 +3,7 @@
 
 #include "prefer/core/error.hpp"
 #include "prefer/model/load.hpp"
+#include "prefer/train/measure.hpp"
 #include "prefer/trainers/progress.hpp"
 
 #include <cmath>
@@ -133,22 +134,35 @@ std::vector<JudgedPair> RewardTrainer::judged() const {
 }
 
 Metrics RewardTrainer::measure() {
-  const c10::NoGradGuard frozen;
-  ProgressLine progress(config_.loss.ranks() ? "held-out rankings" : "held-out pairs", eval_->size());
-  Metrics metrics;
-  int64_t done = 0;
-  for (const Slot& slot : eval_->plan(1).slots) {
-    const Batch batch = eval_->batch(1, slot);
+  ProgressLine progress(config_.loss.ranks() ? "held-out rankings" : "held-out pairs", eval_->size(), run_.team());
+  const auto answers = [&](int64_t record) { return std::span(scores_[static_cast<std::size_t>(record)]); };
+  const auto widest = std::ssize(*std::ranges::max_element(scores_, {}, &std::vector<double>::size));
+  const Look look = [&](const Batch& batch, const Slot& slot) {
     const Tensor scores = objective_->scores(batch);  // [S], a record's answers end to end
-    metrics.merge(objective_->loss(batch, scores).metrics, "eval_");
+    Findings found;
+    found.metrics.merge(objective_->loss(batch, scores).metrics, "eval_");
+    found.rows = at::zeros({std::ssize(slot.records), widest}, at::kDouble);
     const Tensor here = scores.to(at::kCPU);
     const double* next = here.const_data_ptr<double>();
+    double* row = found.rows.mutable_data_ptr<double>();
     for (const int64_t record : slot.records) {
-      for (double& score : scores_[static_cast<std::size_t>(record)]) score = *next++;
+      std::copy_n(next, answers(record).size(), row);
+      next += answers(record).size();
+      row += widest;
     }
-    progress(done += static_cast<int64_t>(slot.records.size()));
+    return found;
+  };
+  const Plan plan = eval_->plan(1);
+  const Findings found =
+      prefer::measure(plan, *eval_, run_.team(), look, [&](int64_t done, int64_t) { progress(done); });
+  const double* row = found.rows.const_data_ptr<double>();
+  for (const Slot& slot : plan.slots) {
+    for (const int64_t record : slot.records) {
+      std::copy_n(row, answers(record).size(), answers(record).begin());
+      row += widest;
+    }
   }
-  return metrics;
+  return found.metrics;
 }
 
 std::vector<Figure> RewardTrainer::figures() {
@@ -161,8 +175,11 @@ void RewardTrainer::train() {
   run_.say_memory(training, *train_, model_->config(), false);
   Hooks hooks;
   if (eval_) {
-    if (training.step == 0 || training.step == config_.fit.steps) measure();
-    if (training.step == 0) before_ = figures();
+    before_ = run_.before(training, [this] {
+      measure();
+      return figures();
+    });
+    if (training.step == config_.fit.steps) measure();
     hooks.push_back(run_.evaluation([this] { return measure(); }));
   }
   const FitResult result = run_.fit(training, hooks);

@@ -1,8 +1,10 @@
 // Composes data, model, objective and the loop into a run of supervised fine-tuning.
 #include "prefer/trainers/sft.hpp"
 
+#include "prefer/eval/reward_figures.hpp"
 #include "prefer/model/load.hpp"
 #include "prefer/objectives/logprob.hpp"
+#include "prefer/train/measure.hpp"
 #include "prefer/trainers/progress.hpp"
 
 #include <cmath>
@@ -42,28 +44,36 @@ SftTrainer::SftTrainer(SftConfig config, Process& process)
 }
 
 Metrics SftTrainer::measure() {
-  const c10::NoGradGuard frozen;
-  ProgressLine progress("held-out texts", eval_->size());
-  Metrics metrics;
-  held_out_ = {};
-  for (const Slot& slot : eval_->plan(1).slots) {
-    const Batch batch = eval_->batch(1, slot);
+  ProgressLine progress("held-out texts", eval_->size(), run_.team());
+  const Look look = [&](const Batch& batch, const Slot&) {
     const Said said = objective_->said(batch);
-    metrics.merge(objective_->loss(said).metrics, "eval_");
-    const auto append = [&](std::vector<double>& to, const Tensor& values) {
-      const Tensor here = by_sequence(values, batch).to(at::kCPU);
-      to.insert(to.end(), here.const_data_ptr<double>(), here.const_data_ptr<double>() + here.numel());
-    };
-    append(held_out_.nll, -said.logp);
-    append(held_out_.tokens, at::ones_like(said.logp));
-    progress(static_cast<int64_t>(held_out_.nll.size()));
-  }
-  return metrics;
+    const Tensor tokens = by_sequence(at::ones_like(said.logp), batch);
+    Findings found{{}, at::stack({by_sequence(-said.logp, batch), tokens}, 1)};
+    found.metrics.merge(objective_->loss(said).metrics, "eval_");
+    return found;
+  };
+  const Findings found = prefer::measure(eval_->plan(1), *eval_, run_.team(), look,
+                                         [&](int64_t done, int64_t) { progress(done); });
+  const auto column = [&](int64_t which) {
+    const Tensor values = found.rows.select(1, which).contiguous();
+    return std::vector<double>(values.const_data_ptr<double>(),
+                               values.const_data_ptr<double>() + values.numel());
+  };
+  held_out_ = {column(0), column(1)};
+  return found.metrics;
 }
 
 Interval SftTrainer::HeldOutTexts::perplexity(uint64_t seed) const {
   const Interval mean = bootstrap_ratio(nll, tokens, seed);
   return {std::exp(mean.mean), std::exp(mean.low), std::exp(mean.high)};
+}
+
+std::vector<Figure> SftTrainer::figures() const {
+  return {{"held-out perplexity",
+           {NAN, NAN, NAN},
+           held_out_.perplexity(static_cast<uint64_t>(config_.seed)),
+           "exp of the mean negative log-likelihood a learnt token, of " +
+               std::to_string(held_out_.nll.size()) + " texts; the interval is over texts"}};
 }
 
 void SftTrainer::train() {
@@ -72,10 +82,10 @@ void SftTrainer::train() {
   run_.say_memory(training, *train_, model_->config(), false);
   Hooks hooks{count_tokens(*train_, training.step)};
   if (eval_) {
-    if (training.step == 0) {
+    before_ = run_.before(training, [this] {
       measure();
-      perplexity_before_ = held_out_.perplexity(static_cast<uint64_t>(config_.seed));
-    }
+      return figures();
+    });
     hooks.push_back(run_.evaluation([this] { return measure(); }));
   }
   if (samples_) hooks.push_back(samples_->hook(*model_, training.step, run_.team()));
@@ -90,12 +100,7 @@ void SftTrainer::finish(const FitResult& result) {
   report().summary =
       std::to_string(result.step) + " steps of " + std::to_string(config_.order.batch_size) + " texts.";
   if (samples_) report().samples = samples_->side_by_side(result.step);
-  if (eval_) {
-    report().figures = {{"held-out perplexity", perplexity_before_,
-                         held_out_.perplexity(static_cast<uint64_t>(config_.seed)),
-                         "exp of the mean negative log-likelihood a learnt token, of " +
-                             std::to_string(held_out_.nll.size()) + " texts; the interval is over texts"}};
-  }
+  if (eval_) report().figures = with_before(figures(), before_);
   run_.finish(result, *model_, config_.model);
 }
 

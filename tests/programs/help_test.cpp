@@ -118,6 +118,7 @@ TEST(Help, OfPpoNamesEveryKnobOnce) {
                       "num_generations",
                       "num_ppo_epochs",
                       "num_mini_batches",
+                      "local_rollout_forward_batch_size",
                       "missing_eos_penalty",
                       "score_clip",
                       "kl_coef",
@@ -152,6 +153,14 @@ TEST(Help, EveryKeyHasAMeaning) {
     ASSERT_NE(meaning, std::string::npos) << program;
     while (std::getline(lines, line)) EXPECT_GT(line.size(), meaning) << program << ": " << line;
   }
+}
+
+TEST(Quickstart, RefusesWhatWouldShapeOneMethodAlone) {
+  const auto said = [](const char* word) { return run("quickstart", {word}).err; };
+  EXPECT_TRUE(said("generate.temperature=0").starts_with("error: generate.temperature=0: "));
+  for (const char* word : {"generate.top_p=0.9", "generate.top_k=5"})
+    EXPECT_TRUE(said(word).starts_with("error: generate.top_p and generate.top_k would shape DPO's pairs"))
+        << word;
 }
 
 TEST(OwnLoss, TrainsWithItsOwnKnobs) {

@@ -39,6 +39,14 @@ TEST(KtoProgram, RefusesRecordsWithoutVerdictAndStepsOfOne) {
   EXPECT_EQ(verdict.code, 1);
   EXPECT_NE(verdict.err.find(without + ":1:1: "), std::string::npos) << verdict.err;
   EXPECT_NE(verdict.err.find("label"), std::string::npos) << verdict.err;
+  const std::string talk =
+      file_of(dir, "talk.jsonl", {R"({"messages": [{"role": "user", "content": "a"}], "label": true})"});
+  const Ran whole = run("kto", dpo_command(talk, dir / "out"));
+  EXPECT_EQ(whole.code, 1);
+  EXPECT_NE(whole.err.find(
+                talk + ":1:1: kto wants a prompt and a completion, and this record is one conversation\n"),
+            std::string::npos)
+      << whole.err;
   const Ran alone = run("kto", dpo_command(judged_file(dir), dir / "out", {"batch_size=1"}));
   EXPECT_EQ(alone.code, 1);
   EXPECT_NE(alone.err.find("batch_size=1"), std::string::npos) << alone.err;

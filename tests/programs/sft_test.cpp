@@ -84,6 +84,22 @@ TEST(SftProgram, ThePerplexityOfWhatIsHeldOutIsThatOfTheSavedModel) {
   EXPECT_NEAR(total / count, nll, 1e-12 * nll);  // the same bits, added up in another order
 }
 
+TEST(SftProgram, ARunThatGoesOnKnowsWhatWasMeasuredBeforeIt) {
+  PREFER_NEEDS(stories260k());
+  const TempDir dir;
+  const std::string rows = rows_file(dir, "completions");
+  const auto said = [&](const std::string& output, const std::string& steps) {
+    const Ran ran = run("sft", dpo_command(rows, dir / output, {"eval=" + rows, steps, "resume=true"}));
+    EXPECT_EQ(ran.code, 0) << ran.err;
+    const std::size_t at = ran.err.find("held-out perplexity: ");
+    return ran.err.substr(at, ran.err.find('\n', at) - at);
+  };
+  said("parts", "steps=1");
+  const std::string parts = said("parts", "steps=2"), whole = said("whole", "steps=2");
+  EXPECT_NE(whole.find(", before: "), std::string::npos) << whole;
+  EXPECT_EQ(parts.substr(parts.find(", before")), whole.substr(whole.find(", before")));
+}
+
 TEST(SftProgram, ATinyModelLearnsRealInstructions) {
   PREFER_NEEDS(stories260k());
   const auto alpaca = shared_data("sft/llama-factory/alpaca_en_demo.json");

@@ -29,6 +29,8 @@ inline constexpr std::uint32_t kDropout = 4;
 inline constexpr std::uint32_t kNoise = 5;      // noise on embeddings
 inline constexpr std::uint32_t kBootstrap = 6;  // confidence intervals
 inline constexpr std::uint32_t kMinibatch = 7;  // the order of an iteration's rollouts
+inline constexpr std::uint32_t kHeldOut = 8;    // the token drawn at a position of a held-out answer
+inline constexpr std::uint32_t kAnswerKl = 9;   // and of an answer that a KL is estimated by
 }  // namespace random_site
 
 /// 128 random bits: subkey = the first 64 bits of philox(counter {step, record}, key seed), then

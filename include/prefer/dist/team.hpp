@@ -35,6 +35,9 @@ class Team {
   /// What each rank has, in the order of the ranks. Collective.
   std::vector<double> gather(double mine);
   std::vector<std::string> gather(const std::string& mine);
+  /// A number for each of `parts`, of which this rank knows those at `mine`: all of them, in the order of the
+  /// parts. Collective.
+  std::vector<double> gather(std::span<const int64_t> mine, std::span<const double> numbers, int64_t parts);
   /// The text of the first rank that has one, on every rank; empty where none has. Collective.
   std::string agree(const std::string& mine);
   /// Rank 0 does `work` while the others wait for it. Its Error is thrown on every rank. Collective.

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "prefer/core/config.hpp"
+#include "prefer/core/random.hpp"
 #include "prefer/model/transformer.hpp"
 #include "prefer/ops/sample.hpp"
 
@@ -21,10 +22,11 @@ struct GenerateOptions {
   int64_t batch = 32;     ///< how many are decoded at once: changes speed and memory, and no result
   bool tempered = false;  ///< log-probs under the tempered model, as a policy that samples from it wants them
   uint64_t seed = 0;
-  uint64_t step = 0;          ///< of the RandomKey
+  uint64_t step = 0;  ///< of the RandomKey
+  uint32_t site = random_site::kGenerate;
   std::vector<int64_t> stop;  ///< tokens that end a text; empty: the model's own
 
-  /// All but tempered, seed, step and stop, which programs and trainers set.
+  /// All but tempered, seed, step, site and stop, which programs and trainers set.
   void describe(Fields& f);
 };
 
@@ -44,7 +46,7 @@ struct Completion {
 using CompletionSink = std::function<void(size_t prompt, size_t sample, const Completion&)>;
 
 /// `samples` continuations of every prompt. Finished rows leave the batch and waiting prompts enter. The
-/// token at position p of sample s is drawn with RandomKey{seed, step, record, s, random_site::kGenerate, p};
+/// token at position p of sample s is drawn with RandomKey{seed, step, record, s, site, p};
 /// on the CPU its log-probability has the bits that scoring the whole sequence gives. Throws Error for an
 /// empty prompt, one that fills the model's context, tokens outside the vocabulary, or logits that are not
 /// finite.

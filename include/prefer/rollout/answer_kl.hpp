@@ -1,6 +1,7 @@
 // KL of a policy from its reference over whole answers, estimated on answers that the policy gives.
 #pragma once
 
+#include "prefer/dist/team.hpp"
 #include "prefer/model/generate.hpp"
 
 #include <span>
@@ -15,5 +16,9 @@ namespace prefer {
 /// the same at every call. [prompts]
 std::vector<double> answer_kl(const Transformer& policy, const Transformer& reference,
                               std::span<const Prompt> prompts, int64_t max_new_tokens, uint64_t seed);
+/// The same, the prompts shared out: on every rank that of all. Collective.
+std::vector<double> answer_kl(const Transformer& policy, const Transformer& reference,
+                              std::span<const Prompt> prompts, int64_t max_new_tokens, uint64_t seed,
+                              Team& team);
 
 }  // namespace prefer

@@ -3,6 +3,7 @@
 
 #include "prefer/core/json.hpp"
 #include "prefer/data/questions.hpp"
+#include "prefer/dist/team.hpp"
 #include "prefer/model/generate.hpp"
 
 #include <functional>
@@ -43,6 +44,16 @@ Scorer each(Reward reward);
 std::vector<Answers> sample_answers(const Transformer& model, std::shared_ptr<const Tokenizer> tokenizer,
                                     std::span<const Question> questions, const GenerateOptions& options,
                                     const Scorer& score, const std::function<void(int64_t done)>& done = {});
+
+/// The same, the questions dealt to the ranks by their tokens: every rank gets all answers. `progress` is
+/// told how many of how many there are, as this rank's share goes. Collective.
+std::vector<Answers> sample_answers(const Transformer& model, std::shared_ptr<const Tokenizer> tokenizer,
+                                    std::span<const Question> questions, const GenerateOptions& options,
+                                    const Scorer& score, Team& team,
+                                    const std::function<void(int64_t done, int64_t all)>& progress = {});
+
+/// Which questions this rank answers.
+std::vector<int64_t> dealt(std::span<const Question> questions, const Team& team);
 
 /// Preference records {prompt, chosen, rejected, score_chosen, score_rejected}: of each prompt's answers the
 /// best against the worst, the second best against the second worst, and so on, up to `pairs` a prompt, where

@@ -22,6 +22,7 @@ struct RolloutConfig {
   int64_t num_generations = 1;
   int64_t num_ppo_epochs = 4;
   int64_t num_mini_batches = 1;
+  int64_t local_rollout_forward_batch_size = 32;
   std::optional<double> missing_eos_penalty;
   double score_clip = 0;
   double kl_coef = 0.05;
@@ -34,6 +35,8 @@ struct RolloutConfig {
   double lam = 0.95;
 
   void describe(Fields& f);
+  /// Throws Error unless minibatches divide the prompts of an iteration.
+  void check(int64_t prompts) const;
   /// Optimizer steps an iteration.
   int64_t steps() const { return num_ppo_epochs * num_mini_batches; }
 };

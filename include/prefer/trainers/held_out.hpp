@@ -37,8 +37,6 @@ class HeldOut {
   std::vector<Figure> figures(bool starts_level, uint64_t seed);
 
  private:
-  std::vector<double> measure_kl();
-
   RecordSource& pairs_;
   PreferenceObjective& objective_;
   const Transformer& policy_;

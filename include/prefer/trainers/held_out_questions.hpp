@@ -2,6 +2,7 @@
 // report.
 #pragma once
 
+#include "prefer/dist/team.hpp"
 #include "prefer/eval/report.hpp"
 #include "prefer/losses/loss.hpp"
 #include "prefer/rollout/answers.hpp"
@@ -13,15 +14,19 @@ namespace prefer {
 
 class HeldOutQuestions {
  public:
-  /// Answers are drawn as `options` says. What policy answers is compared with the answers of the reference;
-  /// the policy must outlive the value.
+  /// Answers are drawn as `options` says, at a site of their own. What policy answers is compared with the
+  /// answers of the reference; policy and team must outlive the value. Ranks share the work.
   HeldOutQuestions(std::vector<Question> questions, const Transformer& policy,
                    std::shared_ptr<const Transformer> reference, std::shared_ptr<const Tokenizer> tokenizer,
-                   Scorer score, const GenerateOptions& options);
+                   Scorer score, const GenerateOptions& options, Team& team);
 
   /// Answers each (options.samples of them): eval_objective/scores, their mean score; eval_kl, nats an answer
-  /// (answer_kl); and eval_nll, the negative log-prob a token of the answers under the reference.
+  /// (answer_kl); and eval_nll, the negative log-prob a token of the answers under the reference. The same on
+  /// every rank. Collective.
   Metrics measure();
+  /// Answers what `figures` and `samples` want and was not answered yet. Collective; afterwards one rank may
+  /// call them alone.
+  void complete();
   /// Mean score, KL and perplexity with bootstrap intervals over prompts, beside the reference's; of the last
   /// measure.
   std::vector<Figure> figures(uint64_t seed);
@@ -30,7 +35,7 @@ class HeldOutQuestions {
 
  private:
   std::vector<Answers> sample(const Transformer& model) const;
-  const std::vector<Answers>& before();
+  std::vector<double> nll() const;
 
   std::vector<Question> questions_;
   const Transformer& policy_;
@@ -38,6 +43,7 @@ class HeldOutQuestions {
   std::shared_ptr<const Tokenizer> tokenizer_;
   Scorer score_;
   GenerateOptions options_;
+  Team& team_;
   std::vector<Answers> before_, after_;
   std::vector<double> kl_;
 };

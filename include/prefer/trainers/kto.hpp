@@ -44,7 +44,9 @@ class KtoTrainer {
   Report& report() { return run_.report(); }
 
  private:
-  std::unique_ptr<MismatchedSource> source(const char* what, const std::string& path, bool held_out);
+  std::unique_ptr<RecordSource> source(const char* what, const std::string& path, bool held_out);
+  std::unique_ptr<MismatchedSource> mismatched(std::unique_ptr<RecordSource> records,
+                                               const std::string& path);
   void finish(const FitResult& result);
 
   KtoConfig config_;

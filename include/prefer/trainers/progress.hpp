@@ -2,6 +2,7 @@
 // in a log.
 #pragma once
 
+#include "prefer/dist/team.hpp"
 #include "prefer/train/hooks.hpp"
 
 #include <chrono>
@@ -14,6 +15,8 @@ class ProgressLine {
  public:
   /// `what` is being done `total` times.
   ProgressLine(std::string what, int64_t total, Terminal terminal = standard_error(1));
+  /// The line of rank 0; the others say nothing.
+  ProgressLine(std::string what, int64_t total, const Team& team);
   /// So many are done: shows count, rate and time left. In a log, a line each tenth and the last one. Work
   /// that is over within two seconds says nothing.
   void operator()(int64_t done);

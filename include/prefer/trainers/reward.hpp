@@ -70,7 +70,7 @@ class RewardTrainer {
   std::unique_ptr<RewardObjective> objective_;
   std::vector<HeldOutPair> pairs_;           ///< that are held out
   std::vector<std::vector<double>> scores_;  ///< of every answer of every held-out record, by the last pass
-  std::vector<Figure> before_;               ///< known to a run that began here
+  std::vector<Figure> before_;
 };
 
 }  // namespace prefer

@@ -6,7 +6,6 @@
 #include "prefer/trainers/run.hpp"
 #include "prefer/trainers/samples.hpp"
 
-#include <cmath>
 #include <memory>
 #include <optional>
 #include <string>
@@ -51,6 +50,7 @@ class SftTrainer {
   };
 
   Metrics measure();
+  std::vector<Figure> figures() const;
   void finish(const FitResult& result);
 
   SftConfig config_;
@@ -61,8 +61,8 @@ class SftTrainer {
   std::unique_ptr<RecordSource> train_;
   std::unique_ptr<RecordSource> eval_;
   std::unique_ptr<SupervisedObjective> objective_;
-  HeldOutTexts held_out_;                      ///< what the last pass found
-  Interval perplexity_before_{NAN, NAN, NAN};  ///< known to a run that began here
+  HeldOutTexts held_out_;  ///< what the last pass found
+  std::vector<Figure> before_;
 };
 
 }  // namespace prefer
