@@ -13,6 +13,9 @@ struct LetterShare {
            static_cast<double>(answer.size());
   }
   void describe(prefer::Fields& f) { f("letter", letter, "the letter to write more of", prefer::required()); }
+  void check() const {
+    if (letter.size() != 1) prefer::fail("letter=", letter, ": wants one letter, a to z, say");
+  }
 };
 
 struct MyConfig : prefer::PpoConfig {
@@ -22,11 +25,17 @@ struct MyConfig : prefer::PpoConfig {
     reward.describe(f);
     prefer::PpoConfig::describe(f);
   }
+  void check() const {
+    reward.check();
+    prefer::PpoConfig::check();
+  }
 };
 
 int main(int argc, char** argv, char** envp) {
   return prefer::run_program<MyConfig>(argc, argv, [&](const MyConfig& config) {
     prefer::Process process(config.process, prefer::environment(envp));
-    prefer::PpoTrainer(config, process, config.reward).train();
+    // Saved with the run: it goes on only with the same letter.
+    const prefer::Json knobs = prefer::config_json(config.reward);
+    prefer::PpoTrainer(config, process, config.reward, knobs).train();
   });
 }

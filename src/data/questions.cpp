@@ -23,6 +23,7 @@ std::vector<Question> load_questions(Fs& fs, const std::string& path, const Span
       continue;
     }
     question.record = questions.size();
+    question.place = record.place;
     questions.push_back(std::move(question));
   }
   return questions;

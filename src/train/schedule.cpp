@@ -11,8 +11,9 @@ void ScheduleConfig::describe(Fields& f) {
   f("lr_scheduler_type", lr_scheduler_type, "how the learning rate goes on after warm-up",
     one_of({"constant", "linear", "cosine"}));
   f("warmup_steps", warmup_steps,
-    "steps on which the learning rate rises, from 0 at the first; 0 = use warmup_ratio", at_least(0));
-  f("warmup_ratio", warmup_ratio, "share of the steps on which it rises", within(0, 1));
+    "steps (PPO: iterations) on which the learning rate rises, from 0 at the first; 0 = use warmup_ratio",
+    at_least(0));
+  f("warmup_ratio", warmup_ratio, "share of them on which it rises", within(0, 1));
 }
 
 double ScheduleConfig::factor(int64_t step, int64_t steps) const {

@@ -10,7 +10,6 @@
 #include "prefer/trainers/run_files.hpp"
 
 #include <algorithm>
-#include <limits>
 
 namespace prefer {
 namespace {
@@ -27,18 +26,22 @@ PpoConfig resolved(PpoConfig config) {
   return config;
 }
 
-/// Throws Error for a prompt that leaves no room for an answer, or has a token that the model does not know.
-void check_room(const std::vector<Question>& questions, const std::string& path, const PpoConfig& config,
-                const ModelConfig& model) {
-  for (const Question& question : questions) {
-    const auto size = static_cast<int64_t>(question.tokens.size());
-    if (size + config.rollout.response_length > model.context) {
-      fail(path, ": a prompt has ", size,
-           " tokens, and with response_length=", config.rollout.response_length, " leaves the context of ",
-           config.model, ", ", model.context);
-    }
-    check_token(std::ranges::max(question.tokens), path, model, config.model);
-  }
+/// Whether the same ids are the same tokens.
+bool same_vocabulary(const Tokenizer& a, const Tokenizer& b) {
+  if (a.vocab_size() != b.vocab_size()) return false;
+  for (int32_t id = 0; id < a.vocab_size(); ++id)
+    if (a.token(id) != b.token(id) || a.is_special(id) != b.is_special(id)) return false;
+  return true;
+}
+
+/// Bytes of the keys and values of the answers that are decoded at once, and of their prompts.
+int64_t cache_bytes(const ModelConfig& model, const PpoConfig& config, int64_t longest_prompt,
+                    int64_t width) {
+  const int64_t most = config.rollout.local_rollout_forward_batch_size, prompts = config.order.batch_size;
+  const int64_t rows =
+      std::min(most, prompts) * longest_prompt +
+      std::min(most, prompts * config.rollout.num_generations) * config.rollout.response_length;
+  return rows * model.layers * 2 * model.kv_heads * model.head_dim * width;
 }
 
 }  // namespace
@@ -56,10 +59,7 @@ void PpoConfig::describe(Fields& f) {
     "times optimizer.learning_rate, for the value model", positive());
   describe_folder(f);
   f("iterations", iterations, "rounds of sampling and learning", at_least(1));
-  f("batch_size", order.batch_size, "prompts an iteration, over all ranks", within(1, 1 << 20));
-  f("shuffle", order.shuffle, "permute the prompts anew in every pass; false keeps the file's order");
-  f("share_prefixes", order.share_prefixes, "compute the prompt of several answers once");
-  f("tokens_per_slot", order.tokens_per_slot, "token budget of a micro-batch", at_least(1));
+  order.describe(f, "prompts an iteration, over all ranks");
   rollout.describe(f);
   loss.describe(f);
   fit.describe_update(f);
@@ -72,40 +72,37 @@ void PpoConfig::check() const {
   samples.check();
   if (reward_model && lexicon)
     fail("reward_model=", *reward_model, " and lexicon=", *lexicon, " are two rewards; give one");
-  if (order.batch_size % rollout.num_mini_batches != 0) {
-    fail("num_mini_batches=", rollout.num_mini_batches,
-         " must divide the prompts of an iteration, batch_size=", order.batch_size);
-  }
+  rollout.check(order.batch_size);
   if (dtype == "float64")
     fail("dtype=float64: log-probs of answers are kept in float32; give float32 or bfloat16");
 }
 
-PpoTrainer::PpoTrainer(PpoConfig config, Process& process, Reward reward)
+PpoTrainer::PpoTrainer(PpoConfig config, Process& process, Reward reward, Json knobs)
     : config_(resolved(std::move(config))),
+      knobs_(std::move(knobs)),
       run_(config_, process),
       spans_(load_tokenizer(config_.model)),
       controller_(config_.rollout.kl_coef, config_.rollout.kl_target, config_.rollout.kl_horizon) {
-  std::vector<Question> questions = load("train", config_.train), held_out;
-  if (config_.eval) held_out = load("eval", *config_.eval);
+  Prompts train = read("train", config_.train);
+  std::optional<Prompts> eval;
+  if (config_.eval) eval = read("eval", *config_.eval);
   SamplesConfig samples = config_.samples;
   samples.every *= config_.fit.iteration;
   samples_ = make_samples(samples, run_, spans_);
   policy_ = run_.model("model", config_.model);
+  admit(policy_->config(), config_.model);
+  if (config_.rollout.missing_eos_penalty && policy_->config().eos.empty())
+    fail("missing_eos_penalty=", *config_.rollout.missing_eos_penalty,
+         " would be taken from every answer: ", config_.model, " names no end token (eos_token_id)");
   reference_ = config_.reference ? run_.model("reference", *config_.reference)->frozen() : policy_->frozen();
+  admit(reference_->config(), config_.reference.value_or(config_.model));
   if (!config_.reference) run_.reads("reference", run_.input("model"));
-  check_room(questions, config_.train, config_, policy_->config());
-  check_room(held_out, config_.eval.value_or(""), config_, policy_->config());
   const std::shared_ptr<ValueModel> value = value_model();
-  policy_->train();
-  policy_->checkpoint_activations(config_.activation_checkpointing);
   const Scorer score = scorer(std::move(reward));
-  process.say(config_.model + ": " + short_number(static_cast<double>(policy_->parameter_count()) / 1e6) +
-              " million parameters, " + config_.dtype);
-  RecordOrder order = config_.order;
-  order.seed = static_cast<uint64_t>(config_.seed);
-  order.slots = config_.team.slots;
+  std::vector<Question> questions = fitting(std::move(train));
+  run_.trains(*policy_, config_.model);
   rollouts_ = std::make_unique<RolloutSource>(
-      config_.rollout, order, std::move(questions),
+      config_.rollout, run_.order(), std::move(questions),
       RolloutModels{policy_, reference_, value, spans_.shared_tokenizer(), score}, controller_, run_.team());
   objective_ =
       std::make_unique<PpoObjective>(policy_, value,
@@ -115,26 +112,66 @@ PpoTrainer::PpoTrainer(PpoConfig config, Process& process, Reward reward)
                                                  .starts_at_reference = !config_.reference,
                                                  .bound = process.sum_bound(policy_->dtype())},
                                      rollouts_->iteration(), controller_);
-  if (!held_out.empty()) {
-    held_out_.emplace(std::move(held_out), *policy_, reference_, spans_.shared_tokenizer(), score,
-                      GenerateOptions{.max_new_tokens = config_.rollout.response_length,
-                                      .temperature = config_.rollout.temperature,
-                                      .seed = order.seed,
-                                      .step = std::numeric_limits<uint64_t>::max()});  // no iteration's
-  }
+  if (eval) hold_out(fitting(std::move(*eval)), score);
 }
 
-std::vector<Question> PpoTrainer::load(const std::string& what, const std::string& path) {
-  Skipped skipped;
-  const OnBad on_bad = config_.on_bad == "skip" ? OnBad::skip : OnBad::stop;
-  std::vector<Question> questions = load_questions(run_.process().fs(), path, spans_, on_bad, skipped);
-  if (questions.empty()) fail(path, ": there is no prompt");
-  run_.reads(what, fingerprint(questions));
-  run_.process().say(path + ": " + std::to_string(questions.size()) + " prompts");
-  run_.process().say_skipped(path, skipped);
-  for (const auto& [reason, cases] : skipped.reasons)
-    run_.report().skipped.emplace_back(what + ": " + reason, cases.count);
-  return questions;
+void PpoTrainer::hold_out(std::vector<Question> questions, const Scorer& score) {
+  held_out_.emplace(std::move(questions), *policy_, reference_, spans_.shared_tokenizer(), score,
+                    GenerateOptions{.max_new_tokens = config_.rollout.response_length,
+                                    .temperature = config_.rollout.temperature,
+                                    .batch = config_.rollout.local_rollout_forward_batch_size,
+                                    .seed = static_cast<uint64_t>(config_.seed)},
+                    run_.team());
+}
+
+PpoTrainer::Prompts PpoTrainer::read(const std::string& what, const std::string& path) {
+  Prompts prompts{what, path};
+  prompts.questions =
+      load_questions(run_.process().fs(), path, spans_, config_.bad_records(), prompts.skipped);
+  return prompts;
+}
+
+/// Throws Error where a model has no embedding of a token that may be said, and remembers the shortest
+/// context.
+void PpoTrainer::admit(const ModelConfig& model, const std::string& name) {
+  const int64_t said = std::min<int64_t>(policy_->config().vocab_size, spans_.tokenizer().vocab_size());
+  if (model.vocab_size < said)
+    fail(name, ": its vocabulary is 0..", model.vocab_size - 1, ", and ", config_.model,
+         " may say tokens up to ", said - 1);
+  if (room_.model.empty() || model.context < room_.context) room_ = {name, model.context};
+  if (room_.context <= config_.rollout.response_length)
+    fail("response_length=", config_.rollout.response_length,
+         " leaves no room for a prompt in the context of ", room_.model, ", ", room_.context);
+}
+
+/// Those that leave an answer room; the others stop the run or are skipped, as `on_bad` says.
+std::vector<Question> PpoTrainer::fitting(Prompts prompts) {
+  const int64_t most = room_.context - config_.rollout.response_length;
+  std::vector<Question> kept;
+  for (Question& question : prompts.questions) {
+    check_token(std::ranges::max(question.tokens), prompts.path, policy_->config(), config_.model);
+    const auto size = static_cast<int64_t>(question.tokens.size());
+    if (size <= most) {
+      longest_prompt_ = std::max(longest_prompt_, size);
+      kept.push_back(std::move(question));
+    } else if (config_.bad_records() == OnBad::stop) {
+      throw BadRecord(
+          question.place,
+          "the prompt has " + std::to_string(size) + " tokens, and at most " + std::to_string(most) +
+              " leave room for response_length=" + std::to_string(config_.rollout.response_length) +
+              " in the context of " + room_.model + ", " + std::to_string(room_.context));
+    } else {
+      prompts.skipped.add("the prompt has more than " + std::to_string(most) + " tokens", question.place);
+    }
+  }
+  if (kept.empty()) {
+    const std::string skipped = prompts.skipped.text();
+    fail(prompts.path, ": there is no prompt", skipped.empty() ? "" : "; ", skipped);
+  }
+  run_.reads(prompts.what, fingerprint(kept));
+  run_.process().say(prompts.path + ": " + std::to_string(kept.size()) + " prompts");
+  run_.skipped(prompts.what, prompts.path, prompts.skipped);
+  return kept;
 }
 
 Scorer PpoTrainer::scorer(Reward reward) {
@@ -150,23 +187,32 @@ Scorer PpoTrainer::scorer(Reward reward) {
     return each([lexicon](const std::string&, const std::string& answer) { return lexicon->score(answer); });
   }
   if (!config_.reward_model) fail("PPO wants a reward: give reward_model=FOLDER or lexicon=FILE");
-  const auto frozen = reward_model("reward_model", *config_.reward_model)->frozen();
-  return [frozen, tokens = config_.order.tokens_per_slot](std::span<const Answer> answers) {
+  const auto model = reward_model("reward_model", *config_.reward_model);
+  reward_bytes_ = model->transformer().parameter_count() *
+                  static_cast<int64_t>(c10::elementSize(model->transformer().dtype()));
+  return scorer(std::shared_ptr<const RewardModel>(model->frozen()));
+}
+
+Scorer PpoTrainer::scorer(std::shared_ptr<const RewardModel> model) const {
+  return [model, tokens = config_.order.tokens_per_slot](std::span<const Answer> answers) {
     std::vector<std::vector<int32_t>> texts;
     for (const Answer& answer : answers) {
       texts.push_back(answer.prompt);
       texts.back().insert(texts.back().end(), answer.tokens.begin(), answer.tokens.end());
     }
-    const std::vector<float> scores = score_texts(*frozen, texts, tokens, frozen->transformer().device());
+    const std::vector<float> scores = score_texts(*model, texts, tokens, model->transformer().device());
     return std::vector<double>(scores.begin(), scores.end());
   };
 }
 
 std::shared_ptr<RewardModel> PpoTrainer::reward_model(const std::string& what, const std::string& path) {
-  auto model = std::make_shared<RewardModel>(run_.model(what, path));
-  const auto vocabulary = [](const Tokenizer& tokenizer) { return tokenizer.files()["tokenizer.json"]; };
-  if (vocabulary(*load_tokenizer(path)) != vocabulary(spans_.tokenizer()))
+  if (!is_reward_model(run_.process().fs(), path))
+    fail(what, "=", path,
+         " is a language model; a reward model, as the program reward writes it, is asked for");
+  auto model = run_.reward_model(what, path, {});
+  if (!same_vocabulary(*load_tokenizer(path), spans_.tokenizer()))
     fail(what, "=", path, " has another tokenizer than model=", config_.model);
+  admit(model->config(), path);
   return model;
 }
 
@@ -180,7 +226,7 @@ std::shared_ptr<ValueModel> PpoTrainer::value_model() {
   return std::make_shared<OwnValueModel>(network);
 }
 
-void PpoTrainer::say_memory() const {
+void PpoTrainer::say_memory(const Training& training) const {
   const auto width = static_cast<int64_t>(c10::elementSize(policy_->dtype()));
   const int64_t answers =
       config_.order.batch_size / config_.rollout.num_mini_batches * config_.rollout.num_generations;
@@ -196,22 +242,37 @@ void PpoTrainer::say_memory() const {
     all.optimizer += value.optimizer;
     all.activations += value.activations;
   }
-  run_.process().say("memory: " + all.text());
+  all.weights += reward_bytes_;
+  // Answers are sampled before there are activations to keep.
+  all.activations =
+      std::max(all.activations, cache_bytes(policy_->config(), config_, longest_prompt_, width));
+  run_.say_memory(training, all);
+}
+
+/// With the knobs of a reward of one's own.
+Json PpoTrainer::resolved_config() const {
+  Json all = knobs_;
+  const Json own = config_json(config_);
+  for (const auto& [key, value] : own.as_object()) {
+    if (all.contains(key)) fail("the reward's key ", key, " is one of PPO's own; give it another name");
+    all.set(key, value);
+  }
+  return all;
 }
 
 void PpoTrainer::train(Hooks hooks) {
   Training training(config_.fit, *rollouts_, *objective_);
-  run_.open(training, config_json(config_));
-  say_memory();
-  const bool shown = run_.team().first();
-  rollouts_->progress = [shown, line = std::optional<ProgressLine>()](int64_t done, int64_t total) mutable {
-    if (!shown) return;
-    if (done == 1) line.emplace("answers", total);
+  run_.open(training, resolved_config());
+  say_memory(training);
+  rollouts_->progress = [this, line = std::optional<ProgressLine>()](int64_t done, int64_t all) mutable {
+    if (!line) line.emplace("answers", all, run_.team());
     (*line)(done);
+    if (done >= all) line.reset();
   };
   if (held_out_) hooks.push_back(run_.evaluation([this] { return held_out_->measure(); }));
   if (samples_) hooks.push_back(samples_->hook(*policy_, training.step, run_.team()));
   const FitResult result = run_.fit(training, hooks);
+  if (held_out_) held_out_->complete();
   run_.team().on_first([&] { finish(result); });
 }
 

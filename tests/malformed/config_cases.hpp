@@ -191,13 +191,17 @@ inline std::vector<Malformed> override_cases() {
                R"(reward_model=@/model and lexicon=@/lexicon.txt are two rewards; give one)"),
       ppo_case("ppo_no_reward", {"lexicon=null"},
                R"(PPO wants a reward: give reward_model=FOLDER or lexicon=FILE)"),
-      ppo_case("ppo_reward_model_without_a_head", {"lexicon=null", "reward_model=@/model"},
-               R"(a reward model wants a transformer with a score head, not a language model)"),
-      ppo_case("ppo_value_without_a_head", {"value=@/model"},
-               R"(a reward model wants a transformer with a score head, not a language model)"),
       ppo_case(
-          "ppo_answers_beyond_the_context", {"response_length=64"},
-          R"(@/pairs.jsonl: a prompt has 4 tokens, and with response_length=64 leaves the context of @/model, 64)"),
+          "ppo_reward_model_without_a_head", {"lexicon=null", "reward_model=@/model"},
+          R"(reward_model=@/model is a language model; a reward model, as the program reward writes it, is asked for)"),
+      ppo_case(
+          "ppo_value_without_a_head", {"value=@/model"},
+          R"(value=@/model is a language model; a reward model, as the program reward writes it, is asked for)"),
+      ppo_case("ppo_answers_beyond_the_context", {"response_length=64"},
+               R"(response_length=64 leaves no room for a prompt in the context of @/model, 64)"),
+      ppo_case(
+          "ppo_prompt_beyond_the_context", {"response_length=62"},
+          R"(@/pairs.jsonl:1:1: the prompt has 4 tokens, and at most 2 leave room for response_length=62 in the context of @/model, 64)"),
       ppo_case("ppo_cold", {"temperature=0"}, R"(temperature=0: must be > 0, not 0)"),
       ppo_case("ppo_in_double", {"dtype=float64"},
                R"(dtype=float64: log-probs of answers are kept in float32; give float32 or bfloat16)"),

@@ -15,6 +15,7 @@ struct Question {
   std::vector<std::int32_t> tokens;
   std::string text;          ///< the prompt, or what the last message says
   std::uint64_t record = 0;  ///< of the RandomKey of what is drawn for it; its place in the file
+  std::string place = {};    ///< "file:line:column" of its record, where it is from a file
 };
 
 /// A file of {prompt} or {messages} a line; what else a record holds is left alone, so that files of pairs

@@ -40,9 +40,11 @@ struct PpoConfig : RunConfig {
 /// `output/report.html`.
 class PpoTrainer {
  public:
-  /// With `reward` instead of what the config names. Reads models and prompts; throws Error for what is wrong
-  /// with them. `process` must outlive the trainer.
-  PpoTrainer(PpoConfig config, Process& process, Reward reward = {});
+  /// With `reward` instead of what the config names, and `knobs`, an object of what it depends on
+  /// (config_json of it): they are saved with the config, and a run goes on only with the same; a reward that
+  /// changes otherwise is not noticed. Reads models and prompts; throws Error for what is wrong with them.
+  /// `process` must outlive the trainer.
+  PpoTrainer(PpoConfig config, Process& process, Reward reward = {}, Json knobs = Json::object());
   PpoTrainer(const PpoTrainer&) = delete;
   PpoTrainer& operator=(const PpoTrainer&) = delete;
 
@@ -58,18 +60,39 @@ class PpoTrainer {
   void write_report() { run_.write_report(); }
 
  private:
-  std::vector<Question> load(const std::string& what, const std::string& path);
+  /// Prompts of a file, before it is known which of them there is room for.
+  struct Prompts {
+    std::string what, path;
+    std::vector<Question> questions = {};
+    Skipped skipped = {};
+  };
+  /// The model with the shortest context of those that read prompts and answers.
+  struct Room {
+    std::string model;
+    int64_t context = 0;
+  };
+
+  Prompts read(const std::string& what, const std::string& path);
+  std::vector<Question> fitting(Prompts prompts);
+  void admit(const ModelConfig& model, const std::string& name);
   Scorer scorer(Reward reward);
+  Scorer scorer(std::shared_ptr<const RewardModel> model) const;
   std::shared_ptr<RewardModel> reward_model(const std::string& what, const std::string& path);
   std::shared_ptr<ValueModel> value_model();
-  void say_memory() const;
+  void hold_out(std::vector<Question> questions, const Scorer& score);
+  Json resolved_config() const;
+  void say_memory(const Training& training) const;
   void finish(const FitResult& result);
 
   PpoConfig config_;
+  Json knobs_;  ///< of a reward of one's own
   Run run_;
   SpanBuilder spans_;
   std::shared_ptr<Transformer> policy_;
   std::shared_ptr<Transformer> reference_;
+  Room room_;
+  int64_t longest_prompt_ = 0;
+  int64_t reward_bytes_ = 0;  ///< of a reward model's weights
   KlController controller_;
   std::unique_ptr<RolloutSource> rollouts_;
   std::unique_ptr<PpoObjective> objective_;

@@ -1,0 +1,143 @@
+// PPO on a reward model that RewardTrainer made, as its reward and as its value model: the scores are the
+// model's.
+#include "prefer/trainers/ppo.hpp"
+
+#include "prefer/core/error.hpp"
+#include "prefer/core/random.hpp"
+#include "prefer/objectives/score.hpp"
+#include "prefer/trainers/reward.hpp"
+#include "support/error.hpp"
+#include "support/tiny_run.hpp"
+
+#include <gtest/gtest.h>
+
+namespace prefer::testing {
+namespace {
+
+class PpoOnARewardModel : public ::testing::Test {
+ protected:
+  PpoOnARewardModel() {
+    RewardConfig config;
+    config.model = tiny_.model;
+    config.train = tiny_.pairs;
+    config.output = tiny_.dir / "reward";
+    config.fit.steps = 3;
+    config.fit.optimizer.learning_rate = 1e-2;
+    config.order.batch_size = 7;
+    RewardTrainer(config, process_).train();
+  }
+  PpoConfig config(const std::string& output) const {
+    PpoConfig config;
+    config.model = tiny_.model;
+    config.train = tiny_.pairs;
+    config.output = tiny_.dir / output;
+    config.reward_model = tiny_.dir / "reward/model";
+    config.iterations = 1;
+    config.order.batch_size = 7;
+    config.rollout.response_length = 6;
+    config.rollout.temperature = 1;
+    config.rollout.num_ppo_epochs = 1;
+    config.rollout.num_generations = 2;
+    return config;
+  }
+  double scores_of(const PpoConfig& config) {
+    PpoTrainer trainer(config, process_);
+    double scores = 0;
+    trainer.train({[&](StepEvent& event) { scores = event.metrics.at("objective/scores"); }});
+    return scores;
+  }
+
+  TinyRun tiny_;
+  Process process_{ProcessConfig{.device = "cpu", .threads = 1}};
+};
+
+/// The same answers drawn by hand, and scored by the model's folder.
+TEST_F(PpoOnARewardModel, ItsScoresAreTheModels) {
+  const auto policy = load_model(process_.fs(), tiny_.model, at::kFloat);
+  const SpanBuilder spans(load_tokenizer(tiny_.model));
+  Skipped none;
+  const auto questions = load_questions(process_.fs(), tiny_.pairs, spans, OnBad::stop, none);
+  std::vector<Prompt> prompts;
+  for (uint64_t i = 0; i < 7; ++i) prompts.push_back({questions[record_at(0, i, 7)].tokens, i});
+  const auto said = generate(*policy, prompts, {.max_new_tokens = 6, .temperature = 1, .samples = 2});
+  std::vector<std::vector<int32_t>> texts;
+  for (std::size_t i = 0; i < 7; ++i) {
+    for (const Completion& answer : said[i]) {
+      texts.push_back(prompts[i].tokens);
+      texts.back().insert(texts.back().end(), answer.tokens.begin(), answer.tokens.end());
+    }
+  }
+  const auto judge = load_reward_model(process_.fs(), tiny_.dir / "reward/model", {}, at::kFloat);
+  double expected = 0;
+  for (const float score : score_texts(*judge, texts)) expected += score / 14;
+  EXPECT_NE(expected, 0);
+  EXPECT_NEAR(scores_of(config("out")), expected, 1e-6);
+  PpoConfig with_value = config("with_value");
+  with_value.value = tiny_.dir / "reward/model";
+  EXPECT_NEAR(scores_of(with_value), expected, 1e-6);
+}
+
+TEST_F(PpoOnARewardModel, OneWithOtherTokensOrTooFewOrAShortContextIsRefused) {
+  const auto refused = [&](const std::string& name, const ModelConfig& other, const std::string& tokenizer) {
+    const auto model = with_score_head(*tiny_model(at::kFloat, other), {});
+    save_model(process_.fs(), tiny_.dir / name, *model,
+               {{"tokenizer.json", tokenizer}, {"tokenizer_config.json", R"({"eos_token": "<e>"})"}});
+    PpoConfig judged = config("refused");
+    judged.reward_model = tiny_.dir / name;
+    return error_of([&] { PpoTrainer(judged, process_); });
+  };
+  std::string swapped = tiny_tokenizer();
+  const std::size_t a = swapped.find("\"a\""), b = swapped.find("\"b\"");
+  std::swap(swapped[a + 1], swapped[b + 1]);
+  EXPECT_EQ(refused("swapped", tiny_config(), swapped),
+            "reward_model=" + (tiny_.dir / "swapped") + " has another tokenizer than model=" + tiny_.model);
+  ModelConfig few = tiny_config();
+  few.vocab_size = 22;
+  EXPECT_EQ(refused("few", few, tiny_tokenizer()), (tiny_.dir / "few") + ": its vocabulary is 0..21, and " +
+                                                       tiny_.model + " may say tokens up to 22");
+  ModelConfig narrow = tiny_config();
+  narrow.context = 8;
+  EXPECT_EQ(refused("short", narrow, tiny_tokenizer()),
+            tiny_.pairs +
+                ":1:1: the prompt has 4 tokens, and at most 2 leave room for response_length=6 in the "
+                "context of " +
+                (tiny_.dir / "short") + ", 8");
+  narrow.context = 6;
+  EXPECT_EQ(
+      refused("shorter", narrow, tiny_tokenizer()),
+      "response_length=6 leaves no room for a prompt in the context of " + (tiny_.dir / "shorter") + ", 6");
+}
+
+TEST_F(PpoOnARewardModel, PromptsThatLeaveNoRoomAreSkippedAndCountedWhereAsked) {
+  const std::string prompts = tiny_.dir / "prompts_of_both_kinds.jsonl";
+  write_file_atomically(process_.fs(), prompts, "{\"prompt\": \"abcdefghi\"}\n{\"prompt\": \"ab\"}\n");
+  PpoConfig skips = config("skips");
+  skips.train = prompts;
+  skips.on_bad = "skip";
+  skips.rollout.response_length = 58;  // of a context of 64
+  skips.order.batch_size = 1;
+  PpoTrainer trainer(skips, process_);
+  const std::vector<std::pair<std::string, int64_t>> counted = {
+      {"train: the prompt has more than 6 tokens", 1}};
+  EXPECT_EQ(trainer.report().skipped, counted);
+  skips.rollout.response_length = 63;
+  EXPECT_EQ(error_of([&] { PpoTrainer(skips, process_); }),
+            prompts + ": there is no prompt; 2 skipped: the prompt has more than 1 tokens (2: " + prompts +
+                ":1:1, 2:1)");
+}
+
+TEST_F(PpoOnARewardModel, APenaltyForAMissingEndWantsAModelThatHasOne) {
+  ModelConfig endless = tiny_config();
+  endless.eos = {};
+  save_model(process_.fs(), tiny_.dir / "endless", *tiny_model(at::kFloat, endless),
+             {{"tokenizer.json", tiny_tokenizer()}, {"tokenizer_config.json", R"({"eos_token": "<e>"})"}});
+  PpoConfig penalised = config("out");
+  penalised.model = tiny_.dir / "endless";
+  penalised.rollout.missing_eos_penalty = 1;
+  EXPECT_EQ(error_of([&] { PpoTrainer(penalised, process_); }),
+            "missing_eos_penalty=1 would be taken from every answer: " + penalised.model +
+                " names no end token (eos_token_id)");
+}
+
+}  // namespace
+}  // namespace prefer::testing
