@@ -6,7 +6,9 @@
 #include "prefer/train/measure.hpp"
 #include "prefer/trainers/progress.hpp"
 
+#include <algorithm>
 #include <cmath>
+#include <span>
 
 namespace prefer {
 namespace {

@@ -78,7 +78,7 @@ TEST_F(RanksProgram, ExactSumsEndInTheSameBytesOnOneTwoAndFourRanks) {
   }
 }
 
-TEST_F(RanksProgram, EveryTrainerEndsInTheSameBytesOnOneAndTwoRanks) {
+TEST_F(RanksProgram, EveryTrainerEndsInTheSameBytesOnOneTwoAndFourRanks) {
   std::vector<std::string> texts, judged, ranked;
   for (const char* letter : {"a", "b", "c", "d"}) {
     const Json prompt(std::string("do ") + letter), completion(std::string(" good ") + letter);
@@ -89,20 +89,22 @@ TEST_F(RanksProgram, EveryTrainerEndsInTheSameBytesOnOneAndTwoRanks) {
                                         {"answers", Json::array({completion, " bad", " so so"})},
                                         {"scores", Json::array({2, *letter - 'b', 0.5})}})));
   }
-  const std::string demonstrations = file_of(tiny_.dir, "texts.jsonl", texts);
-  const std::string rankings = file_of(tiny_.dir, "ranked.jsonl", ranked);
+  const std::string demonstrations = file_of(tiny_.dir, "texts.jsonl", texts),
+                    answers = file_of(tiny_.dir, "judged.jsonl", judged),
+                    rankings = file_of(tiny_.dir, "ranked.jsonl", ranked);
   const std::vector<std::pair<std::string, CommandLine>> programs = {
       {"sft", {"steps=3", "train=" + demonstrations, "eval=" + demonstrations}},
       {"reward", {"steps=3", "train=" + tiny_.pairs, "eval=" + tiny_.pairs}},
       {"reward", {"steps=3", "loss.name=plackett_luce", "train=" + rankings, "eval=" + rankings}},
-      {"kto", {"steps=3", "train=" + file_of(tiny_.dir, "judged.jsonl", judged)}},
+      {"kto",
+       {"steps=3", "train=" + answers, "eval=" + answers, "tokens_per_slot=20"}},  // several statistics
       {"own_reward",
-       {"iterations=2", "letter=a", "train=" + tiny_.pairs, "eval=" + tiny_.prompts, "response_length=4",
-        "num_ppo_epochs=1"}}};
+       {"iterations=2", "letter=a", "train=" + tiny_.pairs, "eval=" + tiny_.pairs, "response_length=4",
+        "num_ppo_epochs=2", "num_mini_batches=2", "kl_target=0.1", "kl_horizon=20"}}};
   for (std::size_t i = 0; i < programs.size(); ++i) {
     const auto& [program, arguments] = programs[i];
     const std::string output = program + "-" + std::to_string(i) + "-";
-    for (const std::string ranks : {"1", "2"}) {
+    for (const std::string ranks : {"1", "2", "4"}) {
       const CommandLine command = CommandLine{"n=" + ranks,
                                               "--",
                                               PREFER_BIN_DIR "/" + program,
@@ -114,9 +116,12 @@ TEST_F(RanksProgram, EveryTrainerEndsInTheSameBytesOnOneAndTwoRanks) {
       const Ran ran = run("launch", command);
       ASSERT_EQ(ran.code, 0) << program << ran.err;
     }
-    EXPECT_TRUE(bytes(output + "1/model/model.safetensors") == bytes(output + "2/model/model.safetensors"))
-        << output;
-    EXPECT_EQ(bytes(output + "1/metrics.jsonl"), bytes(output + "2/metrics.jsonl")) << output;
+    for (const std::string ranks : {"2", "4"}) {
+      const std::string one = output + "1/", other = output + ranks + "/";
+      EXPECT_TRUE(bytes(one + "model/model.safetensors") == bytes(other + "model/model.safetensors"))
+          << other;
+      EXPECT_EQ(bytes(one + "metrics.jsonl"), bytes(other + "metrics.jsonl")) << other;
+    }
   }
 }
 
@@ -134,6 +139,22 @@ TEST_F(RanksProgram, FastSumsAgreeWithOneRankStepByStep) {
     }
     EXPECT_LT(one.back().at("loss").as_number(),
               0.98 * one.front().at("loss").as_number());  // it learns meanwhile
+  }
+}
+
+TEST_F(RanksProgram, FastSumsOfRewardModellingAgreeWithOneRankStepByStep) {
+  std::vector<std::vector<Json>> seen;
+  for (const std::string ranks : {"1", "2"}) {
+    const Ran ran = run("launch", {"n=" + ranks, "--", PREFER_BIN_DIR "/reward", "model=" + tiny_.model,
+                                   "output=" + path("reward" + ranks), "train=" + tiny_.pairs, "steps=20",
+                                   "batch_size=6", "optimizer.learning_rate=1e-3", "threads=1"});
+    ASSERT_EQ(ran.code, 0) << ran.err;
+    seen.push_back(metrics(path("reward" + ranks)));
+  }
+  ASSERT_EQ(seen[0].size(), 20u);
+  for (std::size_t i = 0; i < seen[0].size(); ++i) {
+    const double loss = seen[0][i].at("loss").as_number();
+    EXPECT_NEAR(seen[1].at(i).at("loss").as_number(), loss, 1e-5 * std::abs(loss)) << i + 1;
   }
 }
 
@@ -245,6 +266,27 @@ TEST_F(RanksProgram, APlaceThatCannotBeIsRefusedInOneLine) {
             "error: RANK=2 wants to be below WORLD_SIZE=2: ranks count from 0\n");
   EXPECT_EQ(said("RANK=1 WORLD_SIZE=2 MASTER_ADDR="),
             "error: WORLD_SIZE=2 wants MASTER_ADDR, the host of rank 0, and it is not set\n");
+}
+
+TEST_F(RanksProgram, RanksThatAreNotAlikeAreRefusedAndNamed) {
+  const std::string others =
+      file_of(tiny_.dir, "others.jsonl", {R"({"prompt": "do h", "chosen": " good", "rejected": " bad"})"});
+  const auto said = [&](const std::string& of_first, const std::string& of_second) {
+    CommandLine words = command(2, "out");
+    std::string line;
+    for (std::size_t i = 2; i < words.size(); ++i) line += words[i] + " ";
+    const std::string own = "if [ $RANK = 1 ]; then own=" + of_second + "; else own=" + of_first + "; fi; ";
+    const Ran ran = run("launch", {"n=2", "--", "sh", "-c", own + "exec " + line + "$own"});
+    EXPECT_EQ(ran.code, 1);
+    EXPECT_EQ(lines_with(ran.err, "error: "), 1) << ran.err;
+    return ran.err.substr(ran.err.find("error: "));
+  };
+  EXPECT_EQ(said("loss.beta=0.1", "loss.beta=0.2"),
+            "error: rank 1 is of another run than rank 0: config.loss.beta is 0.1 and 0.2\n");
+  EXPECT_EQ(said("steps=20", "steps=21"),
+            "error: rank 1 is of another run than rank 0: config.steps is 20 and 21\n");
+  EXPECT_TRUE(said("train=" + tiny_.pairs, "train=" + others)
+                  .starts_with("error: rank 1 is of another run than rank 0: inputs.train is "));
 }
 
 TEST_F(RanksProgram, AFolderThatIsInUseIsRefusedByAll) {
