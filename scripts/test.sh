@@ -11,8 +11,9 @@ cmake --preset dev -DPREFER_CUDA=BESIDE --log-level=NOTICE
 # What does not compile fails at the end, so that the other tests are still run.
 cmake --build --preset dev -- -k 0 || { echo "test.sh: something above did not compile" >&2; failed=1; }
 export GOMP_SPINCOUNT=${GOMP_SPINCOUNT-100}  # as in quickstart.sh
-ctest --preset dev || failed=1
+jobs=$(nproc)
+ctest --preset dev -j "$jobs" || failed=1
 cmake --preset asan --log-level=NOTICE
 cmake --build --preset asan -- -k 0 || { echo "test.sh: something above did not compile with sanitizers" >&2; failed=1; }
-ctest --preset asan || failed=1
+ctest --preset asan -j "$jobs" || failed=1
 exit $failed
