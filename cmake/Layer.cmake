@@ -31,13 +31,25 @@ endfunction()
 
 # One narrow precompiled header for all that includes LibTorch: 2 s a file instead of 6.5-9.
 function(prefer_precompile target)
-  if(NOT TARGET prefer_pch)
-    file(CONFIGURE OUTPUT ${PROJECT_BINARY_DIR}/pch.cpp CONTENT "// holds the precompiled header\n")
-    add_library(prefer_pch OBJECT ${PROJECT_BINARY_DIR}/pch.cpp)
-    target_include_directories(prefer_pch PRIVATE ${PROJECT_SOURCE_DIR}/include ${PROJECT_SOURCE_DIR} ${PROJECT_SOURCE_DIR}/kernels)
-    target_link_libraries(prefer_pch PRIVATE torch::cpu prefer_flags prefer_openmp Threads::Threads)
-    target_precompile_headers(prefer_pch PRIVATE ${PROJECT_SOURCE_DIR}/include/prefer/tensor.hpp)
+  prefer_precompiled_header(prefer_pch LINK torch::cpu HEADERS ${PROJECT_SOURCE_DIR}/include/prefer/tensor.hpp)
+  prefer_reuse_header(${target} prefer_pch)
+endfunction()
+
+# prefer_precompiled_header(NAME LINK ... HEADERS ...): target NAME, which holds the headers compiled, once a build.
+function(prefer_precompiled_header name)
+  if(TARGET ${name})
+    return()
   endif()
+  cmake_parse_arguments(arg "" "" "LINK;HEADERS" ${ARGN})
+  file(CONFIGURE OUTPUT ${PROJECT_BINARY_DIR}/${name}.cpp CONTENT "// holds a precompiled header\n")
+  add_library(${name} OBJECT ${PROJECT_BINARY_DIR}/${name}.cpp)
+  target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR}/include ${PROJECT_SOURCE_DIR} ${PROJECT_SOURCE_DIR}/kernels)
+  target_link_libraries(${name} PRIVATE ${arg_LINK} prefer_flags prefer_openmp Threads::Threads)
+  target_precompile_headers(${name} PRIVATE ${arg_HEADERS})
+endfunction()
+
+# The flags of a precompiled header and of those who take it are the same.
+function(prefer_reuse_header target name)
   target_link_libraries(${target} PRIVATE prefer_openmp Threads::Threads)
-  target_precompile_headers(${target} REUSE_FROM prefer_pch)
+  target_precompile_headers(${target} REUSE_FROM ${name})
 endfunction()
