@@ -38,6 +38,7 @@ if(PREFER_SANITIZE)
   # g++ 12 calls its own std::function uninitialised once it is instrumented.
   target_compile_options(prefer_flags INTERFACE "$<$<COMPILE_LANGUAGE:CXX>:${sanitize};-Wno-maybe-uninitialized>")
   target_link_options(prefer_flags INTERFACE ${sanitize})
+  target_compile_definitions(prefer_flags INTERFACE PREFER_SANITIZED)  # for tests: some are smaller then
   if(PREFER_SANITIZE MATCHES "thread")  # without OpenMP, what only its pragmas name is unused
     target_compile_options(prefer_flags INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-Wno-unused>)
     target_compile_options(prefer_flags INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-Wno-unused-parameter>)

@@ -3,6 +3,7 @@
 
 #include "kernels/kl/kl.hpp"
 #include "support/kernels.hpp"
+#include "support/sanitized.hpp"
 #include "support/tolerance.hpp"
 
 #include <gtest/gtest.h>
@@ -34,8 +35,8 @@ inline const Case kCases[] = {{0, 5, 5},
                               {2, 1023, 1023},
                               {2, 1025, 1031},
                               {2, 4096, 4096, 3, 0.01, 1.7f},
-                              {2, 32003, 32003},
-                              {1, 128256, 128256, 3, 0.1},
+                              {2, large(32003), large(32003)},
+                              {1, large(128256), large(128256), 3, 0.1},
                               {3, 1500, 1500, 1e4, 1e3},
                               {2, 1500, 1500, 3, 10, 0.25f},
                               {2, 3001, 3001, 3, 1, 1, true}};

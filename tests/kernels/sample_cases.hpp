@@ -3,6 +3,7 @@
 
 #include "kernels/sample/sample.hpp"
 #include "support/kernels.hpp"
+#include "support/sanitized.hpp"
 #include "support/tolerance.hpp"
 
 #include <gtest/gtest.h>
@@ -30,10 +31,10 @@ inline const Case kCases[] = {
     {9, 128, 130, 1, 0, 0.9},
     {9, 129, 129, 1.3, 20, 0.8},
     {9, 1025, 1030, 0.5, 1000, 0.95},
-    {3, 32003, 32003, 1, 0, 0.9},
-    {4, 49152, 49160, 1, 50, 0.9},
-    {4, 49152, 49152, 0.8, 0, 1},
-    {1, 128256, 128256, 1, 40, 0.95},
+    {3, large(32003), large(32003), 1, 0, 0.9},
+    {4, large(49152), large(49160), 1, 50, 0.9},
+    {4, large(49152), large(49152), 0.8, 0, 1},
+    {1, large(128256), large(128256), 1, 40, 0.95},
     {9, 500, 500, 0},
     {9, 500, 500, 1, 1},
     {9, 500, 500, 1, 0, 1e-9},

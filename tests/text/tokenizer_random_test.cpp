@@ -10,6 +10,7 @@
 #include "src/text/tokenizer_steps.hpp"
 #include "src/text/tokenizer_unicode.hpp"
 #include "support/data.hpp"
+#include "support/sanitized.hpp"
 
 #include <gtest/gtest.h>
 
@@ -118,6 +119,10 @@ std::filesystem::path path_of(const std::string& file) {
   return file.starts_with("golden/") ? testing::golden(file.substr(7)) : testing::shared_data(file);
 }
 
+// Every text is put to every tokenizer without sanitizers; what those look for shows in one of so many as
+// well.
+constexpr std::size_t kOneOf = testing::kSanitized ? 8 : 1;
+
 /// Keeps the lines of a block that is not as it should be, and says how to see what was wanted.
 std::string kept(const std::string& name, std::size_t block, const std::string& lines) {
   const auto path =
@@ -135,6 +140,7 @@ void expect_block_digests(const Json& entry, const std::string& file) {
   std::istringstream digests(entry.at("digests").as_string());
   std::size_t wrong = 0, block = 0;
   for (std::string digest; digests >> digest; ++block) {
+    if (block % kOneOf != 0) continue;
     std::string lines;
     for (std::size_t i = block * block_size; i < (block + 1) * block_size; ++i)
       lines += line_of(tokenizer, random_texts().at(i), sentencepiece);
@@ -198,13 +204,14 @@ TEST(TokenizerRandom, ByteLevelDecodesToTheVeryText) {
     PREFER_NEEDS(path_of(file));
     const auto tokenizer = load_tokenizer(path_of(file).string());
     std::size_t spelt = 0;
-    for (const std::string& text : random_texts()) {
+    for (std::size_t i = 0; i < random_texts().size(); i += kOneOf) {
+      const std::string& text = random_texts()[i];
       if (!can_spell(*tokenizer, text)) continue;
       ++spelt;
       for (const auto specials : {Specials::plain, Specials::recognise})
         ASSERT_EQ(tokenizer->decode(tokenizer->encode(text, specials)), text) << file;
     }
-    EXPECT_GT(spelt, random_texts().size() / 2) << file;
+    EXPECT_GT(spelt, random_texts().size() / kOneOf / 2) << file;
   }
 }
 
