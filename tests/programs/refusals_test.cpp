@@ -33,9 +33,10 @@ void expect_refused(const std::string& folder, const Malformed& malformed) {
   EXPECT_TRUE(before == after) << before.size() << " files became " << after.size();
 }
 
-/// What only programs see, and a share of what tests/malformed puts to the readers, as each costs a start.
+/// What only programs see, and a share of what tests/malformed puts to the readers, as each costs a start of
+/// 0.3 s.
 std::vector<Malformed> for_programs() {
-  constexpr std::size_t kEach = 4;
+  constexpr std::size_t kEach = 16;
   std::vector<Malformed> all;
   std::size_t seen_by_readers = 0;
   for (Malformed& malformed : all_malformed())
