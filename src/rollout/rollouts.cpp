@@ -10,6 +10,7 @@
 #include "prefer/ops/scan.hpp"
 
 #include <algorithm>
+#include <chrono>
 
 namespace prefer {
 namespace {
@@ -224,6 +225,7 @@ void RolloutSource::take_credit(Flat& flat) {
 
 void RolloutSource::make(int64_t iteration) {
   const c10::NoGradGuard frozen;
+  const auto begin = std::chrono::steady_clock::now();
   const int64_t samples = config_.num_generations;
   const std::vector<Question> asked = questions_of(iteration);
   Flat flat = roll_out(iteration, asked);
@@ -246,6 +248,7 @@ void RolloutSource::make(int64_t iteration) {
   for (const auto& [name, column] : {std::pair("old_logp", flat.logp), std::pair("advantage", flat.advantage),
                                      std::pair("value", flat.value), std::pair("returns", flat.returns)})
     minibatches_->attach(name, flat.by_question(column, samples));
+  seconds_ = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
 }
 
 Plan RolloutSource::plan(int64_t step) {

@@ -54,6 +54,7 @@ std::string times_line(const StepEvent& event) {
   Json line = Json::object();
   line.set("step", event.step).set("time", event.now).set("seconds", event.seconds);
   line.set("tokens", event.tokens).set("page_faults", event.page_faults);
+  for (const auto& [name, value] : event.times) line.set(name, number(value));
   return dump(line) + "\n";
 }
 

@@ -81,7 +81,8 @@ std::string tensorboard_scalars(double unix_time, std::int64_t step,
 Hook tensorboard(Fs& fs, const std::string& folder) {
   return [&fs, folder, file = std::shared_ptr<File>()](StepEvent& event) mutable {
     std::map<std::string, double> scalars;
-    for (const auto& [name, value] : event.metrics) scalars[tag(name)] = value;
+    for (const auto* figures : {&event.metrics, &event.times})
+      for (const auto& [name, value] : *figures) scalars[tag(name)] = value;
     const std::string record = tensorboard_scalars(event.now, event.step, scalars);
     with_space(fs, folder, static_cast<std::int64_t>(record.size()), [&] {
       if (!file) {

@@ -10,6 +10,7 @@
 #include "prefer/trainers/run_files.hpp"
 
 #include <algorithm>
+#include <chrono>
 
 namespace prefer {
 namespace {
@@ -44,6 +45,21 @@ int64_t cache_bytes(const ModelConfig& model, const PpoConfig& config, int64_t l
   return rows * model.layers * 2 * model.kv_heads * model.head_dim * width;
 }
 
+/// rollout_seconds at the first step of an iteration; at its last TRL's eps, the answers a second since this
+/// program began to train.
+Hook pace(const RolloutSource& rollouts) {
+  const auto begin = std::chrono::steady_clock::now();
+  return [&rollouts, begin, answers = 0.0](StepEvent& event) mutable {
+    const Iteration& iteration = rollouts.iteration();
+    if (iteration.begins_at(event.step)) {
+      event.times["rollout_seconds"] = rollouts.seconds();
+      answers += iteration.episodes;
+    }
+    const auto passed = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+    if (event.boundary) event.times["eps"] = answers / passed;
+  };
+}
+
 }  // namespace
 
 void PpoConfig::describe(Fields& f) {
@@ -51,6 +67,7 @@ void PpoConfig::describe(Fields& f) {
   f("reference", reference, "model that the KL in the reward is from; null: the model as loaded");
   f("train", train, "prompts: .jsonl, .jsonl.gz or a JSON array of {prompt} or {messages}", required());
   f("eval", eval, "held-out prompts, or null");
+  f("eval_samples", eval_samples, "answers to each held-out prompt", within(1, 1 << 16));
   f("reward_model", reward_model, "folder of a reward model with the tokenizer of `model`, or null");
   f("lexicon", lexicon, "a sentiment lexicon (VADER's vader_lexicon.txt) as the reward, or null");
   f("value", value,
@@ -119,6 +136,7 @@ void PpoTrainer::hold_out(std::vector<Question> questions, const Scorer& score) 
   held_out_.emplace(std::move(questions), *policy_, reference_, spans_.shared_tokenizer(), score,
                     GenerateOptions{.max_new_tokens = config_.rollout.response_length,
                                     .temperature = config_.rollout.temperature,
+                                    .samples = config_.eval_samples,
                                     .batch = config_.rollout.local_rollout_forward_batch_size,
                                     .seed = static_cast<uint64_t>(config_.seed)},
                     run_.team());
@@ -269,6 +287,7 @@ void PpoTrainer::train(Hooks hooks) {
     (*line)(done);
     if (done >= all) line.reset();
   };
+  hooks.push_back(pace(*rollouts_));
   if (held_out_) hooks.push_back(run_.evaluation([this] { return held_out_->measure(); }));
   if (samples_) hooks.push_back(samples_->hook(*policy_, training.step, run_.team()));
   const FitResult result = run_.fit(training, hooks);

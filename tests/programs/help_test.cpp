@@ -107,6 +107,7 @@ TEST(Help, OfPpoNamesEveryKnobOnce) {
                       "reference",
                       "train",
                       "eval",
+                      "eval_samples",
                       "reward_model",
                       "lexicon",
                       "value",

@@ -125,7 +125,7 @@ TEST_F(Ppo, PenaltiesShowInTheScoresAndTheControllerInItsCoefficient) {
 }
 
 TEST_F(Ppo, HeldOutPromptsAreMeasuredAndReported) {
-  const auto steps = metrics_of("out", {"eval=" + tiny_.pairs, "eval_every=2"});
+  const auto steps = metrics_of("out", {"eval=" + tiny_.pairs, "eval_every=2", "eval_samples=3"});
   for (const std::size_t i : {7, 15, 23}) {
     for (const char* name : {"eval_objective/scores", "eval_kl", "eval_nll"})
       EXPECT_TRUE(steps.at(i).contains(name)) << i << name;
@@ -134,7 +134,8 @@ TEST_F(Ppo, HeldOutPromptsAreMeasuredAndReported) {
   EXPECT_FALSE(steps[8].contains("eval_kl"));
   PosixFs fs;
   const std::string page = read_file(fs, tiny_.dir / "out/report.html", 1 << 24);
-  for (const char* said : {"mean reward", "KL from the reference", "perplexity under the reference"})
+  for (const char* said :
+       {"mean reward", "KL from the reference", "perplexity under the reference", "3 answers each"})
     EXPECT_NE(page.find(said), std::string::npos) << said;
 }
 
@@ -162,6 +163,22 @@ TEST_F(Ppo, ARewardsOwnKnobIsPartOfTheRun) {
       << other.err;
   EXPECT_EQ(run("own_reward", command("more", {"letter=abc"})).err,
             "error: letter=abc: wants one letter, a to z, say\n");
+}
+
+TEST_F(Ppo, TimesTellRolloutsApartAndAnswersASecond) {
+  metrics_of("out", {"iterations=2"});
+  PosixFs fs;
+  const auto times = records(read_file(fs, tiny_.dir / "out/times.jsonl", 1 << 20));
+  ASSERT_EQ(times.size(), 8u);
+  for (std::size_t i = 0; i < times.size(); ++i) {
+    EXPECT_EQ(times[i].contains("rollout_seconds"), i % 4 == 0) << i;
+    EXPECT_EQ(times[i].contains("eps"), i % 4 == 3) << i;
+  }
+  EXPECT_GT(times[4].at("rollout_seconds").as_number(), 0);
+  EXPECT_LE(times[4].at("rollout_seconds").as_number(), times[4].at("seconds").as_number());
+  double all = 0;
+  for (const Json& step : times) all += step.at("seconds").as_number();
+  EXPECT_LE(times[7].at("eps").as_number(), 32 / all * 1.001);  // and what is between the steps
 }
 
 TEST_F(Ppo, RefusesWithoutOrWithTwoRewards) {

