@@ -21,6 +21,8 @@ void check_rows(const Args& a) {
 template <class T>
 void check(const Forward<T>& a) {
   check_rows(a);
+  require(a.rows == 0 || !a.label || (a.policy_logp && a.reference_logp),
+          "kl wants policy_logp and reference_logp with label");
 }
 
 template <class T>
@@ -79,6 +81,14 @@ PREFER_HOST_DEVICE void forward_row(const Forward<T>& a, std::int64_t row, const
   a.kl[row] = all.weighted / all.policy_sum - policy_log + reference_log;
   a.policy_lse[row] = all.policy_max + policy_log;
   a.reference_lse[row] = all.reference_max + reference_log;
+  if (!a.label) return;
+  const std::int64_t at = a.label[row];
+  const bool known = at >= 0 && at < a.vocab;
+  const auto logp = [&](const T* z, W max, W log_sum) {
+    return known ? a.inv_temperature * widen(z[at]) - max - log_sum : static_cast<W>(NAN);
+  };
+  a.policy_logp[row] = logp(x, all.policy_max, policy_log);
+  a.reference_logp[row] = logp(y, all.reference_max, reference_log);
 }
 
 template <class T, class Group>

@@ -30,6 +30,7 @@ namespace reference {
 template <class T>
 void forward(const Forward<T>& a) {
   check(a);
+  if (a.label) require_within(a.label, a.rows, a.vocab, "label");
   for (std::int64_t row = 0; row < a.rows; ++row) {
     const auto scaled = [&](const T* logits) {
       return static_cast<double>(a.inv_temperature) * widen(*logits);
@@ -50,6 +51,9 @@ void forward(const Forward<T>& a) {
     a.kl[row] = static_cast<Wide<T>>(kl);
     a.policy_lse[row] = static_cast<Wide<T>>(policy);
     a.reference_lse[row] = static_cast<Wide<T>>(reference);
+    if (!a.label) continue;
+    a.policy_logp[row] = static_cast<Wide<T>>(scaled(x + a.label[row]) - policy);
+    a.reference_logp[row] = static_cast<Wide<T>>(scaled(y + a.label[row]) - reference);
   }
 }
 
@@ -82,15 +86,22 @@ namespace cpu {
 template <class T>
 void forward(const Forward<T>& a) {
   check(a);
+  if (a.label) require_within(a.label, a.rows, a.vocab, "label");
   const auto sums_of = choose(a.isa, portable::row_sums<T>, avx2::row_sums<T>, avx512::row_sums<T>);
 #pragma omp parallel for schedule(static) if (a.rows > 1)
   for (std::int64_t row = 0; row < a.rows; ++row) {
-    const RowSums sums = sums_of(a.policy + row * a.policy_stride, a.reference + row * a.reference_stride,
-                                 a.vocab, a.inv_temperature);
+    const T *x = a.policy + row * a.policy_stride, *y = a.reference + row * a.reference_stride;
+    const RowSums sums = sums_of(x, y, a.vocab, a.inv_temperature);
     const double policy = std::log(sums.policy), reference = std::log(sums.reference);
     a.kl[row] = static_cast<float>(sums.weighted / sums.policy - policy + reference);
     a.policy_lse[row] = static_cast<float>(sums.policy_max + policy);
     a.reference_lse[row] = static_cast<float>(sums.reference_max + reference);
+    if (!a.label) continue;
+    const auto logp = [&](const T* z, float max, double log_sum) {
+      return static_cast<float>(a.inv_temperature * widen(z[a.label[row]]) - max - log_sum);
+    };
+    a.policy_logp[row] = logp(x, sums.policy_max, policy);
+    a.reference_logp[row] = logp(y, sums.reference_max, reference);
   }
 }
 

@@ -3,7 +3,8 @@
 // With p = softmax(scale x) of the policy, q = softmax(scale y) of the reference, scale = 1 / temperature:
 //   KL(p || q) = sum_j p_j (log p_j - log q_j);   dKL/dx_j = scale p_j (log p_j - log q_j - KL).
 // Source: Kullback, Leibler, 1951, "On information and sufficiency", equation 2.2. Where p_j is 0 nothing is
-// added.
+// added. Of a token y drawn from p the same pass gives log p_y and log q_y, of whose difference Schulman's
+// estimators k1, k2 and k3 of the KL are functions (include/prefer/credit/kl_estimators.hpp).
 #pragma once
 
 #include "kernels/isa.hpp"
@@ -23,11 +24,14 @@ struct Forward {
   std::int64_t policy_stride = 0;
   std::int64_t reference_stride = 0;
   Wide<T> inv_temperature = 1;
-  Wide<T>* kl = nullptr;             // [rows] nats
-  Wide<T>* policy_lse = nullptr;     // [rows] log sum exp of the scaled logits
-  Wide<T>* reference_lse = nullptr;  // [rows]
-  Isa isa = best_isa();              // read by the cpu twin alone
-  void* stream = nullptr;            // cudaStream_t, read by the cuda twin alone
+  Wide<T>* kl = nullptr;                // [rows] nats
+  Wide<T>* policy_lse = nullptr;        // [rows] log sum exp of the scaled logits
+  Wide<T>* reference_lse = nullptr;     // [rows]
+  const std::int64_t* label = nullptr;  // [rows], in [0, vocab), or null: no log-probabilities
+  Wide<T>* policy_logp = nullptr;       // [rows] log p of the label; wanted with label
+  Wide<T>* reference_logp = nullptr;    // [rows] log q of the label; wanted with label
+  Isa isa = best_isa();                 // read by the cpu twin alone
+  void* stream = nullptr;               // cudaStream_t, read by the cuda twin alone
 };
 
 template <class T>
@@ -49,8 +53,8 @@ struct Backward {
   void* stream = nullptr;  // cudaStream_t, read by the cuda twin alone
 };
 
-// All throw std::invalid_argument for sizes or pointers that do not fit. A row's bits do not depend on the
-// others.
+// All throw std::invalid_argument for sizes or pointers that do not fit, and the forward for labels that do
+// not; cuda gives NaN for such a label. A row's bits do not depend on the others.
 
 namespace reference {  // T: float, bf16, double; arithmetic in double
 template <class T>

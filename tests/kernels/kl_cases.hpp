@@ -51,7 +51,9 @@ struct Data {
       if (c.masked && i % static_cast<std::size_t>(c.stride) % 3 == 1)
         policy[i] = reference[i] = narrow<T>(-kInf);
     }
-    kl = policy_lse = reference_lse = std::vector<Wide<T>>(static_cast<std::size_t>(c.rows));
+    kl = policy_lse = reference_lse = policy_logp = reference_logp =
+        std::vector<Wide<T>>(static_cast<std::size_t>(c.rows));
+    for (std::int64_t row = 0; row < c.rows; ++row) label.push_back((row * 7919 + c.vocab - 1) % c.vocab);
     grad_kl = normals<Wide<T>>(c.rows, 3);
     grad = policy;
   }
@@ -64,7 +66,11 @@ struct Data {
     a.kl = kl.data(), a.policy_lse = policy_lse.data(), a.reference_lse = reference_lse.data();
     return a;
   }
-  Forward<T> forward(Isa isa = best_isa()) { return rows<Forward<T>>(isa); }
+  Forward<T> forward(Isa isa = best_isa()) {
+    Forward<T> a = rows<Forward<T>>(isa);
+    a.label = label.data(), a.policy_logp = policy_logp.data(), a.reference_logp = reference_logp.data();
+    return a;
+  }
   Backward<T> backward(Isa isa = best_isa()) {
     Backward<T> a = rows<Backward<T>>(isa);
     a.grad_kl = grad_kl.data(), a.grad = grad.data(), a.grad_stride = shape.stride;
@@ -85,11 +91,13 @@ struct Data {
   template <class F>
   void each(F f) {
     f(policy), f(reference), f(grad), f(kl), f(policy_lse), f(reference_lse), f(grad_kl);
+    f(label), f(policy_logp), f(reference_logp);
   }
 
   Case shape;
   std::vector<T> policy, reference, grad;
-  std::vector<Wide<T>> kl, policy_lse, reference_lse, grad_kl;
+  std::vector<Wide<T>> kl, policy_lse, reference_lse, grad_kl, policy_logp, reference_logp;
+  std::vector<std::int64_t> label;
 };
 
 template <class T>
@@ -109,6 +117,8 @@ class Kl : public ::testing::Test {
         EXPECT_TRUE(near(data.kl[row], expected.kl[row], allowed)) << "kl of row " << row;
         EXPECT_TRUE(near(data.policy_lse[row], expected.policy_lse[row], allowed)) << "row " << row;
         EXPECT_TRUE(near(data.reference_lse[row], expected.reference_lse[row], allowed)) << "row " << row;
+        EXPECT_TRUE(near(data.policy_logp[row], expected.policy_logp[row], allowed)) << "row " << row;
+        EXPECT_TRUE(near(data.reference_logp[row], expected.reference_logp[row], allowed)) << "row " << row;
       }
       expected.kl = data.kl, expected.policy_lse = data.policy_lse,
       expected.reference_lse = data.reference_lse;

@@ -79,6 +79,40 @@ TEST(KlReference, OfTwoOutcomesIsTheClosedForm) {
   EXPECT_NEAR(data.kl[0], 0.75 * std::log(1.5) + 0.25 * std::log(0.5), 1e-15);
 }
 
+/// The mean over p of Schulman's k1 = log p - log q and of k3 = q / p - 1 + k1 is the KL: row y of equal rows
+/// has label y.
+TEST(KlReference, LabelsGiveTheUnbiasedEstimatorsTheirTerms) {
+  constexpr std::int64_t kVocab = 37;
+  Data<double> data({kVocab, kVocab, kVocab, 2, 1, 0.8f});
+  for (std::int64_t row = 0; row < kVocab; ++row) {
+    std::copy_n(data.policy.begin(), kVocab, data.policy.begin() + row * kVocab);
+    std::copy_n(data.reference.begin(), kVocab, data.reference.begin() + row * kVocab);
+    data.label[static_cast<std::size_t>(row)] = row;
+  }
+  reference::forward(data.forward());
+  double k1 = 0, k3 = 0, mass = 0;
+  for (std::size_t y = 0; y < data.label.size(); ++y) {
+    const double p = std::exp(data.policy_logp[y]), off = data.policy_logp[y] - data.reference_logp[y];
+    mass += p;
+    k1 += p * off;
+    k3 += p * (std::exp(-off) - 1 + off);
+  }
+  EXPECT_NEAR(mass, 1, 1e-13);
+  EXPECT_NEAR(k1, data.kl[0], 1e-13);
+  EXPECT_NEAR(k3, data.kl[0], 1e-13);
+}
+
+TYPED_TEST(Kl, LabelsChangeNothingElse) {
+  for (const Isa isa : isas()) {
+    Data<TypeParam> with({4, 3001, 3001}), without({4, 3001, 3001});
+    cpu::forward(with.forward(isa));
+    auto args = without.forward(isa);
+    args.label = nullptr, args.policy_logp = args.reference_logp = nullptr;
+    cpu::forward(args);
+    EXPECT_TRUE(same_bits(with.kl, without.kl) && same_bits(with.policy_lse, without.policy_lse));
+  }
+}
+
 TEST(KlReference, WhereTheReferenceHasNoMassItIsInfinite) {
   Data<float> data({2, 40, 40});
   data.reference[7] = static_cast<float>(-kInf);
@@ -119,6 +153,16 @@ TEST(KlErrors, StridesCoverTheVocabulary) {
   Data<float> data({2, 5, 5});
   auto args = data.forward();
   args.reference_stride = 4;
+  EXPECT_THROW(cpu::forward(args), std::invalid_argument);
+}
+
+TEST(KlErrors, LabelsStandInTheVocabularyAndWantTheirOutputs) {
+  Data<float> data({2, 5, 5});
+  data.label[1] = 5;
+  EXPECT_THROW(cpu::forward(data.forward()), std::invalid_argument);
+  data.label[1] = 4;
+  auto args = data.forward();
+  args.reference_logp = nullptr;
   EXPECT_THROW(cpu::forward(args), std::invalid_argument);
 }
 
