@@ -18,6 +18,8 @@ void check(const Forward<T>& a) {
           "sample wants temperature 0 or >= 1e-6");
   require(a.top_k >= 0, "sample wants top_k >= 0");
   require(a.top_p > 0 && a.top_p <= 1, "sample wants top_p in (0, 1]");
+  require(a.inv_temperature > 0 && (a.temperature != 0 || a.inv_temperature == 1),
+          "sample wants inv_temperature > 0, and 1 at temperature 0");
   require(a.rows == 0 || (a.logits && a.token && a.logp), "sample wants logits, token and logp");
   require(a.rows == 0 || a.temperature == 0 || a.uniform,
           "sample wants uniform numbers unless temperature is 0");
@@ -137,20 +139,24 @@ class Row {
 template <class T, class Group>
 PREFER_HOST_DEVICE void forward_row(const Forward<T>& a, std::int64_t row, const Group& group) {
   const T* x = a.logits + row * a.stride;
-  const token_logprob::Online<float> all = token_logprob::online_row<false>(x, a.vocab, 1.0f, group);
+  const token_logprob::Online<float> all =
+      a.entropy ? token_logprob::online_row<true>(x, a.vocab, a.inv_temperature, group)
+                : token_logprob::online_row<false>(x, a.vocab, a.inv_temperature, group);
   std::int64_t token = -1;
   if (all.sum > 0) {  // false for NaN
     token = all.argmax;
     if (a.temperature != 0) {
-      Row<T, Group> ranked(x, a.vocab, all.max, static_cast<float>(1 / a.temperature), group);
+      Row<T, Group> ranked(x, a.vocab, widen(x[all.argmax]), static_cast<float>(1 / a.temperature), group);
       ranked.keep_top(a.top_k);
       ranked.keep_mass(a.top_p);
       token = ranked.draw(a.uniform[row]);
     }
   }
   if (group.rank() != 0) return;
+  const float log_sum = token < 0 ? static_cast<float>(NAN) : std::log(all.sum);
   a.token[row] = token;
-  a.logp[row] = token < 0 ? static_cast<float>(NAN) : widen(x[token]) - all.max - std::log(all.sum);
+  a.logp[row] = token < 0 ? log_sum : a.inv_temperature * widen(x[token]) - all.max - log_sum;
+  if (a.entropy) a.entropy[row] = log_sum - all.weighted / all.sum;
 }
 
 }  // namespace prefer::kernels::sample

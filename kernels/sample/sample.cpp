@@ -64,15 +64,23 @@ void forward(const Forward<T>& a) {
     for (std::int64_t j = 0; j < a.vocab; ++j)
       x[static_cast<std::size_t>(j)] = widen(a.logits[row * a.stride + j]);
     const auto best = std::max_element(x.begin(), x.end());
-    double sum = 0;
-    for (const double v : x) sum += std::exp(v - *best);
+    const auto z = [&](double v) { return static_cast<double>(a.inv_temperature) * v; };
+    double sum = 0, weighted = 0;
+    for (const double v : x) {
+      const double p = std::exp(z(v) - z(*best));
+      sum += p;
+      if (p != 0) weighted += p * (z(v) - z(*best));
+    }
     a.token[row] = -1;
     a.logp[row] = std::numeric_limits<Wide<T>>::quiet_NaN();
+    if (a.entropy) a.entropy[row] = a.logp[row];
     if (!(sum > 0)) continue;
     a.token[row] = a.temperature == 0
                        ? best - x.begin()
                        : draw(kept_weights(x, a.temperature, a.top_k, a.top_p), a.uniform[row]);
-    a.logp[row] = static_cast<Wide<T>>(x[static_cast<std::size_t>(a.token[row])] - *best - std::log(sum));
+    const double chosen = x[static_cast<std::size_t>(a.token[row])];
+    a.logp[row] = static_cast<Wide<T>>(z(chosen) - z(*best) - std::log(sum));
+    if (a.entropy) a.entropy[row] = static_cast<Wide<T>>(std::log(sum) - weighted / sum);
   }
 }
 
@@ -247,37 +255,39 @@ std::int64_t draw_row(const Forward<T>& a, std::int64_t row, const Vectors<T>& v
   return draw(work.weight, a.uniform[row]);
 }
 
+/// token_logprob's own, so that a token's bits are those that scoring it gives. Returns the likeliest token,
+/// or -1 for a row without a distribution.
 template <class T>
-void draw_rows(const Forward<T>& a) {
-  const Vectors<T> vectors(a.isa);
-#pragma omp parallel if (a.rows > 1)
-  {
-    Work<T> work;
-    work.weight.resize(static_cast<std::size_t>(a.vocab));
-    work.near.resize(work.weight.size());
-#pragma omp for schedule(static)
-    for (std::int64_t row = 0; row < a.rows; ++row) a.token[row] = draw_row(a, row, vectors, work);
-  }
-}
-
-/// token_logprob's own, so that a token's bits are those that scoring it gives. Rows without a token get NaN.
-template <class T>
-void score(const Forward<T>& a, std::int64_t* argmax) {
-  std::vector<std::int64_t> label(static_cast<std::size_t>(a.rows));
-  std::vector<float> lse(label.size());
-  std::transform(a.token, a.token + a.rows, label.begin(),
-                 [](std::int64_t token) { return token < 0 ? 0 : token; });
+std::int64_t score_row(const Forward<T>& a, std::int64_t row) {
+  const std::int64_t label = std::max<std::int64_t>(a.token[row], 0);
+  std::int64_t likeliest = 0;
+  float lse = 0;
   token_logprob::Forward<T> scored{
-      .logits = a.logits, .label = label.data(), .rows = a.rows, .vocab = a.vocab};
+      .logits = a.logits + row * a.stride, .label = &label, .rows = 1, .vocab = a.vocab};
   scored.stride = a.stride;
-  scored.logp = a.logp;
-  scored.lse = lse.data();
-  scored.argmax = argmax;
+  scored.inv_temperature = a.inv_temperature;
+  scored.logp = a.logp + row;
+  scored.lse = &lse;
+  scored.entropy = a.entropy ? a.entropy + row : nullptr;
+  scored.argmax = &likeliest;
   scored.isa = a.isa;
   token_logprob::cpu::forward(scored);
-  for (std::int64_t row = 0; row < a.rows; ++row) {
-    if (std::isnan(lse[static_cast<std::size_t>(row)])) a.token[row] = -1;
-    if (a.token[row] < 0) a.logp[row] = std::numeric_limits<float>::quiet_NaN();
+  return std::isnan(lse) ? -1 : likeliest;
+}
+
+/// Draws and scores a row while it is in the cache.
+template <class T>
+void forward_row(const Forward<T>& a, std::int64_t row, const Vectors<T>& vectors, Work<T>& work) {
+  const bool greedy = a.temperature == 0;
+  a.token[row] = greedy ? 0 : draw_row(a, row, vectors, work);
+  const std::int64_t likeliest = score_row(a, row);
+  if (likeliest < 0) a.token[row] = -1;
+  if (a.token[row] < 0) {
+    a.logp[row] = std::numeric_limits<float>::quiet_NaN();
+    if (a.entropy) a.entropy[row] = a.logp[row];
+  } else if (greedy) {
+    a.token[row] = likeliest;
+    score_row(a, row);
   }
 }
 
@@ -286,16 +296,15 @@ void score(const Forward<T>& a, std::int64_t* argmax) {
 template <class T>
 void forward(const Forward<T>& a) {
   check(a);
-  if (a.rows == 0) return;
-  if (a.temperature == 0) {
-    std::fill(a.token, a.token + a.rows, 0);
-    std::vector<std::int64_t> best(static_cast<std::size_t>(a.rows));
-    score(a, best.data());
-    std::copy(best.begin(), best.end(), a.token);
-  } else {
-    draw_rows(a);
+  const Vectors<T> vectors(a.isa);
+#pragma omp parallel if (a.rows > 1)
+  {
+    Work<T> work;
+    work.weight.resize(static_cast<std::size_t>(a.vocab));
+    work.near.resize(work.weight.size());
+#pragma omp for schedule(static)
+    for (std::int64_t row = 0; row < a.rows; ++row) forward_row(a, row, vectors, work);
   }
-  score(a, nullptr);
 }
 
 template void forward(const Forward<float>&);

@@ -1,11 +1,13 @@
 // Draws a token a row from logits after temperature, top-k and top-p, each with a uniform number given by the
-// caller.
+// caller; gives its log-probability, and the entropy of the row.
 //
 // p = softmax(x / temperature). Tokens are ranked by p, equals by the lower index first. top_k keeps the
 // first top_k; p is then normalised again, and top_p keeps the shortest prefix of the ranking whose sum
 // reaches top_p (the token that crosses is kept). The draw is the inverse of the kept tokens' cumulative
 // distribution in index order at `uniform`, summed in double. temperature = 0 takes the largest logit, the
 // lowest index among equals. Source: nucleus sampling, Holtzman et al., 2019, arXiv:1904.09751, section 3.1.
+// Log-probability and entropy are those of softmax(inv_temperature x), without the filters, as
+// kernels/token_logprob has them.
 #pragma once
 
 #include "kernels/isa.hpp"
@@ -28,9 +30,11 @@ struct Forward {
   std::int64_t top_k = 0;           // 0: all
   double top_p = 1;                 // in (0, 1]; 1: all
   std::int64_t* token = nullptr;    // [rows]; -1 for a row with NaN, with +inf or without a finite logit
-  Wide<T>* logp = nullptr;  // [rows] log-probability of the token under softmax(x): untempered, unfiltered
-  Isa isa = best_isa();     // read by the cpu twin alone
-  void* stream = nullptr;   // cudaStream_t, read by the cuda twin alone
+  Wide<T> inv_temperature = 1;      // of logp and entropy; 1 at temperature 0
+  Wide<T>* logp = nullptr;          // [rows]; NaN where there is no token
+  Wide<T>* entropy = nullptr;       // [rows], or null; in nats; NaN where there is no token
+  Isa isa = best_isa();             // read by the cpu twin alone
+  void* stream = nullptr;           // cudaStream_t, read by the cuda twin alone
 };
 
 // All throw std::invalid_argument for sizes, pointers or settings that do not fit.

@@ -203,18 +203,20 @@ void Generation::draw(const Tensor& hidden) {
                                static_cast<uint32_t>(row.sample), options_.site, position}));
   }
   const Tensor logits = times_transposed(hidden, model_.head());  // [rows, V]
-  const Tensor token = sample_tokens(logits, tensor_of(numbers, at::kDouble).to(logits.device()),
-                                     {options_.temperature, options_.top_p, options_.top_k});
-  const Tensor chosen = token.to(at::kCPU);
+  const Drawn drawn = sample_tokens(
+      logits, tensor_of(numbers, at::kDouble).to(logits.device()),
+      {options_.temperature, options_.top_p, options_.top_k, options_.tempered, options_.entropies});
+  const Tensor chosen = drawn.token.to(at::kCPU), logp = drawn.logp.to(at::kCPU, at::kFloat);
   const auto* ids = static_cast<const int64_t*>(chosen.const_data_ptr());
   for (size_t i = 0; i < rows_.size(); ++i) {
     if (ids[i] < 0) fail("generate: the logits after prompt ", rows_[i].prefix->prompt, " are not finite");
   }
-  const double temperature = options_.tempered ? options_.temperature : 1;
-  const Tensor logp = token_logprob(logits, token, temperature).to(at::kCPU, at::kFloat);
+  const Tensor entropy = options_.entropies ? drawn.entropy.to(at::kCPU, at::kFloat) : Tensor();
   for (size_t i = 0; i < rows_.size(); ++i) {
     rows_[i].text.tokens.push_back(static_cast<int32_t>(ids[i]));
     rows_[i].text.logprobs.push_back(static_cast<const float*>(logp.const_data_ptr())[i]);
+    if (options_.entropies)
+      rows_[i].text.entropies.push_back(static_cast<const float*>(entropy.const_data_ptr())[i]);
   }
 }
 

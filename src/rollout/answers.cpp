@@ -20,7 +20,7 @@ T* data_of(Tensor& tensor) {
 struct Packed {
   std::vector<int64_t> begin = {0};  // [S + 1]
   Tensor tokens;                     // [M] int64
-  Tensor logprobs;                   // [M] float
+  Tensor logprobs, entropies;        // [M] float
   Tensor reward, ended;              // [S] double
 
   explicit Packed(const Tensor& lengths) {
@@ -28,30 +28,36 @@ struct Packed {
     for (int64_t i = 0; i < lengths.size(0); ++i) begin.push_back(begin.back() + length[i]);
     tokens = at::zeros({begin.back()}, at::kLong);
     logprobs = at::zeros({begin.back()}, at::kFloat);
+    entropies = at::zeros_like(logprobs);
     reward = at::zeros({lengths.size(0)}, at::kDouble);
     ended = at::zeros({lengths.size(0)}, at::kDouble);
   }
   void set(std::size_t i, const Answer& answer) {
     std::ranges::copy(answer.tokens, data_of<int64_t>(tokens) + begin[i]);
     std::ranges::copy(answer.logprobs, data_of<float>(logprobs) + begin[i]);
+    std::ranges::copy(answer.entropies, data_of<float>(entropies) + begin[i]);
     data_of<double>(reward)[i] = answer.reward;
     data_of<double>(ended)[i] = answer.ended;
   }
   void reduce(Team& team) {
-    std::vector<Tensor> all = {tokens, logprobs, reward, ended};
+    std::vector<Tensor> all = {tokens, logprobs, entropies, reward, ended};
     team.reduce(all);
   }
-  Answer get(std::size_t i, const Question& question, const std::shared_ptr<const Tokenizer>& tokenizer) {
+  Answer get(std::size_t i, const Question& question, const std::shared_ptr<const Tokenizer>& tokenizer,
+             bool with_entropies) {
     const auto* id = data_of<int64_t>(tokens);
     const auto* logp = data_of<float>(logprobs);
+    const auto* entropy = data_of<float>(entropies);
     Answer answer{.prompt = question.tokens,
                   .tokens = {id + begin[i], id + begin[i + 1]},
                   .logprobs = {logp + begin[i], logp + begin[i + 1]},
                   .asked = question.text,
                   .text = {},
                   .ended = data_of<double>(ended)[i] != 0,
-                  .reward = data_of<double>(reward)[i]};
+                  .reward = data_of<double>(reward)[i],
+                  .entropies = {}};
     answer.text = decode_after(tokenizer, answer.prompt, answer.tokens);
+    if (with_entropies) answer.entropies = {entropy + begin[i], entropy + begin[i + 1]};
     return answer;
   }
 };
@@ -80,7 +86,8 @@ std::vector<Answers> sample_answers(const Transformer& model, std::shared_ptr<co
     for (Completion& completion : said[i]) {
       std::string text = decode_after(tokenizer, questions[i].tokens, completion.tokens);
       all.push_back({questions[i].tokens, std::move(completion.tokens), std::move(completion.logprobs),
-                     questions[i].text, std::move(text), completion.ended});
+                     questions[i].text, std::move(text), completion.ended, 0,
+                     std::move(completion.entropies)});
     }
   }
   const std::vector<double> scores = score(all);
@@ -135,7 +142,7 @@ std::vector<Answers> sample_answers(const Transformer& model, std::shared_ptr<co
   std::vector<Answers> result(questions.size());
   for (std::size_t i = 0; i < questions.size(); ++i)
     for (std::size_t s = 0; s < samples; ++s)
-      result[i].push_back(packed.get(i * samples + s, questions[i], tokenizer));
+      result[i].push_back(packed.get(i * samples + s, questions[i], tokenizer, options.entropies));
   return result;
 }
 

@@ -11,6 +11,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <numeric>
 
 namespace prefer {
 namespace {
@@ -78,13 +79,13 @@ struct RolloutSource::Flat {
   Tensor begin;                   // [S + 1] int64
   Tensor tokens;                  // [M] int64
   Tensor logp, reference, value;  // [M] float; the last two once the models were asked
-  Tensor score, ended;            // [S] double
+  Tensor score, ended, entropy;   // [S] double; the entropies of an answer's draws added up
   Tensor advantage, returns;      // [M] float, once credit was given
 
   explicit Flat(const std::vector<Answers>& said) {
     std::vector<int64_t> begins = {0}, ids;
     std::vector<float> logps;
-    std::vector<double> scores, ends;
+    std::vector<double> scores, ends, entropies;
     for (const Answers& group : said) {
       for (const Answer& answer : group) {
         ids.insert(ids.end(), answer.tokens.begin(), answer.tokens.end());
@@ -92,6 +93,7 @@ struct RolloutSource::Flat {
         begins.push_back(static_cast<int64_t>(ids.size()));
         scores.push_back(answer.reward);
         ends.push_back(answer.ended ? 1 : 0);
+        entropies.push_back(std::accumulate(answer.entropies.begin(), answer.entropies.end(), 0.0));
       }
     }
     begin = tensor_of(begins, at::kLong);
@@ -99,6 +101,7 @@ struct RolloutSource::Flat {
     logp = tensor_of(logps, at::kFloat);
     score = tensor_of(scores, at::kDouble);
     ended = tensor_of(ends, at::kDouble);
+    entropy = tensor_of(entropies, at::kDouble);
     for (Tensor* column : {&reference, &value}) *column = at::zeros_like(logp);
   }
   int64_t answers() const { return begin.size(0) - 1; }
@@ -168,6 +171,7 @@ RolloutSource::Flat RolloutSource::roll_out(int64_t iteration, const std::vector
                                 .samples = config_.num_generations,
                                 .batch = config_.local_rollout_forward_batch_size,
                                 .tempered = true,
+                                .entropies = true,
                                 .seed = order_.seed,
                                 .step = static_cast<uint64_t>(iteration)};
   const std::vector<Answers> said =
@@ -215,6 +219,8 @@ void RolloutSource::take_credit(Flat& flat) {
   iteration_.metrics = {{"objective/kl", iteration_.kl},
                         {"objective/kl_coef", coefficient},
                         {"objective/entropy", -mean(by_answer(flat.logp, flat.begin))},
+                        {"objective/entropy_per_token",
+                         flat.entropy.sum().item<double>() / static_cast<double>(flat.first(answers))},
                         {"objective/non_score_reward", -coefficient * iteration_.kl},
                         {"objective/scores", mean(score)},
                         {"objective/rlhf_reward", mean(score) - coefficient * iteration_.kl},

@@ -167,12 +167,16 @@ TEST(CudaOps, DrawsAndScoresAreTheCpus) {
   std::vector<double> numbers;
   for (uint64_t i = 0; i < 64; ++i) numbers.push_back(uniform({.seed = 5, .record = i}));
   const Tensor drawn = tensor_of(numbers, at::kDouble);
-  for (const SampleOptions& options : {SampleOptions{}, SampleOptions{.temperature = 0},
-                                       SampleOptions{.temperature = 0.7, .top_p = 0.8, .top_k = 40}}) {
-    const Tensor wanted = sample_tokens(logits, drawn, options);
-    const Tensor found = sample_tokens(logits.to(kGpu), drawn.to(kGpu), options);
-    EXPECT_TRUE(at::equal(found.to(at::kCPU), wanted));
-    expect_near(token_logprob(logits.to(kGpu), found), token_logprob(logits, wanted), 2e-5, "logp");
+  for (const SampleOptions& options :
+       {SampleOptions{}, SampleOptions{.temperature = 0},
+        SampleOptions{.temperature = 0.7, .top_p = 0.8, .top_k = 40, .tempered = true}}) {
+    SampleOptions with = options;
+    with.entropy = true;
+    const Drawn wanted = sample_tokens(logits, drawn, with);
+    const Drawn found = sample_tokens(logits.to(kGpu), drawn.to(kGpu), with);
+    EXPECT_TRUE(at::equal(found.token.to(at::kCPU), wanted.token));
+    expect_near(found.logp, wanted.logp, 2e-5, "logp");
+    expect_near(found.entropy, wanted.entropy, 2e-5, "entropy");
   }
 }
 

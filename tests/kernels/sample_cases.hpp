@@ -20,6 +20,7 @@ struct Case {
   std::int64_t top_k = 0;
   double top_p = 1;
   double scale = 2;
+  bool tempered = false;  // log-probs and entropies too
 };
 
 inline const Case kCases[] = {
@@ -41,6 +42,9 @@ inline const Case kCases[] = {
     {9, 500, 500, 100, 400, 0.99},
     {9, 500, 500, 0.01, 50, 0.9},
     {9, 500, 500, 1, 30, 0.9, 1e4},
+    {9, 500, 507, 0.7, 0, 1, 2, true},
+    {3, 32003, 32003, 1.5, 100, 0.9, 2, true},
+    {9, 500, 500, 0.01, 0, 1, 2, true},
 };
 
 template <class T>
@@ -52,6 +56,7 @@ struct Data {
     for (std::int64_t i = 0; i < c.rows; ++i) uniform.push_back(uniform_at(5, static_cast<std::uint64_t>(i)));
     token.resize(uniform.size());
     logp.resize(uniform.size());
+    entropy.resize(uniform.size());
   }
   Forward<T> args(Isa isa = best_isa()) {
     Forward<T> a;
@@ -59,21 +64,22 @@ struct Data {
     a.rows = shape.rows, a.vocab = shape.vocab, a.stride = shape.stride;
     a.uniform = uniform.data();
     a.temperature = shape.temperature, a.top_k = shape.top_k, a.top_p = shape.top_p;
-    a.token = token.data(), a.logp = logp.data();
+    a.token = token.data(), a.logp = logp.data(), a.entropy = entropy.data();
+    if (shape.tempered) a.inv_temperature = static_cast<Wide<T>>(1 / shape.temperature);
     a.isa = isa;
     return a;
   }
   /// Everything that `f` must copy for a twin on another device.
   template <class F>
   void each(F f) {
-    f(logits), f(uniform), f(token), f(logp);
+    f(logits), f(uniform), f(token), f(logp), f(entropy);
   }
 
   Case shape;
   std::vector<T> logits;
   std::vector<double> uniform;
   std::vector<std::int64_t> token;
-  std::vector<Wide<T>> logp;
+  std::vector<Wide<T>> logp, entropy;
 };
 
 template <class T>
@@ -89,9 +95,11 @@ class Sample : public ::testing::Test {
       twin(data);
       for (std::size_t row = 0; row < data.token.size(); ++row) {
         EXPECT_EQ(data.token[row], expected.token[row]) << "row " << row;
+        const double largest = 4 * c.scale * (c.tempered ? 1 / c.temperature : 1);  // |z|
         const double allowed =
-            tolerance<float>(c.vocab) * std::max(1.0, std::abs(expected.logp[row]) + 4 * c.scale);
+            tolerance<float>(c.vocab) * std::max(1.0, std::abs(expected.logp[row]) + largest);
         EXPECT_TRUE(near(data.logp[row], expected.logp[row], allowed)) << "row " << row;
+        EXPECT_TRUE(near(data.entropy[row], expected.entropy[row], allowed)) << "entropy of row " << row;
       }
     }
   }

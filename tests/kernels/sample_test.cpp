@@ -38,6 +38,7 @@ TYPED_TEST(Sample, BitsDependOnNeitherThreadsNorOtherRows) {
   with_threads(1, [&] { cpu::forward(one.args()); });
   with_threads(2, [&] { cpu::forward(two.args()); });
   EXPECT_TRUE(same_bits(one.token, two.token) && same_bits(one.logp, two.logp));
+  EXPECT_TRUE(same_bits(one.entropy, two.entropy));
   std::copy_n(one.logits.begin() + 4 * 3001, 3001, alone.logits.begin());
   alone.uniform[0] = one.uniform[4];
   cpu::forward(alone.args());
@@ -45,16 +46,29 @@ TYPED_TEST(Sample, BitsDependOnNeitherThreadsNorOtherRows) {
   EXPECT_EQ(alone.logp[0], one.logp[4]);
 }
 
-TYPED_TEST(Sample, LogpHasTheBitsOfScoring) {
-  Data<TypeParam> data({4, 2000, 2000, 0.7, 20, 0.9});
-  cpu::forward(data.args());
-  std::vector<float> logp(4), lse(4);
-  token_logprob::Forward<TypeParam> scored;
-  scored.logits = data.logits.data(), scored.label = data.token.data();
-  scored.rows = 4, scored.vocab = 2000, scored.stride = 2000;
-  scored.logp = logp.data(), scored.lse = lse.data();
-  token_logprob::cpu::forward(scored);
-  EXPECT_TRUE(same_bits(logp, data.logp));
+TYPED_TEST(Sample, LogpAndEntropyHaveTheBitsOfScoring) {
+  for (const bool tempered : {false, true}) {
+    Data<TypeParam> data({4, 2000, 2000, 0.7, 20, 0.9, 2, tempered});
+    cpu::forward(data.args());
+    std::vector<float> logp(4), lse(4), entropy(4);
+    token_logprob::Forward<TypeParam> scored;
+    scored.logits = data.logits.data(), scored.label = data.token.data();
+    scored.rows = 4, scored.vocab = 2000, scored.stride = 2000;
+    scored.inv_temperature = data.args().inv_temperature;
+    scored.logp = logp.data(), scored.lse = lse.data(), scored.entropy = entropy.data();
+    token_logprob::cpu::forward(scored);
+    EXPECT_TRUE(same_bits(logp, data.logp));
+    EXPECT_TRUE(same_bits(entropy, data.entropy));
+  }
+}
+
+TYPED_TEST(Sample, AnEntropyThatIsNotWantedChangesNothing) {
+  Data<TypeParam> with({4, 2000, 2000, 0.7, 20, 0.9}), without({4, 2000, 2000, 0.7, 20, 0.9});
+  cpu::forward(with.args());
+  auto args = without.args();
+  args.entropy = nullptr;
+  cpu::forward(args);
+  EXPECT_TRUE(same_bits(with.token, without.token) && same_bits(with.logp, without.logp));
 }
 
 /// Every row the same logits.
@@ -137,6 +151,20 @@ TEST(SampleFilters, TiesGoToTheLowerIndexAndTheCrossingTokenIsKept) {
   }
 }
 
+TEST(SampleEntropy, OfTwoOutcomesIsTheClosedForm) {
+  Data<float> data({1, 2, 2, 2, 0, 1, 1, true});  // p = (3/4, 1/4) once divided by the temperature
+  data.logits = {2 * std::log(3.0f), 0};
+  const double entropy = -0.75 * std::log(0.75) - 0.25 * std::log(0.25);
+  const auto expect = [&] {
+    EXPECT_NEAR(data.entropy[0], entropy, 1e-6);
+    EXPECT_NEAR(data.logp[0], std::log(data.token[0] == 0 ? 0.75 : 0.25), 1e-6);
+    data.entropy[0] = 0;
+  };
+  reference::forward(data.args()), expect();
+  for (const Isa isa : isas()) cpu::forward(data.args(isa)), expect();
+  draw_by_group_of_one(data), expect();
+}
+
 TEST(SampleGreedy, TakesTheLowestIndexAmongEqualsAndNeedsNoUniform) {
   Data<float> data({1, 3000, 3000, 0});
   data.logits[2500] = data.logits[1500] = 50;
@@ -158,7 +186,7 @@ TEST(SampleEdges, RowsWithoutADistributionGiveNoToken) {
       data.logits[50] = bad;
       const auto expect_none = [&] {
         EXPECT_EQ(data.token[0], -1) << bad;
-        EXPECT_TRUE(std::isnan(data.logp[0])) << bad;
+        EXPECT_TRUE(std::isnan(data.logp[0]) && std::isnan(data.entropy[0])) << bad;
         EXPECT_GE(data.token[1], 0);
       };
       for (const Isa isa : isas()) cpu::forward(data.args(isa)), expect_none();
@@ -188,6 +216,10 @@ TEST(SampleErrors, SettingsAreChecked) {
     args.temperature = temperature, args.top_p = top_p;
     EXPECT_THROW(cpu::forward(args), std::invalid_argument);
   }
+  Data<float> greedy({1, 4, 4, 0});
+  auto args = greedy.args();
+  args.inv_temperature = 2;
+  EXPECT_THROW(cpu::forward(args), std::invalid_argument);
 }
 
 }  // namespace

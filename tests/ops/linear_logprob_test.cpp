@@ -163,18 +163,5 @@ TEST(LinearLogprob, ErrorsSayWhatWasAskedAndSeen) {
                Error);
 }
 
-TEST(TokenLogprob, RefusesWhatHasNoLogProbability) {
-  const Tensor logits = normal({2, 7}, 1), label = at::zeros({2}, at::kLong);
-  for (const double temperature : {0.0, -1.0}) {
-    EXPECT_EQ(testing::error_of([&] { token_logprob(logits, label, temperature); }),
-              temperature == 0 ? "token_logprob wants a temperature > 0, not 0"
-                               : "token_logprob wants a temperature > 0, not -1");
-  }
-  EXPECT_EQ(testing::error_of([&] { token_logprob(logits, at::zeros({3}, at::kInt)); }),
-            "token_logprob wants [M, V] and int64 [M], not [2, 7] and [3] Int");
-  EXPECT_EQ(testing::error_of([&] { token_logprob(logits, label + 7); }),
-            "token_logprob: label of row 0 is 7, not in [0, 7)");
-}
-
 }  // namespace
 }  // namespace prefer

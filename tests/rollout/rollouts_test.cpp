@@ -4,6 +4,7 @@
 #include "prefer/core/error.hpp"
 #include "prefer/objectives/logprob.hpp"
 #include "prefer/objectives/ppo.hpp"
+#include "prefer/ops/linear_logprob.hpp"
 #include "prefer/text/tokenizer.hpp"
 #include "support/error.hpp"
 #include "support/invariance.hpp"
@@ -98,6 +99,22 @@ TEST(Rollouts, TheFirstMinibatchHasRatiosOfOneAndTheFirstIterationNoKlToTheBit) 
     EXPECT_EQ(world.source.iteration().gap_of_tokens, 0);
     EXPECT_EQ(world.source.iteration().kl, 0);
   }
+}
+
+TEST(Rollouts, TheEntropyOfTheDrawsIsThatOfTheFirstMinibatch) {
+  PREFER_NEEDS_INVARIANCE(at::kFloat);
+  RolloutConfig knobs = config();
+  knobs.num_mini_batches = 1;
+  Alone team;
+  World world(knobs, kOrder, team);
+  const Plan plan = world.source.plan(1);
+  ASSERT_EQ(plan.slots.size(), 1u);
+  const Batch batch = world.source.batch(1, plan.slots[0]);
+  const Tensor hidden = world.policy->hidden(batch).index_select(0, batch.row);
+  const Logprobs trained =
+      linear_logprob(hidden, world.policy->head(), batch.label, {.temperature = 0.8, .entropy = true});
+  EXPECT_NEAR(world.source.iteration().metrics.at("objective/entropy_per_token"),
+              trained.entropy.to(at::kDouble).mean().item<double>(), 1e-12);
 }
 
 TEST(Rollouts, TheObjectiveFindsItsIdentitiesHeld) {

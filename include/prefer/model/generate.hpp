@@ -21,12 +21,13 @@ struct GenerateOptions {
   int64_t samples = 1;    ///< continuations of each prompt, whose keys and values are computed once
   int64_t batch = 32;     ///< how many are decoded at once: changes speed and memory, and no result
   bool tempered = false;  ///< log-probs under the tempered model, as a policy that samples from it wants them
+  bool entropies = false;  ///< also the entropy of the distribution that the log-probs are of
   uint64_t seed = 0;
   uint64_t step = 0;  ///< of the RandomKey
   uint32_t site = random_site::kGenerate;
   std::vector<int64_t> stop;  ///< tokens that end a text; empty: the model's own
 
-  /// All but tempered, seed, step, site and stop, which programs and trainers set.
+  /// All but tempered, entropies, seed, step, site and stop, which programs and trainers set.
   void describe(Fields& f);
 };
 
@@ -38,8 +39,9 @@ struct Prompt {
 struct Completion {
   std::vector<int32_t> tokens;  ///< without the prompt; with the token that ended it
   std::vector<float>
-      logprobs;        ///< of each token under the model itself: unfiltered, and untempered unless asked
-  bool ended = false;  ///< by a stop token, rather than by max_new_tokens or the model's context
+      logprobs;  ///< of each token under the model itself: unfiltered, and untempered unless asked
+  std::vector<float> entropies;  ///< nats, where each token was drawn; empty unless asked
+  bool ended = false;            ///< by a stop token, rather than by max_new_tokens or the model's context
 };
 
 /// Called when a continuation is complete, in the order in which they end.

@@ -1,4 +1,4 @@
-// Draws a token a row from logits, and the log-probability of a given token; neither has a gradient.
+// Draws a token a row from logits, with its log-probability and the row's entropy; none has a gradient.
 #pragma once
 
 #include "prefer/tensor.hpp"
@@ -9,16 +9,19 @@ struct SampleOptions {
   double temperature = 1;  ///< 0: the largest logit, the lowest index among equals
   double top_p = 1;        ///< the shortest prefix of the ranking whose probability reaches it
   int64_t top_k = 0;       ///< 0: all
+  bool tempered = false;   ///< log-probs and entropies of softmax(logits / temperature), not softmax(logits)
+  bool entropy = false;    ///< also the entropy of each row's distribution, in nats
 };
 
-/// Tokens [M] int64 drawn from logits [M, V] with uniform [M] double numbers in (0, 1); a row's draw depends
-/// on nothing but the row and its number. -1 for a row that holds a NaN or no finite logit. Throws Error when
-/// shapes or options do not fit. Does not wait for the device. kernels/sample.
-Tensor sample_tokens(const Tensor& logits, const Tensor& uniform, const SampleOptions& options);
+struct Drawn {
+  Tensor token;    // [M] int64; -1 for a row that holds a NaN or no finite logit
+  Tensor logp;     // [M] float, or double for double; without the filters
+  Tensor entropy;  // [M], or undefined; without the filters
+};
 
-/// log softmax(logits / temperature)[label]: [M, V], [M] int64 -> [M]; the bits that linear_logprob gives for
-/// the same logits. Throws Error when shapes do not fit, temperature is not above 0, or a label lies outside
-/// the vocabulary; on CUDA such a label gets NaN. Does not wait for the device.
-Tensor token_logprob(const Tensor& logits, const Tensor& label, double temperature = 1);
+/// Tokens drawn from logits [M, V] with uniform [M] double numbers in (0, 1); a row's draw depends on nothing
+/// but the row and its number. Log-probs and entropies have the bits that linear_logprob gives for the same
+/// logits. Throws Error when shapes or options do not fit. Does not wait for the device. kernels/sample.
+Drawn sample_tokens(const Tensor& logits, const Tensor& uniform, const SampleOptions& options);
 
 }  // namespace prefer

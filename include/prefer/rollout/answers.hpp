@@ -24,6 +24,7 @@ struct Answer {
   std::string text;
   bool ended = false;  ///< by a stop token
   double reward = 0;
+  std::vector<float> entropies;  ///< as logprobs; empty unless GenerateOptions::entropies
 };
 
 /// The answers to one prompt.
