@@ -47,8 +47,9 @@ void measure(const Transformer& model, const Config& config, int64_t batch, doub
   const double weights =
       static_cast<double>(model.parameter_count()) * static_cast<double>(c10::elementSize(model.dtype()));
   const double limit = static_cast<double>(batch) * read / weights;
-  std::printf("batch %lld: %.1f tokens/s (limit of reading %.0f MB of weights a step: %.0f tokens/s)\n",
-              static_cast<long long>(batch), written / seconds, weights / 1e6, limit);
+  std::printf("batch %lld: %.1f tokens/s, %.0f %% of the limit of reading %.0f MB of weights a step (%.0f)\n",
+              static_cast<long long>(batch), written / seconds, 100 * written / seconds / limit,
+              weights / 1e6, limit);
 }
 
 }  // namespace

@@ -5,9 +5,9 @@ import os
 import re
 import shutil
 import statistics
-import subprocess
 import sys
-import time
+
+from sides import lines, row, run
 
 parser = argparse.ArgumentParser()
 parser.add_argument("program", help="prefer's dpo")
@@ -19,21 +19,6 @@ parser.add_argument("--dtypes", default="float32,bfloat16")
 arguments = parser.parse_args()
 BATCH = 4
 PAIRS = f"{arguments.scratch}/pairs.jsonl"
-
-
-def run(command, log):
-    """Runs to the end; gives when it began and the most memory it had, in bytes."""
-    begin = time.time()
-    with open(log, "w") as output:
-        child = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)
-        _, status, usage = os.wait4(child.pid, 0)
-    if status:
-        sys.exit(f"{command[0]} failed:\n{open(log).read()[-2000:]}")
-    return begin, usage.ru_maxrss * 1024
-
-
-def lines(path):
-    return [json.loads(line) for line in open(path)]
 
 
 def prefer(dtype, steps, *more, under=()):
@@ -61,11 +46,6 @@ def trl(dtype, steps):
     ends = seen["step_ends"]
     return seen | {"peak": peak, "first_forward": seen["first_forward"] - begin, "first_step": ends[0] - begin,
                    "seconds": ends[-1] - ends[0]}
-
-
-def row(name, ours, theirs, form="{:.3g}", inverse=False):
-    ratio = theirs / ours if inverse else ours / theirs
-    print(f"{name:34s} {form.format(ours):>9s} {form.format(theirs):>9s} {ratio:8.2f}")
 
 
 def compare(dtype):

