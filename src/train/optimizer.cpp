@@ -6,6 +6,7 @@
 #include "prefer/ops/device.hpp"
 
 #include <algorithm>
+#include <cmath>
 
 namespace prefer {
 namespace adamw = kernels::adamw;
@@ -16,6 +17,9 @@ void AdamWConfig::describe(Fields& f) {
   f("adam_beta1", adam_beta1, "memory of the mean of the gradient", within(0, 0.999999));
   f("adam_beta2", adam_beta2, "memory of the mean of its square", within(0, 0.999999));
   f("adam_epsilon", adam_epsilon, "added to the root of the mean square", positive());
+  f("adam_epsilon_mode", adam_epsilon_mode,
+    "added after the root's bias is corrected (PyTorch), or before (TensorFlow 1)",
+    one_of({"corrected", "uncorrected"}));
   f("max_grad_norm", max_grad_norm, "the gradient is shortened to this norm; 0 = never", non_negative());
 }
 
@@ -54,6 +58,11 @@ int64_t AdamW::state_bytes() const {
 
 void AdamW::update(const std::vector<Tensor>& gradients, double learning_rate, double scale) {
   ++updates_;
+  // lr sqrt(1 - beta2^t) m / (sqrt(v) + eps) is the kernel's step with eps / sqrt(1 - beta2^t).
+  const double epsilon =
+      config_.adam_epsilon_mode == "uncorrected"
+          ? config_.adam_epsilon / std::sqrt(1 - std::pow(config_.adam_beta2, static_cast<double>(updates_)))
+          : config_.adam_epsilon;
   for (std::size_t i = 0; i < parameters_.size(); ++i) {
     const Tensor& value = parameters_[i].value;
     const Moments& own = moments()[i];
@@ -70,7 +79,7 @@ void AdamW::update(const std::vector<Tensor>& gradients, double learning_rate, d
           .learning_rate = learning_rate * parameters_[i].learning_rate_scale,
           .beta1 = config_.adam_beta1,
           .beta2 = config_.adam_beta2,
-          .eps = config_.adam_epsilon,
+          .eps = epsilon,
           .weight_decay = value.dim() > 1 ? config_.weight_decay : 0,
           .grad_scale = scale,
           .step = updates_,

@@ -70,6 +70,23 @@ TEST(AdamW, LearningRateScaleIsTheGroups) {
   EXPECT_NEAR(fast[0][0].item<double>(), -0.1, 1e-8);
 }
 
+/// The closing remark of section 2 of Kingma and Ba 2015 (arXiv 1412.6980), which TensorFlow 1 follows:
+///   p <- p - lr sqrt(1 - beta2^t) / (1 - beta1^t) m / (sqrt(v) + eps).
+TEST(AdamW, UncorrectedEpsilonIsAddedToTheRootAsItIs) {
+  Tensor value = at::full({1}, 2.0, at::kDouble).requires_grad_(true);
+  AdamW optimizer(
+      {.adam_beta1 = 0.9, .adam_beta2 = 0.99, .adam_epsilon = 1e-2, .adam_epsilon_mode = "uncorrected"},
+      {{"value", value, 1}});
+  double p = 2, m = 0, v = 0;
+  for (int t = 1; t <= 4; ++t) {
+    const double g = 0.3 * t - 0.5;
+    optimizer.update({at::full({1}, g, at::kDouble)}, 0.1, 1);
+    m += 0.1 * (g - m), v += 0.01 * (g * g - v);
+    p -= 0.1 * std::sqrt(1 - std::pow(0.99, t)) / (1 - std::pow(0.9, t)) * m / (std::sqrt(v) + 1e-2);
+    EXPECT_NEAR(value.item<double>(), p, 1e-14) << "step " << t;
+  }
+}
+
 TEST(Schedule, FollowsTransformers) {
   const Json golden = train_golden();
   for (const Json& record : golden.at("schedules").as_array()) {

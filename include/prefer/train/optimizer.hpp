@@ -13,13 +13,16 @@ struct AdamWConfig {
   double adam_beta1 = 0.9;
   double adam_beta2 = 0.999;
   double adam_epsilon = 1e-8;
+  std::string adam_epsilon_mode = "corrected";  ///< or "tf1": see AdamW
   double max_grad_norm = 1;  ///< longer gradients are shortened to it; 0: never
 
   void describe(Fields& f);
 };
 
 /// AdamW (Loshchilov, Hutter 2017, arXiv 1711.05101), the arithmetic in kernels/adamw. Weight decay leaves
-/// out tensors of one dimension (norms, biases), as transformers does.
+/// out tensors of one dimension (norms, biases), as transformers does. Epsilon is added to the root of the
+/// second moment after its bias is corrected, or, `uncorrected`, before: the epsilon hat of Kingma and Ba
+/// 2015, section 2 (arXiv 1412.6980), which is TensorFlow 1's and makes the early steps longer.
 class AdamW {
  public:
   AdamW(const AdamWConfig& config, std::vector<Trained> parameters);
