@@ -10,6 +10,8 @@
 
 #include <gtest/gtest.h>
 
+#include <iostream>
+
 namespace prefer {
 namespace {
 
@@ -139,6 +141,21 @@ TEST(LinearLogprob, HoldsNoMoreThanItsBudget) {
     EXPECT_LE(cut, int64_t{300} << 20);
     EXPECT_GE(whole, int64_t{768} << 20);  // the measure sees what it should
   }
+}
+
+// At SmolLM2's width a frozen head's two packed forms are 216 MiB of it. What 4,096 rows take besides is
+// their dlogp/dhidden alone; a piece of logits is as large for these few.
+TEST(LinearLogprob, HoldsNoMoreThanThatWithAFrozenHeadsPackedForms) {
+  constexpr int64_t kWidth = 576, kRows = 330, kAllRows = 4096;
+  const Tensor hidden = at::ones({kRows, kWidth}).requires_grad_(), label = at::arange(kRows, at::kLong);
+  const Matrix head(at::full({49152, kWidth}, 0.01f));
+  const int64_t peak = testing::peak_beyond([&] {
+    linear_logprob(hidden, head, label, {.logits_bytes = int64_t{32} << 20}).logp.sum().backward();
+  });
+  if (peak < 0) GTEST_SKIP() << "this system does not tell the peak of a process's memory";
+  EXPECT_LE(peak + (kAllRows - kRows) * kWidth * 4, int64_t{300} << 20);
+  EXPECT_GE(peak, int64_t{216} << 20);  // the measure sees what it should
+  std::cout << "a frozen head: " << (peak >> 20) << " MiB\n";
 }
 
 TEST(LinearLogprob, NothingScoredIsNothing) {
