@@ -186,7 +186,8 @@ TEST(Json, IsBuiltByPrograms) {
 
 TEST(Json, QuotesAreShort) {
   EXPECT_EQ(quote("a\nb"), "\"a\\nb\"");
-  EXPECT_EQ(quote(std::string(79, 'a') + "\xc3\xa9\xc3\xa9"), "\"" + std::string(79, 'a') + "\"...");
+  const std::string most(79, 'a');
+  EXPECT_EQ(quote(most + "\xc3\xa9\xc3\xa9"), "\"" + most + "\"...");
 }
 
 TEST(Json, EveryTruncationOfADocumentIsRefused) {
