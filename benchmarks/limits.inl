@@ -1,4 +1,5 @@
-// The most that an instruction set multiplies and adds: from registers, without a memory access. The limit of attention.
+// The most that an instruction set multiplies and adds: from registers, without a memory access. The limit of
+// attention.
 
 /// 2 * 12 * kLanes FLOP a round, in twelve chains that do not wait for one another.
 inline float products(std::int64_t rounds) {

@@ -52,7 +52,8 @@ PREFER_INLINE Vec load(const bf16* p) {
 #endif
 }
 PREFER_INLINE void store(float* p, Vec v) { memcpy(p, &v, sizeof v); }
-/// v as T holds it, T named by a pointer: unchanged for float; for bf16 rounded to nearest even, a NaN kept quiet.
+/// v as T holds it, T named by a pointer: unchanged for float; for bf16 rounded to nearest even, a NaN kept
+/// quiet.
 PREFER_INLINE Vec round_as(const float*, Vec v) { return v; }
 PREFER_INLINE Vec round_as(const bf16*, Vec v) {
   const WordVec bits = (WordVec)v;  // unsigned: those of a NaN may wrap

@@ -1,4 +1,5 @@
-// The one door to ATen: the tensor type and the operations prefer uses, listed one by one (the precompiled header).
+// The one door to ATen: the tensor type and the operations prefer uses, listed one by one (the precompiled
+// header).
 #pragma once
 
 #ifndef AT_PER_OPERATOR_HEADERS

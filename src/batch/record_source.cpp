@@ -1,17 +1,17 @@
 // Plans steps over records and materialises their slots.
 #include "prefer/batch/record_source.hpp"
 
-#include <algorithm>
-#include <numeric>
-
 #include "prefer/core/error.hpp"
 #include "prefer/core/random.hpp"
+
+#include <algorithm>
+#include <numeric>
 
 namespace prefer {
 namespace {
 
-/// Sizes of the runs that records of so many tokens fall into when each takes what `limit` allows, a larger record
-/// being a run of its own; and when, of `parts` runs, none may be left without a record.
+/// Sizes of the runs that records of so many tokens fall into when each takes what `limit` allows, a larger
+/// record being a run of its own; and when, of `parts` runs, none may be left without a record.
 std::vector<std::size_t> runs(const std::vector<int64_t>& tokens, int64_t limit, std::size_t parts) {
   std::vector<std::size_t> sizes;
   int64_t filled = 0;
@@ -52,7 +52,8 @@ void RecordOrder::describe(Fields& f, const std::string& batch) {
   f("tokens_per_slot", tokens_per_slot, "token budget of a micro-batch", at_least(1));
 }
 
-RecordSource::RecordSource(std::shared_ptr<const std::vector<Record>> records, RecordOrder order, at::Device device)
+RecordSource::RecordSource(std::shared_ptr<const std::vector<Record>> records, RecordOrder order,
+                           at::Device device)
     : records_(std::move(records)), order_(order), device_(device) {
   if (records_->empty()) fail("training wants at least one record, and there is none");
   const Sharing sharing = order_.share_prefixes ? Sharing::on : Sharing::off;
@@ -93,11 +94,13 @@ Batch RecordSource::batch(int64_t, const Slot& slot) {
       sequences.push_back(std::move(s));
     }
   }
-  Batch batch = make_batch(make_forest(sequences, order_.share_prefixes ? Sharing::on : Sharing::off), device_);
+  Batch batch =
+      make_batch(make_forest(sequences, order_.share_prefixes ? Sharing::on : Sharing::off), device_);
   batch.slot = slot.index;
   for (const auto& [name, column] : columns_) {
     std::vector<float> values;
-    for (const int64_t record : slot.records) values.insert(values.end(), column[record].begin(), column[record].end());
+    for (const int64_t record : slot.records)
+      values.insert(values.end(), column[record].begin(), column[record].end());
     batch.set(name, Axis::scored, tensor_of(values, at::kFloat).to(device_));
   }
   return batch;

@@ -1,4 +1,5 @@
-// CRC-32C, eight bytes at a time: by the CPU's own instruction, or by tables (reflected polynomial 0x82F63B78).
+// CRC-32C, eight bytes at a time: by the CPU's own instruction, or by tables (reflected polynomial
+// 0x82F63B78).
 #include "prefer/core/crc32c.hpp"
 
 #include <nmmintrin.h>
@@ -26,7 +27,8 @@ constexpr Tables make_tables() {
 
 constexpr Tables kTables = make_tables();
 
-__attribute__((target("sse4.2"))) std::uint32_t by_instruction(std::span<const std::byte> bytes, std::uint32_t crc) {
+__attribute__((target("sse4.2"))) std::uint32_t by_instruction(std::span<const std::byte> bytes,
+                                                               std::uint32_t crc) {
   std::uint64_t wide = crc;
   for (; bytes.size() >= 8; bytes = bytes.subspan(8)) {
     std::uint64_t eight;

@@ -1,11 +1,12 @@
-// Lays sequences out as a forest: a trie of token runs for each group, then the lists of what is scored and read.
+// Lays sequences out as a forest: a trie of token runs for each group, then the lists of what is scored and
+// read.
 #include "prefer/data/forest.hpp"
+
+#include "prefer/core/error.hpp"
 
 #include <algorithm>
 #include <map>
 #include <memory>
-
-#include "prefer/core/error.hpp"
 
 namespace prefer {
 namespace {
@@ -24,7 +25,8 @@ std::size_t common_prefix(std::span<const std::int32_t> a, std::span<const std::
 void insert(Node& root, std::span<const std::int32_t> rest) {
   Node* at = &root;
   while (!rest.empty()) {
-    const auto child = std::ranges::find_if(at->children, [&](const auto& c) { return c->tokens[0] == rest[0]; });
+    const auto child =
+        std::ranges::find_if(at->children, [&](const auto& c) { return c->tokens[0] == rest[0]; });
     if (child == at->children.end()) {
       at->children.push_back(std::make_unique<Node>(Node{rest, {}}));
       return;
@@ -72,14 +74,16 @@ void check(const Sequence& s, std::size_t index, std::size_t grades) {
   std::int64_t scored = 0;
   for (const ScoredRange& r : s.scored) {
     if (r.begin < 1 || r.end < r.begin || r.end > size) {
-      fail("a scored range wants 1 <= begin <= end <= ", size, ", not ", r.begin, "..", r.end, " in sequence ", index);
+      fail("a scored range wants 1 <= begin <= end <= ", size, ", not ", r.begin, "..", r.end,
+           " in sequence ", index);
     }
     scored += r.end - r.begin;
   }
   if (!s.weight.empty() && static_cast<std::int64_t>(s.weight.size()) != scored) {
     fail("sequence ", index, " has ", scored, " scored tokens and ", s.weight.size(), " weights");
   }
-  if (s.grade.size() != grades) fail("sequence ", index, " has ", s.grade.size(), " grades, the first has ", grades);
+  if (s.grade.size() != grades)
+    fail("sequence ", index, " has ", s.grade.size(), " grades, the first has ", grades);
   for (const Read& read : s.reads) {
     if (read.token < 0 || read.token >= size) {
       fail("a read wants a token in 0..", size - 1, ", not ", read.token, " in sequence ", index);
@@ -88,8 +92,8 @@ void check(const Sequence& s, std::size_t index, std::size_t grades) {
 }
 
 /// Emits a trie's segments, parents first, and remembers where each node begins.
-void lay_out(const Node& node, std::int64_t parent, std::int64_t position, std::map<const Node*, std::int64_t>& begin,
-             Forest& f) {
+void lay_out(const Node& node, std::int64_t parent, std::int64_t position,
+             std::map<const Node*, std::int64_t>& begin, Forest& f) {
   for (const auto& child : node.children) {
     const auto at = static_cast<std::int64_t>(f.tokens.size());
     const auto length = static_cast<std::int64_t>(child->tokens.size());
@@ -107,15 +111,18 @@ std::vector<std::int64_t> places(const Node& root, std::span<const std::int32_t>
   std::vector<std::int64_t> result;
   const Node* at = &root;
   while (!rest.empty()) {
-    const auto child = std::ranges::find_if(at->children, [&](const auto& c) { return c->tokens[0] == rest[0]; });
+    const auto child =
+        std::ranges::find_if(at->children, [&](const auto& c) { return c->tokens[0] == rest[0]; });
     at = child->get();
-    for (std::size_t i = 0; i < at->tokens.size(); ++i) result.push_back(begin.at(at) + static_cast<std::int64_t>(i));
+    for (std::size_t i = 0; i < at->tokens.size(); ++i)
+      result.push_back(begin.at(at) + static_cast<std::int64_t>(i));
     rest = rest.subspan(at->tokens.size());
   }
   return result;
 }
 
-void append_sequence(const Sequence& s, const std::vector<std::int64_t>& place, std::int64_t group, Forest& f) {
+void append_sequence(const Sequence& s, const std::vector<std::int64_t>& place, std::int64_t group,
+                     Forest& f) {
   const auto index = f.sequences();
   for (const ScoredRange& r : s.scored) {
     for (std::int64_t t = r.begin; t < r.end; ++t) {

@@ -42,7 +42,8 @@ void write_figures(std::ostringstream& page, const Report& report) {
     page << "<tr><td>" << escape_html(f.name) << "</td>" << figure_cell(f.before) << figure_cell(f.after)
          << "<td class=\"note\">" << escape_html(f.note) << "</td></tr>";
   }
-  page << "</table><p class=\"note\">Brackets hold 95 % bootstrap intervals; the answers to one prompt count as one.</p>";
+  page << "</table><p class=\"note\">Brackets hold 95 % bootstrap intervals; the answers to one prompt count "
+          "as one.</p>";
 }
 
 void write_plots(std::ostringstream& page, const Report& report) {

@@ -1,11 +1,11 @@
 // The catalogue of pairwise preference losses: the one place where they are listed.
-#include <algorithm>
-
 #include "prefer/losses/aot.hpp"
 #include "prefer/losses/dpo.hpp"
 #include "prefer/losses/ipo.hpp"
 #include "prefer/losses/preference_loss.hpp"
 #include "prefer/losses/simpo.hpp"
+
+#include <algorithm>
 
 namespace prefer {
 
@@ -19,7 +19,7 @@ void PreferenceLoss::describe(Fields& f) {
     return std::ranges::find(options, wanted, [](const PreferenceLoss& loss) { return loss.name(); });
   };
   if (find(name()) == options.end()) options.push_back(*this);  // a loss of the user's own
-  find(name())->held_ = held_->copy();                          // with its knobs as they are; copies stay untouched
+  find(name())->held_ = held_->copy();  // with its knobs as they are; copies stay untouched
   std::vector<Fields::Choice> choices;
   for (const PreferenceLoss& loss : options) {
     choices.push_back({loss.name(), [held = loss.held_](Fields& fields) { held->describe(fields); }});

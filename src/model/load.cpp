@@ -146,8 +146,8 @@ NamedTensors gguf_weights(const GgufFile& file, const ModelConfig& config, at::S
   return weights;
 }
 
-/// Tells a file from a changed one. Checksums of pieces, and a hash of those: hashing every byte would take as long as
-/// all else before the first step.
+/// Tells a file from a changed one. Checksums of pieces, and a hash of those: hashing every byte would take
+/// as long as all else before the first step.
 std::string digest_of_pieces(Fs& fs, const std::string& path) {
   constexpr uint64_t kBytes = uint64_t{1} << 20;  // that one thread takes at a time
   const File file = File::open(fs, path);

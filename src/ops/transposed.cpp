@@ -13,8 +13,8 @@ namespace {
 __m128i load(const void* from) { return _mm_loadu_si128(static_cast<const __m128i*>(from)); }
 void store(void* to, __m128i x) { _mm_storeu_si128(static_cast<__m128i*>(to), x); }
 
-// A block has 16 bytes a side: to[c * to_stride + r] = from[r * from_stride + c]. The instructions are those that every
-// x86-64 has.
+// A block has 16 bytes a side: to[c * to_stride + r] = from[r * from_stride + c]. The instructions are those
+// that every x86-64 has.
 void transpose_block(const uint32_t* from, int64_t from_stride, uint32_t* to, int64_t to_stride) {
   const __m128i a = load(from), b = load(from + from_stride), c = load(from + 2 * from_stride),
                 d = load(from + 3 * from_stride);
@@ -63,9 +63,11 @@ void transpose(const T* from, int64_t rows, int64_t columns, T* to, int64_t to_s
     one_by_one(0, whole_rows, whole, end);
     one_by_one(whole_rows, rows, begin, end);
   };
-  at::parallel_for(0, (columns + kBand - 1) / kBand, 1 + kLeast / (rows * kBand), [&](int64_t first, int64_t last) {
-    for (int64_t i = first; i < last; ++i) band(i * kBand, std::min((i + 1) * kBand, columns));
-  });
+  at::parallel_for(0, (columns + kBand - 1) / kBand, 1 + kLeast / (rows * kBand),
+                   [&](int64_t first, int64_t last) {
+                     for (int64_t i = first; i < last; ++i)
+                       band(i * kBand, std::min((i + 1) * kBand, columns));
+                   });
 }
 
 }  // namespace

@@ -7,7 +7,8 @@
 
 namespace prefer::gemm {
 
-/// The transpose of matrices [out_i, in] stacked, in memory of its own: [in, sum of out_i]. One type and device.
+/// The transpose of matrices [out_i, in] stacked, in memory of its own: [in, sum of out_i]. One type and
+/// device.
 Tensor transposed(std::span<const Tensor> stacked);
 inline Tensor transposed(const Tensor& matrix) { return transposed({&matrix, 1}); }
 

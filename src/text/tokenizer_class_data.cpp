@@ -1,5 +1,5 @@
-// What Hugging Face tokenizers know of Unicode: combining classes; letters above ASCII with one letter as lower case.
-// Written by make_tokenizer_unicode.py; not edited by hand.
+// What Hugging Face tokenizers know of Unicode: combining classes; letters above ASCII with one letter as
+// lower case. Written by make_tokenizer_unicode.py; not edited by hand.
 // clang-format off
 #include "tokenizer_unicode.hpp"
 

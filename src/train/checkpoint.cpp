@@ -46,7 +46,8 @@ void make_lasting_directories(Fs& fs, const std::string& path) {
 }  // namespace
 
 void CheckpointConfig::describe(Fields& f) {
-  f("every", every, "steps (PPO: iterations) from one checkpoint to the next; 0 = only at the end and on a signal",
+  f("every", every,
+    "steps (PPO: iterations) from one checkpoint to the next; 0 = only at the end and on a signal",
     at_least(0));
   f("keep", keep, "how many of the newest are kept", at_least(1));
 }

@@ -29,8 +29,9 @@ std::string cpu_name() {
   return "CPU";
 }
 
-/// Memory that is given back is asked for again in the next step, page by page: keep it instead. What the heap
-/// grows by, oneDNN's scratch memory for new shapes most of all, comes in huge pages: one fault, not 512.
+/// Memory that is given back is asked for again in the next step, page by page: keep it instead. What the
+/// heap grows by, oneDNN's scratch memory for new shapes most of all, comes in huge pages: one fault, not
+/// 512.
 void keep_memory() {
   keep_large_tensors_together();
   mallopt(M_MMAP_MAX, 0);

@@ -136,7 +136,8 @@ std::vector<JudgedPair> RewardTrainer::judged() const {
 }
 
 Metrics RewardTrainer::measure() {
-  ProgressLine progress(config_.loss.ranks() ? "held-out rankings" : "held-out pairs", eval_->size(), run_.team());
+  ProgressLine progress(config_.loss.ranks() ? "held-out rankings" : "held-out pairs", eval_->size(),
+                        run_.team());
   const auto answers = [&](int64_t record) { return std::span(scores_[static_cast<std::size_t>(record)]); };
   const auto widest = std::ssize(*std::ranges::max_element(scores_, {}, &std::vector<double>::size));
   const Look look = [&](const Batch& batch, const Slot& slot) {

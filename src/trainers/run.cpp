@@ -157,8 +157,8 @@ void Run::open(Training& training, const Json& resolved) {
       .isa = kernels::name(kernels::best_isa()),
       .version = kVersion,
       .free = {"steps", "epochs", "iterations", "output", "resume", "checkpoint", "log_every", "eval",
-               "eval_every", "eval_samples", "threads", "model", "reference", "reward_model", "lexicon", "train",
-               "samples", "kl", "drop_overlap"}};  // files are known by their content
+               "eval_every", "eval_samples", "threads", "model", "reference", "reward_model", "lexicon",
+               "train", "samples", "kl", "drop_overlap"}};  // files are known by their content
   check_ranks(identity);
   checkpoints_.emplace(process_.fs(), config_.output, config_.checkpoint, identity);
   const int64_t first = checkpoints_->open(config_.resume, checkpoint_bytes(training), team());

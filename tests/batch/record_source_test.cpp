@@ -1,13 +1,13 @@
 // Steps over records: every record once a pass, any cut the same counts, batches that hold what was planned.
 #include "prefer/batch/record_source.hpp"
 
+#include "prefer/core/error.hpp"
+
 #include <gtest/gtest.h>
 
 #include <algorithm>
 #include <cmath>
 #include <set>
-
-#include "prefer/core/error.hpp"
 
 namespace prefer {
 namespace {
@@ -23,8 +23,10 @@ std::shared_ptr<const std::vector<Record>> pairs(int64_t n) {
     for (int64_t role = 0; role < 2; ++role) {
       Sequence s;
       s.tokens = prompt;
-      s.tokens.insert(s.tokens.end(), static_cast<std::size_t>(role == 0 ? 2 : 3 + i % 3), 100 + static_cast<std::int32_t>(role));
-      s.scored = {{static_cast<int64_t>(prompt.size()), static_cast<int64_t>(s.tokens.size()), Term::completion}};
+      s.tokens.insert(s.tokens.end(), static_cast<std::size_t>(role == 0 ? 2 : 3 + i % 3),
+                      100 + static_cast<std::int32_t>(role));
+      s.scored = {
+          {static_cast<int64_t>(prompt.size()), static_cast<int64_t>(s.tokens.size()), Term::completion}};
       s.role = role;
       record.push_back(s);
     }
@@ -37,12 +39,14 @@ TEST(RecordSource, GoesThroughAllRecordsOnceAPassAcrossSteps) {
   RecordSource source(pairs(10), {.batch_size = 4, .seed = 5});
   std::vector<int64_t> seen;
   for (int64_t step = 1; step <= 5; ++step) {
-    for (const Slot& slot : source.plan(step).slots) seen.insert(seen.end(), slot.records.begin(), slot.records.end());
+    for (const Slot& slot : source.plan(step).slots)
+      seen.insert(seen.end(), slot.records.begin(), slot.records.end());
   }
   ASSERT_EQ(seen.size(), 20u);
   EXPECT_EQ(std::set<int64_t>(seen.begin(), seen.begin() + 10).size(), 10u);
   EXPECT_EQ(std::set<int64_t>(seen.begin() + 10, seen.end()).size(), 10u);
-  EXPECT_NE(std::vector<int64_t>(seen.begin(), seen.begin() + 10), std::vector<int64_t>(seen.begin() + 10, seen.end()));
+  EXPECT_NE(std::vector<int64_t>(seen.begin(), seen.begin() + 10),
+            std::vector<int64_t>(seen.begin() + 10, seen.end()));
 }
 
 TEST(RecordSource, KeepsFileOrderWhenNotShuffled) {
@@ -99,7 +103,8 @@ TEST(RecordSource, AttachedColumnsFollowTheScoredTokens) {
   RecordSource source(records, {.batch_size = 6, .seed = 2});
   std::vector<ScoredColumn> column;
   for (std::size_t i = 0; i < records->size(); ++i) {
-    column.emplace_back(static_cast<std::size_t>(count((*records)[i]).at("completion_tokens")), static_cast<float>(i));
+    column.emplace_back(static_cast<std::size_t>(count((*records)[i]).at("completion_tokens")),
+                        static_cast<float>(i));
   }
   source.attach("reference", column);
   const Slot slot = source.plan(1).slots[0];

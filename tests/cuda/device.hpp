@@ -34,7 +34,8 @@ class OnDevice {
     if (copy.bytes == 0) return;
     cuda_check(cudaMalloc(&copy.device, copy.bytes));
     copies_.push_back(copy);
-    // On the twins' stream: a plain copy may still be under way when it returns, and this stream waits for no other.
+    // On the twins' stream: a plain copy may still be under way when it returns, and this stream waits for no
+    // other.
     cuda_check(cudaMemcpyAsync(copy.device, values.data(), copy.bytes, cudaMemcpyHostToDevice, stream_));
   }
 

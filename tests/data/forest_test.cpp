@@ -1,16 +1,17 @@
 // The forest layout: shared prefixes computed once, every scored token where its predictor stands.
 #include "prefer/data/forest.hpp"
 
+#include "prefer/core/error.hpp"
+
 #include <gtest/gtest.h>
 
 #include <random>
 
-#include "prefer/core/error.hpp"
-
 namespace prefer {
 namespace {
 
-Sequence sequence(std::vector<std::int32_t> tokens, std::int64_t scored_from, std::int64_t group, std::int64_t role) {
+Sequence sequence(std::vector<std::int32_t> tokens, std::int64_t scored_from, std::int64_t group,
+                  std::int64_t role) {
   const auto size = static_cast<std::int64_t>(tokens.size());
   Sequence s;
   s.tokens = std::move(tokens);
@@ -23,11 +24,13 @@ Sequence sequence(std::vector<std::int32_t> tokens, std::int64_t scored_from, st
 /// The tokens that stand before and at batch index `at`, read through the segments.
 std::vector<std::int32_t> path_to(const Forest& f, std::int64_t at) {
   std::int64_t segment = 0;
-  while (at < f.segments[segment].begin || at >= f.segments[segment].begin + f.segments[segment].length) ++segment;
+  while (at < f.segments[segment].begin || at >= f.segments[segment].begin + f.segments[segment].length)
+    ++segment;
   std::vector<std::int32_t> reversed;
   for (std::int64_t i = at; i >= f.segments[segment].begin; --i) reversed.push_back(f.tokens[i]);
   for (std::int64_t p = f.segments[segment].parent; p >= 0; p = f.segments[p].parent) {
-    for (std::int64_t i = f.segments[p].length - 1; i >= 0; --i) reversed.push_back(f.tokens[f.segments[p].begin + i]);
+    for (std::int64_t i = f.segments[p].length - 1; i >= 0; --i)
+      reversed.push_back(f.tokens[f.segments[p].begin + i]);
   }
   return {reversed.rbegin(), reversed.rend()};
 }
@@ -38,7 +41,8 @@ TEST(Forest, SharesThePromptOfAPair) {
   const Forest f = make_forest(pair, Sharing::on);
   EXPECT_EQ(f.tokens, (std::vector<std::int32_t>{1, 2, 3, 10, 11, 20}));
   EXPECT_EQ(f.positions, (std::vector<std::int64_t>{0, 1, 2, 3, 4, 3}));
-  EXPECT_EQ(f.row, (std::vector<std::int64_t>{2, 3, 2}));  // the prompt's last token predicts both first tokens
+  EXPECT_EQ(f.row,
+            (std::vector<std::int64_t>{2, 3, 2}));  // the prompt's last token predicts both first tokens
   EXPECT_EQ(f.label, (std::vector<std::int64_t>{10, 11, 20}));
   EXPECT_EQ(f.sequence, (std::vector<std::int64_t>{0, 0, 1}));
   EXPECT_EQ(f.group, (std::vector<std::int64_t>{0, 0}));
@@ -66,8 +70,8 @@ TEST(Forest, EverySequenceIsFoundAgainInAnyLayout) {
       std::vector<std::int32_t> tokens(1 + random() % 12);
       for (auto& t : tokens) t = static_cast<std::int32_t>(random() % 2);
       sequences.push_back(sequence(std::move(tokens), 1, static_cast<std::int64_t>(random() % 3), s));
-      sequences.back().reads = {
-          {.token = static_cast<std::int64_t>(sequences.back().tokens.size()) - 1, .target = static_cast<float>(s)}};
+      sequences.back().reads = {{.token = static_cast<std::int64_t>(sequences.back().tokens.size()) - 1,
+                                 .target = static_cast<float>(s)}};
     }
     for (const Sharing sharing : {Sharing::off, Sharing::on}) {
       const Forest f = make_forest(sequences, sharing);
@@ -85,7 +89,8 @@ TEST(Forest, EverySequenceIsFoundAgainInAnyLayout) {
       EXPECT_EQ(f.scored(), static_cast<std::int64_t>(m));
       EXPECT_EQ(static_cast<std::int64_t>(f.tokens.size()), forest_tokens(sequences, sharing));
       for (std::size_t i = 0; i < f.tokens.size(); ++i) {
-        EXPECT_EQ(f.positions[i] + 1, static_cast<std::int64_t>(path_to(f, static_cast<std::int64_t>(i)).size()));
+        EXPECT_EQ(f.positions[i] + 1,
+                  static_cast<std::int64_t>(path_to(f, static_cast<std::int64_t>(i)).size()));
       }
     }
   }

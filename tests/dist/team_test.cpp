@@ -26,7 +26,8 @@ TEST(Team, DealsEachSlotOnceAndEvenly) {
   for (const int size : {1, 2, 4, 7}) {
     std::vector<int64_t> tokens(23);
     int64_t largest = 0;
-    for (auto& t : tokens) largest = std::max<int64_t>(largest, t = 1 + static_cast<int64_t>(random() % 1000));
+    for (auto& t : tokens)
+      largest = std::max<int64_t>(largest, t = 1 + static_cast<int64_t>(random() % 1000));
     std::vector<int> owners(tokens.size(), 0);
     std::vector<int64_t> load;
     for (int rank = 0; rank < size; ++rank) {

@@ -88,13 +88,15 @@ TEST(Svg, DrawsEveryFinitePointInsideThePicture) {
 std::string output_of(const std::string& command) {
   std::string text;
   FILE* pipe = popen(command.c_str(), "r");
-  for (char buffer[4096]; const std::size_t n = fread(buffer, 1, sizeof buffer, pipe);) text.append(buffer, n);
+  for (char buffer[4096]; const std::size_t n = fread(buffer, 1, sizeof buffer, pipe);)
+    text.append(buffer, n);
   pclose(pipe);
   return text;
 }
 
 TEST(Report, StandsInABrowser) {
-  if (std::system("command -v chromium >/dev/null 2>&1") != 0) GTEST_SKIP() << "needs chromium, which is not here";
+  if (std::system("command -v chromium >/dev/null 2>&1") != 0)
+    GTEST_SKIP() << "needs chromium, which is not here";
   const auto folder = std::filesystem::temp_directory_path() / "prefer_report_test";
   std::filesystem::create_directories(folder);
   std::ofstream(folder / "report.html") << render_html(example());

@@ -132,8 +132,9 @@ TEST(Layers, ThirdPartyHeadersStayInOneFileEach) {
   std::map<std::string, Layers> users;
   for (const SourceFile& file : read_tree(PREFER_SOURCE_DIR, {"kernels", "include", "src", "examples"})) {
     for (const Include& include : includes_of(file)) {
-      for (const std::string name : {"sentencepiece", "spdlog/", "torch/csrc/distributed/c10d/ProcessGroupGloo",
-                                     "torch/csrc/distributed/c10d/ProcessGroupNCCL"}) {
+      for (const std::string name :
+           {"sentencepiece", "spdlog/", "torch/csrc/distributed/c10d/ProcessGroupGloo",
+            "torch/csrc/distributed/c10d/ProcessGroupNCCL"}) {
         if (include.name.starts_with(name)) users[name].insert(file.path);
       }
     }

@@ -1,14 +1,13 @@
 // Each preference loss against its closed form at chosen points, and its gradient against finite differences.
+#include "prefer/losses/dpo.hpp"
+#include "prefer/losses/ipo.hpp"
 #include "prefer/losses/preference_loss.hpp"
+#include "prefer/losses/simpo.hpp"
+#include "support/finite_differences.hpp"
 
 #include <gtest/gtest.h>
 
 #include <cmath>
-
-#include "prefer/losses/dpo.hpp"
-#include "prefer/losses/ipo.hpp"
-#include "prefer/losses/simpo.hpp"
-#include "support/finite_differences.hpp"
 
 namespace prefer {
 namespace {

@@ -47,7 +47,8 @@ TEST(OpGradient, LinearComputesOnlyWhatIsWanted) {
 
 TEST(OpGradient, KlDivergenceOfThePolicysLogits) {
   const Tensor reference = normal({3, 11}, 2);
-  expect_gradient([&](const auto& x) { return weighed(kl_divergence(x[0], reference, 0.7)); }, {normal({3, 11}, 1)});
+  expect_gradient([&](const auto& x) { return weighed(kl_divergence(x[0], reference, 0.7)); },
+                  {normal({3, 11}, 1)});
   const Tensor p = at::log_softmax(normal({3, 11}, 1) / 0.7, 1), q = at::log_softmax(reference / 0.7, 1);
   const Tensor kl = kl_divergence(normal({3, 11}, 1), reference, 0.7);
   EXPECT_LT((kl - (p.exp() * (p - q)).sum(1)).abs().max().item<double>(), 1e-14);
@@ -106,8 +107,7 @@ TEST(OpGradient, AttentionOverAForest) {
 
 TEST(OpGradient, Embedding) {
   const Tensor tokens = ids({2, 0, 2, 3});
-  expect_gradient([&](const auto& x) { return weighed(embed(x[0], tokens)); },
-                  {normal({5, 3}, 1)});
+  expect_gradient([&](const auto& x) { return weighed(embed(x[0], tokens)); }, {normal({5, 3}, 1)});
 }
 
 class LogprobGradient : public ::testing::TestWithParam<LogprobOptions> {};

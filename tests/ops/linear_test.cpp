@@ -48,7 +48,8 @@ TEST_P(Linear, ForwardAndGradientsAreTheProducts) {
 
 TEST(Transposed, IsTheTransposeOfThePartsStacked) {
   for (const at::ScalarType type : {at::kFloat, at::kBFloat16, at::kDouble}) {
-    for (const auto& [rows, columns] : {std::pair<int64_t, int64_t>{1, 1}, {16, 16}, {17, 31}, {96, 37}, {3, 700}, {65, 129}}) {
+    for (const auto& [rows, columns] :
+         {std::pair<int64_t, int64_t>{1, 1}, {16, 16}, {17, 31}, {96, 37}, {3, 700}, {65, 129}}) {
       const std::vector<Tensor> parts{normal({rows, columns}, 1, type), normal({7, columns}, 2, type),
                                       normal({columns, 33}, 3, type).t()};
       EXPECT_TRUE(at::equal(gemm::transposed(parts), at::cat(parts).t())) << rows << " x " << columns;

@@ -1,13 +1,13 @@
 // The lexicon reward against sums done by hand.
 #include "prefer/rollout/lexicon.hpp"
 
+#include "prefer/core/error.hpp"
+
 #include <gtest/gtest.h>
 
 #include <cmath>
 #include <filesystem>
 #include <fstream>
-
-#include "prefer/core/error.hpp"
 
 namespace prefer {
 namespace {

@@ -127,7 +127,8 @@ TEST(Fit, IdentitiesOfEveryIterationAreAskedForAtItsFirstStep) {
     if (event.step == 3) objective.identity->measured = 2;  // seen at step 5, not at step 4
   };
   Training training(config, source, objective);
-  EXPECT_EQ(error_of([&] { fit(training, team, {look}); }), "step 5: ratio must be 1, and is 2, 1 off; the bound is 0");
+  EXPECT_EQ(error_of([&] { fit(training, team, {look}); }),
+            "step 5: ratio must be 1, and is 2, 1 off; the bound is 0");
   EXPECT_EQ(training.step, 4);
   EXPECT_EQ(asked, (std::vector<int64_t>{1, 3}));
 }

@@ -1,12 +1,13 @@
-// What a model runs and a loss reads: a forest of segments, a list of scored tokens, and named columns. No padding.
+// What a model runs and a loss reads: a forest of segments, a list of scored tokens, and named columns. No
+// padding.
 #pragma once
+
+#include "prefer/data/forest.hpp"
+#include "prefer/tensor.hpp"
 
 #include <map>
 #include <string>
 #include <vector>
-
-#include "prefer/data/forest.hpp"
-#include "prefer/tensor.hpp"
 
 namespace prefer {
 
@@ -43,7 +44,7 @@ struct Batch {
   Tensor grade;                   // [S, A] float; NaN = not given
   Tensor share;                   // [S] float, weight of the record
   Reads reads;
-  int64_t slot = 0;               ///< which slot of its step it is
+  int64_t slot = 0;  ///< which slot of its step it is
 
   int64_t sequences() const { return group.size(0); }  ///< S
   int64_t scored() const { return row.size(0); }       ///< M

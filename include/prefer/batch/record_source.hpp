@@ -1,22 +1,22 @@
 // The source of everything that is trained on from a file: records in keyed order, cut into slots by tokens.
 #pragma once
 
-#include <functional>
-#include <memory>
-
 #include "prefer/batch/source.hpp"
 #include "prefer/core/config.hpp"
 #include "prefer/data/dataset.hpp"
+
+#include <functional>
+#include <memory>
 
 namespace prefer {
 
 /// How records become steps.
 struct RecordOrder {
-  int64_t batch_size = 16;           ///< records a step, over all ranks
-  bool shuffle = true;               ///< keyed permutation a pass over the data; false: file order
-  bool share_prefixes = true;        ///< compute the common prefix of a group once
-  int64_t tokens_per_slot = 8192;    ///< the token budget of a micro-batch; a single record may exceed it
-  int64_t slots = 1;                 ///< a step is cut into a multiple of them, where there are as many records
+  int64_t batch_size = 16;         ///< records a step, over all ranks
+  bool shuffle = true;             ///< keyed permutation a pass over the data; false: file order
+  bool share_prefixes = true;      ///< compute the common prefix of a group once
+  int64_t tokens_per_slot = 8192;  ///< the token budget of a micro-batch; a single record may exceed it
+  int64_t slots = 1;               ///< a step is cut into a multiple of them, where there are as many records
   uint64_t seed = 0;
 
   /// `batch` says what batch_size counts.
@@ -29,7 +29,8 @@ using ScoredColumn = std::vector<float>;
 class RecordSource final : public Source {
  public:
   /// Throws Error when there are no records.
-  RecordSource(std::shared_ptr<const std::vector<Record>> records, RecordOrder order, at::Device device = at::kCPU);
+  RecordSource(std::shared_ptr<const std::vector<Record>> records, RecordOrder order,
+               at::Device device = at::kCPU);
 
   Plan plan(int64_t step) override;
   Batch batch(int64_t step, const Slot& slot) override;
@@ -52,11 +53,13 @@ class RecordSource final : public Source {
   std::map<std::string, std::vector<ScoredColumn>> columns_;
 };
 
-/// Cuts a step's records of so many tokens, in their order, into the fewest runs that the token budget allows and that
-/// are a multiple of `order.slots`, and makes the largest of them as small as it can be. Sizes of the runs.
+/// Cuts a step's records of so many tokens, in their order, into the fewest runs that the token budget allows
+/// and that are a multiple of `order.slots`, and makes the largest of them as small as it can be. Sizes of
+/// the runs.
 std::vector<std::size_t> cut_into_slots(const std::vector<int64_t>& tokens, const RecordOrder& order);
 
-/// What a record counts for: groups, sequences, completion_tokens and prompt_tokens, weighted by the records' shares.
+/// What a record counts for: groups, sequences, completion_tokens and prompt_tokens, weighted by the records'
+/// shares.
 Counts count(const Record& record);
 
 }  // namespace prefer

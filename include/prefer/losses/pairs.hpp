@@ -1,4 +1,5 @@
-// What a pairwise preference loss may read: sums of log-probabilities of chosen and rejected, references, lengths.
+// What a pairwise preference loss may read: sums of log-probabilities of chosen and rejected, references,
+// lengths.
 #pragma once
 
 #include "prefer/tensor.hpp"

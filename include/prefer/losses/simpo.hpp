@@ -7,7 +7,8 @@
 namespace prefer {
 
 /// SimPO, Meng et al. 2024, eq. 6 (arXiv 2405.14734):
-///   loss = -log sigmoid(beta (log pi(y_w|x) / n_w - log pi(y_l|x) / n_l) - gamma),  gamma = beta * gamma_beta_ratio.
+///   loss = -log sigmoid(beta (log pi(y_w|x) / n_w - log pi(y_l|x) / n_l) - gamma),  gamma = beta *
+///   gamma_beta_ratio.
 struct SimPo {
   static constexpr const char* name = "simpo";
   static constexpr bool needs_reference = false;
@@ -20,7 +21,8 @@ struct SimPo {
   }
   void describe(Fields& f) {
     f("beta", beta, "scale of the reward, in nats a token", positive());
-    f("gamma_beta_ratio", gamma_beta_ratio, "wanted margin between chosen and rejected, in nats a token", non_negative());
+    f("gamma_beta_ratio", gamma_beta_ratio, "wanted margin between chosen and rejected, in nats a token",
+      non_negative());
   }
 };
 

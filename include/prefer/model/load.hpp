@@ -26,8 +26,9 @@ bool is_reward_model(Fs& fs, const std::string& path);
 std::shared_ptr<RewardModel> load_reward_model(Fs& fs, const std::string& path, const NewHead& head,
                                                at::ScalarType dtype, at::Device device = at::kCPU);
 
-/// What names a model: the SHA-256 of the CRC-32Cs of the files that load_model reads, by 1 MiB, of their sizes, and
-/// of their names where they are several. It tells a file that has changed; it is no proof against one made to match.
+/// What names a model: the SHA-256 of the CRC-32Cs of the files that load_model reads, by 1 MiB, of their
+/// sizes, and of their names where they are several. It tells a file that has changed; it is no proof against
+/// one made to match.
 std::string model_fingerprint(Fs& fs, const std::string& path);
 
 /// Writes a Hugging Face folder, as transformers reads it: config.json,

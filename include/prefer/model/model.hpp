@@ -12,7 +12,8 @@ namespace prefer {
 class Model {
  public:
   virtual ~Model() = default;
-  /// Hidden states of all tokens after the final norm; a token sees its ancestors' segments and, causally, its own.
+  /// Hidden states of all tokens after the final norm; a token sees its ancestors' segments and, causally,
+  /// its own.
   virtual Tensor hidden(const Batch& batch) const = 0;  // [T, D]
   /// The matrix that makes logits of hidden states.
   virtual const Matrix& head() const = 0;  // [V, D]

@@ -1,4 +1,5 @@
-// Log-probabilities of a batch's scored tokens and of its sequences: the one path that every loss and every score takes.
+// Log-probabilities of a batch's scored tokens and of its sequences: the one path that every loss and every
+// score takes.
 #pragma once
 
 #include "prefer/batch/batch.hpp"

@@ -23,7 +23,8 @@ class Objective {
   virtual std::vector<ParameterGroup> parameters() const = 0;
   /// Every term's denominator, from the plan alone: known before the first backward, without a collective.
   virtual Counts count(const Plan& plan) const { return plan.total(); }
-  /// Statistics of the whole step that the losses need (KTO's KL, AOT's sort): a value, made without gradient.
+  /// Statistics of the whole step that the losses need (KTO's KL, AOT's sort): a value, made without
+  /// gradient.
   virtual NamedTensors prepare(const Plan&, Source&, Team&) { return {}; }
   /// The loss of one slot.
   virtual Loss operator()(const Batch& batch, const NamedTensors& prepared) = 0;

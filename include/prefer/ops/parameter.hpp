@@ -1,10 +1,10 @@
 // Trainable tensors by name.
 #pragma once
 
+#include "prefer/tensor.hpp"
+
 #include <string>
 #include <vector>
-
-#include "prefer/tensor.hpp"
 
 namespace prefer {
 

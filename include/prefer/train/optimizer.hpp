@@ -14,7 +14,7 @@ struct AdamWConfig {
   double adam_beta2 = 0.999;
   double adam_epsilon = 1e-8;
   std::string adam_epsilon_mode = "corrected";  ///< or uncorrected: see AdamW
-  double max_grad_norm = 1;  ///< longer gradients are shortened to it; 0: never
+  double max_grad_norm = 1;                     ///< longer gradients are shortened to it; 0: never
 
   void describe(Fields& f);
 };

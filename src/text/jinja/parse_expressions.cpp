@@ -191,7 +191,8 @@ ExprPtr Parser::primary() {
   if (token.kind == TokenKind::number) {
     double value = 0;
     const auto read = std::from_chars(token.text.data(), token.text.data() + token.text.size(), value);
-    if (read.ec != std::errc()) stop(token.place, "number " + token.text + " is beyond the range of a double");
+    if (read.ec != std::errc())
+      stop(token.place, "number " + token.text + " is beyond the range of a double");
     return constant(Value::number(value));
   }
   if (is_mark("[")) return list();
