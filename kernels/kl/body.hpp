@@ -11,26 +11,32 @@ namespace prefer::kernels::kl {
 
 template <class Args>
 void check_rows(const Args& a) {
-  require(a.rows >= 0 && a.vocab >= 1, "kl wants rows >= 0 and vocab >= 1");
-  require(a.policy_stride >= a.vocab && a.reference_stride >= a.vocab, "kl wants strides of at least vocab");
-  require(a.inv_temperature > 0, "kl wants inv_temperature > 0");
+  require(a.rows >= 0 && a.vocab >= 1, "kl wants rows >= 0 and vocab >= 1", "rows", a.rows, "vocab", a.vocab);
+  require(a.policy_stride >= a.vocab && a.reference_stride >= a.vocab, "kl wants strides of at least vocab",
+          "policy_stride", a.policy_stride, "reference_stride", a.reference_stride, "vocab", a.vocab);
+  require(a.inv_temperature > 0, "kl wants inv_temperature > 0", "inv_temperature", a.inv_temperature);
   require(a.rows == 0 || (a.policy && a.reference && a.kl && a.policy_lse && a.reference_lse),
-          "kl wants policy, reference, kl, policy_lse and reference_lse");
+          "kl wants policy, reference, kl, policy_lse and reference_lse", "policy", a.policy, "reference",
+          a.reference, "kl", a.kl, "policy_lse", a.policy_lse, "reference_lse", a.reference_lse);
 }
 
 template <class T>
 void check(const Forward<T>& a) {
   check_rows(a);
   require(a.rows == 0 || !a.label || (a.policy_logp && a.reference_logp),
-          "kl wants policy_logp and reference_logp with label");
+          "kl wants policy_logp and reference_logp with label", "policy_logp", a.policy_logp,
+          "reference_logp", a.reference_logp);
 }
 
 template <class T>
 void check(const Backward<T>& a) {
   check_rows(a);
-  require(a.rows == 0 || (a.grad_kl && a.grad), "kl's backward wants grad_kl and grad");
-  require(a.grad_stride >= a.vocab, "kl's backward wants a grad_stride of at least vocab");
-  require(a.grad != a.policy || a.grad_stride == a.policy_stride, "kl in place wants equal strides");
+  require(a.rows == 0 || (a.grad_kl && a.grad), "kl's backward wants grad_kl and grad", "grad_kl", a.grad_kl,
+          "grad", a.grad);
+  require(a.grad_stride >= a.vocab, "kl's backward wants a grad_stride of at least vocab", "grad_stride",
+          a.grad_stride, "vocab", a.vocab);
+  require(a.grad != a.policy || a.grad_stride == a.policy_stride, "kl in place wants equal strides",
+          "grad_stride", a.grad_stride, "policy_stride", a.policy_stride);
 }
 
 /// Of a part of two rows, with z and w the scaled logits and e = exp(z - max z): the largest of each, sum e,

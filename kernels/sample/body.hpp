@@ -12,17 +12,21 @@ namespace prefer::kernels::sample {
 
 template <class T>
 void check(const Forward<T>& a) {
-  require(a.rows >= 0 && a.vocab >= 1, "sample wants rows >= 0 and vocab >= 1");
-  require(a.stride >= a.vocab, "sample wants a stride of at least vocab");
+  require(a.rows >= 0 && a.vocab >= 1, "sample wants rows >= 0 and vocab >= 1", "rows", a.rows, "vocab",
+          a.vocab);
+  require(a.stride >= a.vocab, "sample wants a stride of at least vocab", "stride", a.stride, "vocab",
+          a.vocab);
   require(a.temperature == 0 || a.temperature >= kSmallestTemperature,
-          "sample wants temperature 0 or >= 1e-6");
-  require(a.top_k >= 0, "sample wants top_k >= 0");
-  require(a.top_p > 0 && a.top_p <= 1, "sample wants top_p in (0, 1]");
+          "sample wants temperature 0 or >= 1e-6", "temperature", a.temperature);
+  require(a.top_k >= 0, "sample wants top_k >= 0", "top_k", a.top_k);
+  require(a.top_p > 0 && a.top_p <= 1, "sample wants top_p in (0, 1]", "top_p", a.top_p);
   require(a.inv_temperature > 0 && (a.temperature != 0 || a.inv_temperature == 1),
-          "sample wants inv_temperature > 0, and 1 at temperature 0");
-  require(a.rows == 0 || (a.logits && a.token && a.logp), "sample wants logits, token and logp");
+          "sample wants inv_temperature > 0, and 1 at temperature 0", "inv_temperature", a.inv_temperature,
+          "temperature", a.temperature);
+  require(a.rows == 0 || (a.logits && a.token && a.logp), "sample wants logits, token and logp", "logits",
+          a.logits, "token", a.token, "logp", a.logp);
   require(a.rows == 0 || a.temperature == 0 || a.uniform,
-          "sample wants uniform numbers unless temperature is 0");
+          "sample wants uniform numbers unless temperature is 0", "temperature", a.temperature);
 }
 
 /// A place in the ranking of a row's tokens: larger logits first, equal ones by index.

@@ -246,10 +246,10 @@ std::shared_ptr<ValueModel> PpoTrainer::value_model() {
 
 void PpoTrainer::say_memory(const Training& training) const {
   const auto width = static_cast<int64_t>(c10::elementSize(policy_->dtype()));
-  const int64_t answers =
-      config_.order.batch_size / config_.rollout.num_mini_batches * config_.rollout.num_generations;
-  const int64_t scored = std::min(answers * config_.rollout.response_length, config_.order.tokens_per_slot);
-  const SlotSize slot{config_.order.tokens_per_slot, scored};
+  const int64_t prompts = config_.order.batch_size / config_.rollout.num_mini_batches,
+                scored = prompts * config_.rollout.num_generations * config_.rollout.response_length,
+                most = config_.order.tokens_per_slot;
+  const SlotSize slot{std::min(prompts * longest_prompt_ + scored, most), std::min(scored, most)};
   MemoryEstimate all =
       estimate_memory(policy_->config(), width, /*reference=*/true, slot, config_.activation_checkpointing);
   if (config_.value != kShared) {
