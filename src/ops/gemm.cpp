@@ -5,6 +5,7 @@
 #include "prefer/ops/linear.hpp"
 #include "src/ops/packed.hpp"
 
+#include <ATen/core/LegacyTypeDispatch.h>
 #include <ATen/core/dispatch/Dispatcher.h>
 #include <ATen/ops/sin.h>
 
@@ -27,6 +28,10 @@ template <class Signature>
 auto operation(const char* name) {
   return c10::Dispatcher::singleton().findSchemaOrThrow(name, "").typed<Signature>();
 }
+
+// These operations have no gradient of LibTorch's: without the guard each call is boxed on its way past
+// autograd.
+using PastAutograd = at::AutoDispatchBelowAutograd;
 
 }  // namespace
 
@@ -67,6 +72,7 @@ GemmRoute route_of(const Tensor& t) {
 Tensor pack(const Tensor& weight) {
   using Signature = Tensor(const Tensor&, std::optional<c10::SymInt>);
   static const auto reorder = operation<Signature>("mkldnn::_reorder_linear_weight");
+  const PastAutograd past;
   return reorder.call(weight, std::nullopt);
 }
 
@@ -74,6 +80,7 @@ Tensor packed_product(const Tensor& x, const Tensor& packed) {
   using Signature = Tensor(const Tensor&, const Tensor&, const std::optional<Tensor>&, std::string_view,
                            c10::List<std::optional<at::Scalar>>, std::optional<std::string_view>);
   static const auto product = operation<Signature>("mkldnn::_linear_pointwise");
+  const PastAutograd past;
   return product.call(x, packed, std::nullopt, "none", c10::List<std::optional<at::Scalar>>(), "");
 }
 
