@@ -80,6 +80,12 @@ void share(const QuickstartConfig& config, const std::string& method, RunConfig&
   run.process = config.dpo.process;
 }
 
+/// The path of what scripts/setup.sh fetches; throws Error where it is not there.
+const std::string& fetched(Process& process, const std::string& path) {
+  if (!process.fs().exists(path)) fail(path, " is not there; scripts/setup.sh fetches model and lexicon");
+  return path;
+}
+
 std::vector<std::string> read_lines(Process& process, const std::string& path) {
   std::vector<std::string> result;
   LineReader lines(process.fs(), path);
@@ -105,8 +111,8 @@ class Quickstart {
   explicit Quickstart(QuickstartConfig config)
       : config_(std::move(config)),
         process_(config_.dpo.process),
-        lexicon_(Lexicon::load(process_.fs(), config_.lexicon)),
-        spans_(load_tokenizer(config_.model)),
+        lexicon_(Lexicon::load(process_.fs(), fetched(process_, config_.lexicon))),
+        spans_(load_tokenizer(fetched(process_, config_.model))),
         all_(read_lines(process_, config_.openings)) {
     if (static_cast<int64_t>(all_.size()) <= config_.held_out) {
       fail(config_.openings, ": there are ", all_.size(), " openings, and held_out=", config_.held_out,

@@ -84,7 +84,7 @@ bool as_dialogues(Preference& pair) {
 
 /// A record without a prompt that has one of these keeps its question there, so no prompt may be guessed.
 void refuse_other_forms(const Json& record) {
-  for (const char* key : {"instruction", "question", "conversations", "input", "query"}) {
+  for (const char* key : {"messages", "instruction", "question", "input", "query"}) {
     if (record.contains(key)) {
       throw BadRecord(record.place(), "\"prompt\" is missing (the record has \"" + std::string(key) +
                                           "\", which is not read as one)");
@@ -124,7 +124,9 @@ Preference preference_from_json(const Json& record, Dialogues dialogues) {
   pair.score_rejected = number_or_nan(record, "score_rejected");
   pair.margin = number_or_nan(record, "margin");
   pair.subset = subset_of(record);
-  if (const Json* prompt = record.find("prompt")) {
+  const Json* prompt = record.find("prompt");
+  if (!prompt) prompt = record.find("conversations");  // as LLaMA-Factory has it
+  if (prompt) {
     pair.prompt = words_from(*prompt);
     agree(pair.prompt, std::array{&pair.chosen, &pair.rejected}, *prompt);
   } else {

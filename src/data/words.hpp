@@ -12,6 +12,7 @@ namespace prefer {
 inline Words words_from(const Json& value) {
   if (value.is_string()) return value.as_string();
   if (value.is_array()) return messages_from_json(value);
+  if (value.is_object()) return messages_from_json(Json::array({value}));  // LLaMA-Factory's answers
   value.fail_here("must be a string or a list of messages, not ", value.type_name());
 }
 

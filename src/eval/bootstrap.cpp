@@ -74,6 +74,7 @@ Interval wilson_interval(double share, std::size_t n) {
 }
 
 std::string Interval::text() const {
+  if (std::isnan(mean)) return "not measured";
   char line[80];
   std::snprintf(line, sizeof line, "%.4g [%.4g, %.4g]", mean, low, high);
   return line;

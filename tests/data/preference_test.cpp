@@ -49,6 +49,16 @@ TEST(PreferenceRecords, ImplicitPromptsEndWhereTheAnswersDiffer) {
             "\n\nHuman: q\n\nAssistant:| To be| The");
 }
 
+TEST(PreferenceRecords, LlamaFactorysConversationIsThePrompt) {
+  const Preference pair = read(R"({"conversations": [{"from": "human", "value": "Q"}],
+                                  "chosen": {"from": "gpt", "value": "a"}, "rejected": {"from": "gpt", "value": "b"}})");
+  EXPECT_EQ(chat(pair.prompt), (Messages{{"user", "Q", {}}}));
+  EXPECT_EQ(chat(pair.chosen), (Messages{{"assistant", "a", {}}}));
+  EXPECT_EQ(chat(pair.rejected), (Messages{{"assistant", "b", {}}}));
+  EXPECT_EQ(error_of([] { read(R"({"messages": [], "chosen": "a", "rejected": "b"})"); }),
+            "p:1:1: \"prompt\" is missing (the record has \"messages\", which is not read as one)");
+}
+
 TEST(PreferenceRecords, MessagesInEveryArrangement) {
   const std::string user = R"({"role": "user", "content": "Q"})";
   const auto said = [](const std::string& words) {
