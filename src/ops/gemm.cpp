@@ -116,8 +116,7 @@ InvarianceReport self_test_invariance(at::ScalarType dtype) {
     report.threads = report.threads && at::equal(times_transposed(x, w), whole);
     at::set_num_threads(threads);
   }
-  const std::string where =
-      std::string(" on this CPU (") + c10::toString(dtype) + ", " + gemm_routes().name() + ")";
+  const std::string where = std::string(" (") + c10::toString(dtype) + ", " + gemm_routes().name() + ")";
   if (!report.rows)
     report.broken.push_back("a row's bits depend on how many rows are multiplied with it" + where);
   if (!report.threads) report.broken.push_back("a product's bits depend on the number of threads" + where);
