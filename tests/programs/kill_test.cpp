@@ -1,12 +1,9 @@
-// Programs killed at random instants, a third of them within a save, end in the bytes of a run left alone.
+// Programs killed at random instants and at random calls of a save end in the bytes of a run left alone.
 // PREFER_KILLS says how many (scripts/kills.sh), PREFER_SEED at which of the random instants.
 #include "support/program.hpp"
 #include "support/tiny_run.hpp"
+#include "support/traced.hpp"
 #include "tests/programs/dpo.hpp"
-
-#include <poll.h>
-#include <sys/inotify.h>
-#include <unistd.h>
 
 #include <chrono>
 #include <cstdlib>
@@ -19,46 +16,6 @@ namespace {
 
 using Seconds = std::chrono::duration<double>;
 using Clock = std::chrono::steady_clock;
-
-/// What appears in a folder while a program writes there.
-class Watch {
- public:
-  explicit Watch(const std::string& folder) : queue_(inotify_init1(IN_CLOEXEC)) {
-    inotify_add_watch(queue_, folder.c_str(), IN_CREATE | IN_MOVED_TO);
-  }
-  ~Watch() { close(queue_); }
-  Watch(const Watch&) = delete;
-  Watch& operator=(const Watch&) = delete;
-
-  /// Waits for a name that begins so; false where the run comes to its report, or after ten seconds without
-  /// any name.
-  bool await(const std::string& prefix) {
-    for (;;) {
-      if (names_.empty() && !read_more()) return false;
-      const std::string name = names_.front();
-      names_.erase(names_.begin());
-      if (name.starts_with(prefix)) return true;
-      if (name.starts_with("report.html")) return false;
-    }
-  }
-
- private:
-  bool read_more() {
-    pollfd ready{queue_, POLLIN, 0};
-    if (poll(&ready, 1, 10'000) <= 0) return false;
-    alignas(inotify_event) char bytes[4096];
-    const ssize_t size = read(queue_, bytes, sizeof bytes);
-    for (ssize_t at = 0; at < size;) {
-      const auto* event = reinterpret_cast<const inotify_event*>(bytes + at);
-      if (event->len > 0) names_.emplace_back(event->name);
-      at += static_cast<ssize_t>(sizeof *event + event->len);
-    }
-    return size > 0;
-  }
-
-  int queue_;
-  std::vector<std::string> names_;
-};
 
 /// Where a kill landed, by what it left in the run's folder.
 std::string phase(const std::string& output) {
@@ -81,11 +38,17 @@ unsigned chosen_seed() {
   return asked ? static_cast<unsigned>(std::strtoul(asked, nullptr, 10)) : std::random_device()();
 }
 
-/// A program, what it is told beside what all are, and the numbers of its first and its last checkpoint.
+/// The calls between which a save differs from one cut short: what stands on the disk after a kill.
+bool changes_the_disk(std::uint64_t call) {
+  return call == SYS_fsync || call == SYS_rename || call == SYS_mkdir || call == SYS_unlink ||
+         call == SYS_unlinkat || call == SYS_rmdir;
+}
+
+/// A program, what it is told beside what all are, and the number of its last checkpoint.
 struct Killed {
   std::string program;
   CommandLine arguments;
-  int64_t first, last;
+  int64_t last;
 };
 
 class Kills : public ::testing::TestWithParam<Killed> {
@@ -109,47 +72,42 @@ class Kills : public ::testing::TestWithParam<Killed> {
     PosixFs().make_directory(output);
     return output;
   }
-  double uniform(double end) { return std::uniform_real_distribution<double>(0, end)(random_); }
-  static void wait(double seconds) {  // busily: sleeping is not as exact as a save is short
-    for (const auto begin = Clock::now(); Seconds(Clock::now() - begin).count() < seconds;) {
-    }
+  CommandLine words(const std::string& output) const {
+    CommandLine words = command(output);
+    words.insert(words.begin(), PREFER_BIN_DIR "/" + GetParam().program);
+    return words;
   }
 
-  /// A run left alone: how long it takes until its first step is saved, and from there; and how long a save
-  /// takes.
+  /// A run left alone: how long it takes, what it ends in, and how many calls of it change the disk.
   void measure() {
     const std::string output = fresh_folder();
-    Watch watch(output);
     const auto begin = Clock::now();
-    Program program(GetParam().program, command(output));
-    const auto now = [&] { return Seconds(Clock::now() - begin).count(); };
-    ASSERT_TRUE(watch.await(".tmp-" + std::to_string(GetParam().first) + "-"));
-    starts_ = now();
-    ASSERT_TRUE(watch.await("checkpoint-" + std::to_string(GetParam().first)));
-    save_ = now() - starts_;
-    ASSERT_TRUE(watch.await("model"));
-    took_ = now();
-    const Ran ran = program.end();
+    const Ran ran = run(GetParam().program, command(output));
+    took_ = Seconds(Clock::now() - begin).count();
     ASSERT_EQ(ran.code, 0) << ran.err;
     expected_ = lasting_files(output, GetParam().last);
+    traced_ = trace(words(fresh_folder()), [&](std::uint64_t call) {
+                calls_ += changes_the_disk(call);
+                return false;
+              }).has_value();
   }
   /// Starts the program, kills it within a save or at any instant, and says where the kill landed: "" where
   /// the program was done before.
   std::string kill_once(const std::string& output, bool within_a_save) {
-    Watch watch(output);
-    Program program(GetParam().program, command(output));
+    int code = 0;
     if (within_a_save) {
-      const int saves = std::uniform_int_distribution<int>(1, 6)(random_);
-      for (int i = 0; i < saves; ++i)
-        if (!watch.await(".tmp-")) break;
-      wait(uniform(save_));
+      int left = std::uniform_int_distribution<int>(1, calls_ / 2)(random_);
+      code = trace(words(output), [&](std::uint64_t call) {
+               return changes_the_disk(call) && --left == 0;
+             }).value();
     } else {
-      std::this_thread::sleep_for(Seconds(uniform(0.5 * (starts_ + took_))));
+      Program program(GetParam().program, command(output));
+      std::this_thread::sleep_for(Seconds(std::uniform_real_distribution<double>(0, 0.7 * took_)(random_)));
+      program.signal(SIGKILL);
+      code = program.end().code;
     }
-    program.signal(SIGKILL);
-    const Ran ran = program.end();
-    EXPECT_TRUE(ran.code == 0 || ran.code == -SIGKILL) << ran.err;
-    return ran.code == 0 ? "" : phase(output);
+    EXPECT_TRUE(code == 0 || code == -SIGKILL) << code;
+    return code == 0 ? "" : phase(output);
   }
   void expect_the_same(const std::string& output) {
     const Ran ran = run(GetParam().program, command(output));
@@ -161,7 +119,9 @@ class Kills : public ::testing::TestWithParam<Killed> {
   TinyRun tiny_;
   unsigned seed_ = chosen_seed();
   std::mt19937 random_{seed_};
-  double starts_ = 0, save_ = 0, took_ = 0;
+  double took_ = 0;
+  int calls_ = 0;
+  bool traced_ = false;  // where the system permits no tracing, no save is aimed at
   std::map<std::string, std::string> expected_;
   int folders_ = 0, ended_ = 0;
 };
@@ -169,11 +129,10 @@ class Kills : public ::testing::TestWithParam<Killed> {
 INSTANTIATE_TEST_SUITE_P(
     Programs, Kills,
     ::testing::Values(
-        Killed{"dpo", {"steps=24"}, 1, 24},
+        Killed{"dpo", {"steps=24"}, 24},
         Killed{"own_reward",  // killed in sampling as in updates: a save falls between two iterations
                {"letter=a", "iterations=12", "num_ppo_epochs=2", "response_length=8",
                 "optimizer.learning_rate=1e-3", "kl_target=0.1", "kl_horizon=10"},
-               2,
                24}),
     [](const auto& run) { return run.param.program; });
 
@@ -185,17 +144,15 @@ TEST_P(Kills, AtRandomInstantsLoseNothing) {
   std::map<std::string, int> phases;
   int killed = 0, within = 0;
   std::string output = fresh_folder();
-  for (int attempt = 0; killed < kills || 3 * within < killed; ++attempt) {
+  for (int attempt = 0; killed < kills || (traced_ && 3 * within < killed); ++attempt) {
     ASSERT_LT(attempt, 4 * kills) << killed << " kills, " << within << " within a save";
-    const bool aimed = 5 * within < 2 * (killed + 1);
-    const std::string where = kill_once(output, aimed);
-    if (aimed && !where.starts_with("save")) save_ *= 0.8;  // the save that was measured was a slow one
+    const std::string where = kill_once(output, traced_ && 5 * within < 2 * (killed + 1));
     if (!where.empty()) {
       ++killed;
       ++phases[where];
       within += where.starts_with("save");
     }
-    if (where.empty() || uniform(1) < 0.15) {
+    if (where.empty() || random_() % 8 == 0) {
       ASSERT_NO_FATAL_FAILURE(expect_the_same(output));
       output = fresh_folder();
     }
