@@ -163,6 +163,17 @@ Json value_of(const std::string& text, const FieldValue& field) {
   return std::visit(by_kind, field);
 }
 
+/// The names of fields, whatever their values.
+class Names : public Fields {
+ public:
+  std::vector<std::string> all;
+
+ protected:
+  void field(const FieldInfo& info, FieldValue) override { all.emplace_back(info.name); }
+  void enter(std::string_view name) override { all.emplace_back(name); }
+  void leave() override {}
+};
+
 class Reader : public Fields {
  public:
   Reader(const Json& file, const Overrides& overrides, std::string origin)
@@ -177,7 +188,8 @@ class Reader : public Fields {
     for (const Group& group : groups_) {
       if (!group.object) continue;
       for (const auto& [key, value] : group.object->as_object())
-        if (!known(group, key)) unknown(group, key, origin_ + ": " + shown(join_key(group.path, key)));
+        if (!known(group, key) && given_in_file(group, key))
+          unknown(group, key, origin_ + ": " + shown(join_key(group.path, key)));
     }
     for (const auto& [path, text] : overrides_)
       if (std::ranges::find(used_, path) == used_.end()) unknown_override(path, text);
@@ -196,7 +208,7 @@ class Reader : public Fields {
     if (const auto text = overrides_.find(path); text != overrides_.end()) {
       used_.push_back(path);
       set({path + "=" + shown(text->second), value_of(text->second, value)});
-    } else if (const Json* given = group.object ? group.object->find(info.name) : nullptr) {
+    } else if (const Json* given = given_in_file(group, info.name)) {
       set({origin_ + ": " + path, *given});
     } else if (info.rule.required && missing_.empty()) {
       missing_ = path + ": is required (" + std::string(info.help) + ")";
@@ -217,12 +229,34 @@ class Reader : public Fields {
 
   void leave() override { open_.pop_back(); }
 
+  void choice(std::string_view name, std::string& selected, std::string_view help,
+              const std::vector<Choice>& choices) override {
+    Group& group = groups_[open_.back()];
+    const Json* in_file = given_in_file(group, name);
+    const std::string before = in_file && in_file->is_string() ? in_file->as_string() : selected;
+    const auto text = overrides_.find(join_key(group.path, name));
+    if (text != overrides_.end() && text->second != before)
+      for (const Choice& former : choices)
+        if (former.name == before) {
+          Names names;
+          former.describe(names);
+          group.left = std::move(names.all);
+        }
+    Fields::choice(name, selected, help, choices);
+  }
+
  private:
   struct Group {
     std::string path;
     const Json* object;
     std::vector<std::string> known;
+    std::vector<std::string> left = {};  // what the file says of a choice that the overrides took back
   };
+
+  static const Json* given_in_file(const Group& group, std::string_view key) {
+    if (std::ranges::find(group.left, key) != group.left.end()) return nullptr;
+    return group.object ? group.object->find(key) : nullptr;
+  }
 
   static bool known(const Group& group, std::string_view key) {
     return std::ranges::find(group.known, key) != group.known.end();

@@ -133,6 +133,19 @@ TEST(Config, AChoiceSelectsItsFields) {
             "loss.name=hing: must be one of sigmoid, hinge, not \"hing\"; did you mean hinge?");
 }
 
+TEST(Config, AnotherChoiceThanTheFilesLeavesWhatTheFileSaysOfIts) {
+  const Overrides hinge = with("loss.name", "hinge");
+  const std::string sigmoid = R"({"model":"m","clip":null,"loss":{"name":"sigmoid","beta":0.3}})";
+  EXPECT_EQ(read(sigmoid, hinge).loss.hinge.margin, 1);
+  EXPECT_EQ(read(sigmoid, with("loss.name", "sigmoid")).loss.sigmoid.beta, 0.3);
+  EXPECT_EQ(read(R"({"model":"m","clip":null,"loss":{"beta":0.3}})", hinge).loss.name, "hinge");
+  EXPECT_EQ(complaint(R"({"model":"m","clip":null,"loss":{"name":"sigmoid","bta":0.3}})", hinge),
+            "dpo.json: loss.bta: unknown key; known are name, margin");
+  Overrides both = hinge;
+  both["loss.beta"] = "0.2";
+  EXPECT_EQ(complaint(sigmoid, both), "loss.beta=0.2: unknown key; known are name, margin");
+}
+
 TEST(Config, UnknownKeys) {
   EXPECT_EQ(complaint(R"({"model":"m","loss":{"betta":1}})"),
             "dpo.json: loss.betta: unknown key; did you mean beta? known are name, beta, label_smoothing");

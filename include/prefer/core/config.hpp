@@ -71,7 +71,8 @@ class Fields {
     leave();
   }
 
-  /// A field `name` that selects one of `choices`, then the fields of the selected one, beside it.
+  /// A field `name` that selects one of `choices`, then the fields of the selected one, beside it. Where an
+  /// override selects another than the file does, what the file says of that one's fields is left.
   virtual void choice(std::string_view name, std::string& selected, std::string_view help,
                       const std::vector<Choice>& choices);
 
