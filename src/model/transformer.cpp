@@ -6,6 +6,9 @@
 #include "prefer/ops/embedding.hpp"
 #include "prefer/ops/norm.hpp"
 #include "prefer/ops/swiglu.hpp"
+#include "src/ops/row_counts.hpp"
+
+#include <ATen/ops/constant_pad_nd.h>
 
 #include <mutex>
 
@@ -175,10 +178,18 @@ Tensor Transformer::run_layers(Tensor x, const Placement& placement, const Tenso
 }
 
 Tensor Transformer::hidden(const Batch& batch) const {
-  const Placement placement = place_forest(batch.segments, batch.positions);
+  Placement placement = place_forest(batch.segments, batch.positions);
   check_batch(batch.tokens, placement);
-  return run_layers(embed(weights_.at("model.embed_tokens.weight"), batch.tokens), placement, nullptr,
-                    nullptr);
+  const int64_t count = batch.tokens.size(0), more = rounded_rows(count, 16) - count;
+  Tensor tokens = batch.tokens;
+  if (device().is_cpu() && more > 0) {  // one text more that nobody asked for, seen by none of the others
+    tokens = at::constant_pad_nd(tokens, {0, more});
+    placement.positions = at::cat({placement.positions, at::arange(more, at::kLong)});
+    placement.positions_end = std::max(placement.positions_end, more);
+    placement.runs.add(count, more, 0, std::vector<kernels::attention::Span>{{count, more}});
+  }
+  const Tensor x = embed(weights_.at("model.embed_tokens.weight"), tokens);
+  return run_layers(x, placement, nullptr, nullptr).narrow(0, 0, count);
 }
 
 Tensor Transformer::decode(const Tensor& tokens, const Placement& placement, const Tensor& rows,

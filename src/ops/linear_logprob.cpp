@@ -4,6 +4,7 @@
 #include "kernels/token_logprob/token_logprob.hpp"
 #include "prefer/ops/differentiable.hpp"
 #include "src/ops/dispatch.hpp"
+#include "src/ops/row_counts.hpp"
 
 namespace prefer {
 namespace {
@@ -71,7 +72,7 @@ void write_gradient(const Tensor& logits, int64_t first, const Rows& rows, doubl
   });
 }
 
-// What one call keeps for its gradient.
+// What one call keeps for its gradient. M counts the rows that fill up a shape of products too.
 struct Kept {
   Tensor hidden;  // [M, D]
   Matrix head;
@@ -134,6 +135,15 @@ struct Sum {
   }
 };
 
+// Zeros after the values of the rows that were asked for.
+Tensor filled(const Tensor& values, int64_t rows) {
+  if (!values.defined() || values.size(0) == rows) return values;
+  const at::NoGradGuard no_grad;
+  std::vector<int64_t> sizes = values.sizes().vec();
+  sizes[0] = rows - sizes[0];
+  return at::cat({values, at::zeros(sizes, values.options())});
+}
+
 // {gradient of hidden, gradient of the head}. The vocabulary is cut, not the rows: with lse known each part's
 // gradient stands alone, the head's is written once, and what adds up is only [M, D].
 std::pair<Tensor, Tensor> backward(const Kept& kept, bool hidden_wanted, bool head_wanted) {
@@ -163,39 +173,46 @@ Logprobs linear_logprob(const Tensor& hidden, const Matrix& head, const Tensor& 
                         const LogprobOptions& options) {
   check(hidden, head, label, options);
   const auto wide = hidden.options().dtype(ops::wide_type(hidden.scalar_type())).requires_grad(false);
-  const auto column = [&] { return at::empty({hidden.size(0)}, wide); };
-  Kept kept{
-      hidden.detach().contiguous(), head, {label.contiguous(), column(), column()}, options.temperature};
+  const int64_t asked = hidden.size(0), rows = hidden.is_cpu() ? rounded_rows(asked, 8) : asked;
+  const auto column = [&] { return at::empty({rows}, wide); };
+  Kept kept{filled(hidden.detach().contiguous(), rows),
+            head,
+            {filled(label.contiguous(), rows), column(), column()},
+            options.temperature};
   if (options.entropy) kept.rows.entropy = column();
-  if (options.argmax) kept.rows.argmax = at::empty({hidden.size(0)}, label.options());
+  if (options.argmax) kept.rows.argmax = at::empty({rows}, label.options());
   std::vector<Tensor> inputs{hidden};
   inputs.insert(inputs.end(), head.parts().begin(), head.parts().end());
   const bool gradient = wants_gradient(inputs);
-  const int64_t bytes = hidden.size(0) * head.rows() * static_cast<int64_t>(hidden.element_size());
+  const int64_t bytes = rows * head.rows() * static_cast<int64_t>(hidden.element_size());
   const bool fits = bytes <= options.logits_bytes;
   kept.piece_bytes = std::min(options.logits_bytes, hidden.is_cpu() ? kCachedBytes : options.logits_bytes);
   if (gradient && !fits && !head.trained() && !options.entropy) kept.slope = at::empty_like(kept.hidden);
   forward(kept, gradient && fits);
   if (gradient && head.trained()) head.forget_packed();
 
-  const Logprobs result{kept.rows.logp, kept.rows.entropy, kept.rows.argmax};
+  const auto asked_of = [&](const Tensor& t) { return t.defined() ? t.narrow(0, 0, asked).detach() : t; };
+  const Logprobs result{asked_of(kept.rows.logp), asked_of(kept.rows.entropy), asked_of(kept.rows.argmax)};
   if (!gradient) return result;
   if (head.parts().size() != 1)
     fail("linear_logprob trains a head of one weight, and ", head.parts().size(), " are stacked");
-  kept.rows.logp = Tensor();  // an output must not be held by its own gradient
-  kept.rows.entropy = options.entropy ? kept.rows.entropy.detach() : Tensor();
   std::vector<Tensor> outputs{result.logp};
   if (options.entropy) outputs.push_back(result.entropy);
-  differentiable("linear_logprob", outputs, inputs, [kept](const auto& gradients, const auto& wanted) {
-    const Tensor dlogp = gradients[0].defined() ? gradients[0].contiguous() : at::zeros_like(kept.rows.lse);
-    if (kept.slope.defined())
-      return std::vector<Tensor>{kept.slope * dlogp.unsqueeze(1).to(kept.slope.scalar_type()), Tensor()};
-    Kept known = kept;
-    known.rows.dlogp = dlogp;
-    if (gradients.size() > 1 && gradients[1].defined()) known.rows.dentropy = gradients[1].contiguous();
-    const auto [dhidden, dhead] = backward(known, wanted[0], wanted[1]);
-    return std::vector<Tensor>{dhidden, dhead};
-  });
+  differentiable(
+      "linear_logprob", outputs, inputs, [kept, asked, rows](const auto& gradients, const auto& wanted) {
+        const auto filled_row = [&](const Tensor& t) {
+          return t.defined() ? filled(t.contiguous(), rows) : t;
+        };
+        if (kept.slope.defined()) {
+          const Tensor slope = kept.slope.narrow(0, 0, asked);
+          return std::vector<Tensor>{slope * gradients[0].unsqueeze(1).to(slope.scalar_type()), Tensor()};
+        }
+        Kept known = kept;
+        known.rows.dlogp = gradients[0].defined() ? filled_row(gradients[0]) : at::zeros_like(kept.rows.lse);
+        if (gradients.size() > 1) known.rows.dentropy = filled_row(gradients[1]);
+        const auto [dhidden, dhead] = backward(known, wanted[0], wanted[1]);
+        return std::vector<Tensor>{dhidden.defined() ? dhidden.narrow(0, 0, asked) : dhidden, dhead};
+      });
   return result;
 }
 

@@ -4,11 +4,14 @@
 
 #include "prefer/core/error.hpp"
 #include "prefer/ops/gemm.hpp"
+#include "src/ops/row_counts.hpp"
 #include "src/ops/transposed.hpp"
 #include "support/error.hpp"
 #include "support/finite_differences.hpp"
 
 #include <gtest/gtest.h>
+
+#include <set>
 
 namespace prefer {
 namespace {
@@ -21,6 +24,18 @@ class Linear : public ::testing::TestWithParam<GemmRoute> {
   void SetUp() override { set_gemm_routes({GetParam(), GetParam()}); }
   void TearDown() override { set_gemm_routes(default_gemm_routes()); }
 };
+
+TEST(RoundedRows, AreFewCountsAndLittleMore) {
+  std::set<int64_t> counts;
+  for (int64_t rows = 0; rows < 4096; ++rows) {
+    const int64_t rounded = rounded_rows(rows, 16);
+    ASSERT_GE(rounded, rows);
+    ASSERT_LE(16 * (rounded - rows), rows);
+    ASSERT_EQ(rounded_rows(rounded, 16), rounded);
+    if (rows > 1024 && rows <= 2048) counts.insert(rounded);
+  }
+  EXPECT_EQ(counts.size(), 16u);
+}
 
 double gap(const Tensor& a, const Tensor& b) {
   return (a.to(at::kDouble) - b.to(at::kDouble)).abs().max().item<double>();
