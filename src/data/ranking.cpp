@@ -136,11 +136,7 @@ RankingData load_rankings(Fs& fs, const std::string& path, const SpanBuilder& bu
 }
 
 void check_trainable(const RankingData& data, const LengthOptions& options, const std::string& name) {
-  if (data.rankings.empty()) {
-    const std::string skipped = data.skipped.text();
-    fail(name, ": no ranking to train on", skipped.empty() ? "" : "; ", skipped);
-  }
-  check_counts(data.counts, options, name);
+  check_trainable(data, data.rankings.size(), "ranking", options, name);
 }
 
 void leave_out(RankingData& data, std::span<const std::size_t> places, const std::string& reason) {
