@@ -15,6 +15,11 @@ namespace {
 
 /// A record without answers may have them under another name, or be a pair.
 void name_the_key_that_is_not_answers(const Json& record) {
+  if (record.contains("chosen") && record.contains("rejected"))
+    throw BadRecord(
+        record.place(),
+        "\"answers\" is missing (the record has \"chosen\" and \"rejected\": a pair, which reward "
+        "reads with loss.name=bradley_terry)");
   const std::vector<std::string> known = {"prompt", "answers",  "ranks",   "scores",
                                           "subset", "category", "metadata"};
   for (const auto& [key, _] : record.as_object()) {

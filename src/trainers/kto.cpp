@@ -25,11 +25,7 @@ void KtoConfig::check() const {
 }
 
 std::unique_ptr<RecordSource> KtoTrainer::source(const char* what, const std::string& path, bool held_out) {
-  const SupervisedOptions options{.loss_on = "completion", .length = config_.length, .asked_by = "kto"};
-  Dataset data = load_demonstrations(run_.process().fs(), path, spans_, options, config_.bad_records(),
-                                     [](const Json& record, Sequence& answer) {
-                                       answer.grade = {record.at("label").as_bool() ? 1.0F : 0.0F};
-                                     });
+  Dataset data = load_judged(run_.process().fs(), path, spans_, config_.length, config_.bad_records());
   return run_.source(what, path, std::move(data), held_out);
 }
 

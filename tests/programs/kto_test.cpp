@@ -43,8 +43,8 @@ TEST(KtoProgram, RefusesRecordsWithoutVerdictAndStepsOfOne) {
       file_of(dir, "talk.jsonl", {R"({"messages": [{"role": "user", "content": "a"}], "label": true})"});
   const Ran whole = run("kto", dpo_command(talk, dir / "out"));
   EXPECT_EQ(whole.code, 1);
-  EXPECT_NE(whole.err.find(
-                talk + ":1:1: kto wants a prompt and a completion, and this record is one conversation\n"),
+  EXPECT_NE(whole.err.find(talk + ":1:1: a record of {messages, label} is of no known form; known are "
+                                  "{prompt, completion, label} and {instruction, output, label}\n"),
             std::string::npos)
       << whole.err;
   const Ran alone = run("kto", dpo_command(judged_file(dir), dir / "out", {"batch_size=1"}));
