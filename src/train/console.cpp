@@ -13,8 +13,7 @@
 namespace prefer {
 namespace {
 
-constexpr int64_t kRecent =
-    32;  // steps, besides those of an iteration, whose pace says how long the rest takes
+constexpr int64_t kRecent = 32;  // steps, and an iteration's besides, whose pace says how long the rest takes
 constexpr int kBar = 20;
 
 template <class... Values>

@@ -248,7 +248,7 @@ TEST(Tokenize, TextGoesToIdsAndBack) {
 TEST(Tokenize, ReadsTheStandardInput) {
   const TinyRun tiny;
   const std::string records = file_of(tiny.dir, "in.jsonl", {R"({"text": "ab"})", "", R"({"text": "c"})"});
-  for (const std::string source : {"cat " + records + " | ", std::string()}) {
+  for (const std::string& source : {"cat " + records + " | ", std::string()}) {
     for (const std::string name : {"-", "/dev/stdin"}) {
       const std::string command = source + PREFER_BIN_DIR "/tokenize model=" + tiny.model + " input=" + name +
                                   (source.empty() ? " < " + records : "") + " > " + (tiny.dir / "out") +
