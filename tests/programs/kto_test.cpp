@@ -1,5 +1,7 @@
 // The kto program: it begins at half the weights, and learns to tell judged answers apart.
-#include "tests/programs/dpo.hpp"
+#include "tests/programs/held_out.hpp"
+
+#include <cmath>
 
 namespace prefer::testing {
 namespace {
@@ -29,6 +31,13 @@ TEST(KtoProgram, LearnsWhichAnswersAreGood) {
   EXPECT_LT(steps.back().at("loss").as_number(), 0.45);
   EXPECT_GT(steps.back().at("eval_rewards/chosen").as_number(),
             steps.back().at("eval_rewards/rejected").as_number() + 0.5);
+  for (const auto& [name, key] : {std::pair("reward of good answers", "eval_rewards/chosen"),
+                                  std::pair("reward of bad answers", "eval_rewards/rejected")}) {
+    const Interval after = figure(ran.err, name);
+    EXPECT_NEAR(after.mean, steps.back().at(key).as_number(), 1e-3 * std::abs(after.mean)) << name;
+    EXPECT_TRUE(after.low < after.mean && after.mean < after.high) << name;
+  }
+  EXPECT_EQ(figure(ran.err, "before").mean, 0);
 }
 
 TEST(KtoProgram, RefusesRecordsWithoutVerdictAndStepsOfOne) {
