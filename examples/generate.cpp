@@ -16,7 +16,7 @@ struct GenerateConfig {
   void describe(Fields& f) {
     f("model", model, "Hugging Face folder or .gguf", required());
     f("prompt", prompt, "text to continue; empty: from BOS");
-    f("input", input, "JSONL of {prompt} or {messages}, instead of `prompt`");
+    f("input", input, "JSONL of {prompt} or {messages}, instead of `prompt`; - reads the standard input");
     f("chat", chat, "a prompt is a user's message, and the chat template is applied to it");
     f("specials", specials,
       "special tokens spelled in a prompt become their ids; never in a message's content");
@@ -81,10 +81,12 @@ int main(int argc, char** argv) {
         prompts.size(), std::vector<std::optional<Completion>>(static_cast<size_t>(config.options.samples)));
     ProgressLine progress("continuations", static_cast<int64_t>(prompts.size()) * config.options.samples);
     size_t next = 0;  // the first prompt that is not printed yet: lines come in the prompts' order
+    int64_t cut = 0;
     generate(
         *model, prompts, config.options,
         [&, done = int64_t{0}](size_t i, size_t sample, const Completion& c) mutable {
           said[i][sample] = c;
+          cut += !c.ended && std::ssize(c.tokens) < config.options.max_new_tokens;
           progress(++done);
           for (; next < said.size() && std::ranges::all_of(said[next], &std::optional<Completion>::has_value);
                ++next) {
@@ -94,5 +96,9 @@ int main(int argc, char** argv) {
             said[next].shrink_to_fit();
           }
         });
+    if (cut > 0)
+      process.say("cut at the model's context of " + std::to_string(model->config().context) +
+                  " tokens, before max_new_tokens: " + std::to_string(cut) + " of " +
+                  std::to_string(std::ssize(prompts) * config.options.samples) + " continuations");
   });
 }

@@ -14,7 +14,9 @@ struct ScoreConfig {
 
   void describe(Fields& f) {
     f("model", model, "Hugging Face folder, of a language model or a reward model, or .gguf", required());
-    f("input", input, "JSONL of {text}, {tokens}, {messages} or {prompt, completion}", required());
+    f("input", input,
+      "JSONL of {text}, {tokens}, {messages} or {prompt, completion}; - reads the standard input",
+      required());
     f("specials", specials, "special tokens spelled in a text become their ids");
     f("dtype", dtype, "number type to compute in", dtype_rule());
     process.describe(f);

@@ -13,7 +13,7 @@ struct TokenizeConfig {
 
   void describe(Fields& f) {
     f("model", model, "Hugging Face folder, .gguf, tokenizer.json or .model", required());
-    f("input", input, "JSONL of {text}, {messages} or {ids}", required());
+    f("input", input, "JSONL of {text}, {messages} or {ids}; - reads the standard input", required());
     f("specials", specials,
       "special tokens spelled in a text become their ids; never in a message's content");
     f("add_generation_prompt", add_generation_prompt, "end messages with the opening of an assistant's turn");

@@ -267,16 +267,20 @@ class Reader : public Fields {
     return quoted == "\"" + text + "\"" ? text : quoted;
   }
 
-  /// The path of a key of this name in another group, where there is one.
-  std::string elsewhere(const std::string& key) const {
-    for (const Group& group : groups_)
-      if (known(group, key)) return join_key(group.path, key);
+  /// The path of the key that was meant: one like it in its group, or of its name, or like it, in another.
+  std::string meant(const Group& group, const std::string& key) const {
+    if (const std::string near = nearest(key, group.known); !near.empty()) return join_key(group.path, near);
+    for (const Group& other : groups_)
+      if (known(other, key)) return join_key(other.path, key);
+    if (names_secret(key)) return "";
+    for (const Group& other : groups_)
+      if (const std::string near = nearest(key, other.known); !near.empty())
+        return join_key(other.path, near);
     return "";
   }
 
   [[noreturn]] void unknown(const Group& group, const std::string& key, const std::string& place) const {
-    std::string near = nearest(key, group.known);
-    if (near.empty()) near = elsewhere(key);
+    const std::string near = meant(group, key);
     if (near.empty() && names_secret(key))
       fail(place, ": unknown key that looks like a secret; a config holds none; known are ",
            joined(group.known));

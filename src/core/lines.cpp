@@ -1,9 +1,11 @@
 // Cuts files into lines, unpacking gzip on the way.
 #include "prefer/core/lines.hpp"
 
+#include <unistd.h>
 #include <zlib.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <optional>
 
 namespace prefer {
@@ -26,6 +28,17 @@ class Plain : public LineReader::Bytes {
  private:
   File file_;
   std::uint64_t left_, at_ = 0;
+};
+
+/// The standard input, which may be a pipe: it is read once, from the front, and is no gzip.
+class StandardInput : public LineReader::Bytes {
+ public:
+  std::size_t read(std::span<std::byte> to) override {
+    ssize_t n = ::read(STDIN_FILENO, to.data(), to.size());
+    while (n < 0 && errno == EINTR) n = ::read(STDIN_FILENO, to.data(), to.size());
+    if (n < 0) throw FsError("the standard input", "read", errno);
+    return static_cast<std::size_t>(n);
+  }
 };
 
 class Gzip : public LineReader::Bytes {
@@ -79,7 +92,16 @@ class Gzip : public LineReader::Bytes {
   bool between_members_ = false, done_ = false;
 };
 
+/// Of "-", and of what the shell calls the standard input where that is no file.
+bool is_standard_input(Fs& fs, const std::string& path) {
+  if (path == "-") return true;
+  if (path != "/dev/stdin") return false;
+  const auto status = fs.status(path);
+  return status && status->kind == FileKind::other;
+}
+
 std::unique_ptr<LineReader::Bytes> open_bytes(Fs& fs, const std::string& path) {
+  if (is_standard_input(fs, path)) return std::make_unique<StandardInput>();
   File file = File::open(fs, path);
   unsigned char magic[2] = {0, 0};
   if (file.size() >= 2) file.read(std::as_writable_bytes(std::span(magic)), 0);

@@ -12,6 +12,7 @@ using Messages = std::vector<Message>;
 
 constexpr const char* kForms =
     "{prompt, completion}, {messages}, {conversations}, {instruction, output} and {text}";
+constexpr const char* kJudgedForms = "{prompt, completion, label} and {instruction, output, label}";
 
 const Json* given(const Json& record, const char* key) {
   const Json* found = record.find(key);
@@ -90,16 +91,14 @@ Demonstration prompted(const Json& record) {
   return made;
 }
 
-Demonstration by_form(const Json& record, Instructions instructions) {
+Demonstration by_form(const Json& record, Instructions instructions, const char* forms) {
   if (record.contains("prompt") && record.contains("completion")) return prompted(record);
   for (const char* key : {"messages", "conversations"}) {
     if (const Json* turns = given(record, key)) return conversation(record, *turns);
   }
   if (record.contains("instruction") && record.contains("output")) return alpaca(record, instructions);
   if (const Json* text = record.find("text")) return {.completion = text->as_string(), .whole = true};
-  std::string keys;
-  for (const auto& [key, _] : record.as_object()) keys += (keys.empty() ? "" : ", ") + key;
-  throw BadRecord(record.place(), "a record of {" + keys + "} is of no known form; known are " + kForms);
+  of_no_form(record, forms);
 }
 
 /// A list, or a list as JSON text, as data sets of strings have it.
@@ -110,11 +109,9 @@ Json tools_of(const Json& record) {
   return tools->as_string().empty() ? Json() : parse_json(tools->as_string(), tools->place() + " (tools)");
 }
 
-}  // namespace
-
-Demonstration demonstration_from_json(const Json& record, Instructions instructions) {
+Demonstration read(const Json& record, Instructions instructions, const char* forms) {
   if (!record.is_object()) record.fail_here("a record must be an object, not ", record.type_name());
-  Demonstration made = by_form(record, instructions);
+  Demonstration made = by_form(record, instructions, forms);
   made.place = record.place();
   if (made.is_chat()) made.tools = tools_of(record);
   if (nothing_in(made.completion))
@@ -122,6 +119,24 @@ Demonstration demonstration_from_json(const Json& record, Instructions instructi
   const auto* said = std::get_if<Messages>(&made.completion);
   if (said != nullptr && !made.whole && role_of(said->back().role) != Role::assistant)
     throw BadRecord(made.place, "the completion does not end with a message of the assistant");
+  return made;
+}
+
+}  // namespace
+
+Demonstration demonstration_from_json(const Json& record, Instructions instructions) {
+  return read(record, instructions, kForms);
+}
+
+JudgedAnswer judged_from_json(const Json& record, Instructions instructions) {
+  JudgedAnswer made{read(record, instructions, kJudgedForms)};
+  if (made.answer.whole) of_no_form(record, kJudgedForms);
+  const Json* label = record.find("label");
+  if (!label || !label->is_bool())
+    throw BadRecord(label ? label->place() : record.place(),
+                    "\"label\" is " + std::string(label ? label->type_name() : "missing") +
+                        "; it must be true (a good answer) or false (a bad one)");
+  made.good = label->as_bool();
   return made;
 }
 

@@ -2,6 +2,7 @@
 #include "prefer/data/inputs.hpp"
 
 #include "prefer/data/preference.hpp"
+#include "src/data/words.hpp"
 
 namespace prefer {
 namespace {
@@ -20,7 +21,9 @@ ScoredText text_from_json(const Json& record, const SpanBuilder& spans, Specials
   if (const Json* tokens = record.find("tokens")) return {ids_from_json(*tokens, spans.tokenizer()), 0};
   if (const Json* messages = record.find("messages")) return {chat_from_json(*messages, spans).ids, 0};
   if (!record.contains("prompt")) {
-    const std::string& text = record.at("text").as_string();
+    const Json* given = record.find("text");
+    if (given == nullptr) of_no_form(record, "{text}, {tokens}, {messages} and {prompt, completion}");
+    const std::string& text = given->as_string();
     return {placed_at(record, [&] { return spans.text(text, specials).ids; }), 0};
   }
   const TokenisedCompletion made = answer_from_json(record, spans, specials);
@@ -69,7 +72,9 @@ Json converted_from_json(const Json& record, const SpanBuilder& spans, Specials 
     return Json::object(
         {{"ids", list_to_json(chat.ids)}, {"text", chat.text}, {"roles", list_to_json(roles)}});
   }
-  const std::string& text = record.at("text").as_string();
+  const Json* given = record.find("text");
+  if (given == nullptr) of_no_form(record, "{text}, {messages} and {ids}");
+  const std::string& text = given->as_string();
   const auto ids = placed_at(record, [&] { return tokenizer.encode(text, specials); });
   return Json::object({{"ids", list_to_json(ids)}});
 }

@@ -118,6 +118,10 @@ Preference preference_from_json(const Json& record, Dialogues dialogues) {
   if (!record.is_object()) record.fail_here("a record must be an object, not ", record.type_name());
   Preference pair;
   pair.place = record.place();
+  if (!record.contains("chosen") && record.contains("answers"))
+    throw BadRecord(pair.place,
+                    "\"chosen\" is missing (the record has \"answers\": a ranking, which reward reads with "
+                    "loss.name=plackett_luce)");
   pair.chosen = words_from(member(record, "chosen"));
   pair.rejected = words_from(member(record, "rejected"));
   pair.score_chosen = number_or_nan(record, "score_chosen");

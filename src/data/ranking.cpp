@@ -15,6 +15,11 @@ namespace {
 
 /// A record without answers may have them under another name, or be a pair.
 void name_the_key_that_is_not_answers(const Json& record) {
+  if (record.contains("chosen") && record.contains("rejected"))
+    throw BadRecord(
+        record.place(),
+        "\"answers\" is missing (the record has \"chosen\" and \"rejected\": a pair, which reward "
+        "reads with loss.name=bradley_terry)");
   const std::vector<std::string> known = {"prompt", "answers",  "ranks",   "scores",
                                           "subset", "category", "metadata"};
   for (const auto& [key, _] : record.as_object()) {
@@ -136,11 +141,7 @@ RankingData load_rankings(Fs& fs, const std::string& path, const SpanBuilder& bu
 }
 
 void check_trainable(const RankingData& data, const LengthOptions& options, const std::string& name) {
-  if (data.rankings.empty()) {
-    const std::string skipped = data.skipped.text();
-    fail(name, ": no ranking to train on", skipped.empty() ? "" : "; ", skipped);
-  }
-  check_counts(data.counts, options, name);
+  check_trainable(data, data.rankings.size(), "ranking", options, name);
 }
 
 void leave_out(RankingData& data, std::span<const std::size_t> places, const std::string& reason) {

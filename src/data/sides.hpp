@@ -29,6 +29,17 @@ Sequence sequence_of(const TokenisedSide& side, std::int64_t which, std::vector<
 /// Throws Error where every completion lost its end token, or every side was truncated.
 void check_counts(const TokenCounts& counts, const LengthOptions& options, const std::string& name);
 
+/// Throws Error where of the `records` of `data`, each a `what`, nothing can be learnt.
+template <class Data>
+void check_trainable(const Data& data, std::size_t records, const char* what, const LengthOptions& options,
+                     const std::string& name) {
+  if (records == 0) {
+    const std::string skipped = data.skipped.text();
+    fail(name, ": no ", what, " to train on", skipped.empty() ? "" : "; ", skipped);
+  }
+  check_counts(data.counts, options, name);
+}
+
 /// Leaves out the records at `places`, which ascend, and counts them as skipped for `reason`.
 template <class R>
 void leave_out(std::vector<R>& records, Skipped& skipped, std::span<const std::size_t> places,

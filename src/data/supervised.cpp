@@ -55,8 +55,6 @@ class Encoder {
 
   void check(const Demonstration& source, const std::string& which) const {
     const char* what = !source.is_chat() ? "text" : "conversation";
-    if (which == "completion" && source.whole && !options_.asked_by.empty())
-      fail(options_.asked_by, " wants a prompt and a completion, and this record is one ", what);
     if (which == "completion" && source.whole)
       fail("loss_on=completion wants a prompt and a completion, and this record is one ", what, "; ",
            source.is_chat() ? "assistant, last and " : "", "all would do");
@@ -113,19 +111,23 @@ Sequence sequence_of(Learnt text) {
   return out;
 }
 
+Instructions instructions_for(const SpanBuilder& builder) {
+  return builder.has_template() ? Instructions::as_messages : Instructions::as_text;
+}
+
 class Collector {
  public:
   Collector(const SpanBuilder& builder, const SupervisedOptions& options)
       : encode_(builder, options), options_(options) {}
 
-  void add(const Demonstration& source, const std::function<void(Sequence&)>& more) {
+  void add(const Demonstration& source, std::vector<float> grade = {}) {
     Learnt text = encode_(source);
     const auto size = static_cast<std::int64_t>(text.ids.size());
     const bool cut = truncate(text, options_.length);
     Sequence sequence = sequence_of(std::move(text));
     if (sequence.scored.empty())
       return data_.skipped.add("no token to learn, or none left after max_length", source.place);
-    more(sequence);
+    sequence.grade = std::move(grade);
     truncated_ += cut;
     longest_ = std::max(longest_, size);
     tokens_ += static_cast<std::int64_t>(sequence.tokens.size());
@@ -177,16 +179,22 @@ void SupervisedOptions::describe(Fields& f) {
 }
 
 Dataset load_demonstrations(Fs& fs, const std::string& path, const SpanBuilder& builder,
-                            const SupervisedOptions& options, OnBad on_bad,
-                            const std::function<void(const Json&, Sequence&)>& more) {
+                            const SupervisedOptions& options, OnBad on_bad) {
   Collector collector(builder, options);
-  const auto instructions = builder.has_template() ? Instructions::as_messages : Instructions::as_text;
   read_records(fs, path, on_bad, collector.skipped(), [&](const Json& record) {
-    const Demonstration source = demonstration_from_json(record, instructions);
-    const auto marked = [&](Sequence& sequence) {
-      if (more) more(record, sequence);
-    };
-    placed_at(record, [&] { collector.add(source, marked); });
+    const Demonstration source = demonstration_from_json(record, instructions_for(builder));
+    placed_at(record, [&] { collector.add(source); });
+  });
+  return collector.done(path);
+}
+
+Dataset load_judged(Fs& fs, const std::string& path, const SpanBuilder& builder, const LengthOptions& length,
+                    OnBad on_bad) {
+  const SupervisedOptions options{.loss_on = "completion", .length = length};
+  Collector collector(builder, options);
+  read_records(fs, path, on_bad, collector.skipped(), [&](const Json& record) {
+    const JudgedAnswer source = judged_from_json(record, instructions_for(builder));
+    placed_at(record, [&] { collector.add(source.answer, {source.good ? 1.0F : 0.0F}); });
   });
   return collector.done(path);
 }

@@ -186,11 +186,7 @@ PreferenceData load_preferences(Fs& fs, const std::string& path, const SpanBuild
 }
 
 void check_trainable(const PreferenceData& data, const LengthOptions& options, const std::string& name) {
-  if (data.pairs.empty()) {
-    const std::string skipped = data.skipped.text();
-    fail(name, ": no pair to train on", skipped.empty() ? "" : "; ", skipped);
-  }
-  check_counts(data.counts, options, name);
+  check_trainable(data, data.pairs.size(), "pair", options, name);
 }
 
 void leave_out(PreferenceData& data, std::span<const std::size_t> places, const std::string& reason) {

@@ -17,6 +17,13 @@ const Json& member(const Json& record, const char* key) {
   return *found;
 }
 
+void of_no_form(const Json& record, const char* forms) {
+  std::string keys;
+  for (const auto& [key, _] : record.as_object()) keys += (keys.empty() ? "" : ", ") + key;
+  throw BadRecord(record.place(),
+                  "a record of {" + keys + "} is of no known form; known are " + std::string(forms));
+}
+
 const Json* detail(const Json& record, const char* key) {
   const Json* found = record.find(key);
   const Json* metadata = record.find("metadata");

@@ -31,6 +31,9 @@ inline bool nothing_in(const Words& words) {
 /// The member of that name; throws BadRecord where it is missing.
 const Json& member(const Json& record, const char* key);
 
+/// Throws BadRecord for a record of none of `forms`, with the keys that it has.
+[[noreturn]] void of_no_form(const Json& record, const char* forms);
+
 /// A member of the record, or of its metadata; null where there is none.
 const Json* detail(const Json& record, const char* key);
 

@@ -33,6 +33,8 @@ void LaunchConfig::describe(Fields& f) {
 
 namespace {
 
+constexpr const char* kBehind = " -- PROGRAM ARGUMENTS";
+
 int64_t free_port() {
   const int socket_number = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   sockaddr_in address{};
@@ -93,8 +95,7 @@ class Launch {
  public:
   Launch(const LaunchConfig& config, std::vector<std::string> command, Environment variables)
       : config_(config), command_(std::move(command)), variables_(std::move(variables)), status_(config.n) {
-    if (command_.empty())
-      fail("launch wants the program behind --: launch n=", config.n, " -- PROGRAM ARGUMENTS");
+    if (command_.empty()) fail("launch wants the program behind --: launch n=", config.n, kBehind);
     if (config_.port == 0) config_.port = free_port();
     sigemptyset(&watched_);
     for (const int signal : {SIGCHLD, SIGINT, SIGTERM, SIGHUP}) sigaddset(&watched_, signal);
@@ -272,6 +273,23 @@ class Launch {
 };
 
 }  // namespace
+
+LaunchArguments read_launch_arguments(int argc, const char* const* argv) {
+  const auto* const end = argv + argc;
+  const auto* const separator = std::find(argv, end, std::string_view("--"));
+  LaunchArguments read{{}, {std::min(separator + 1, end), end}};
+  try {
+    read.config = read_program_arguments<LaunchConfig>(static_cast<int>(separator - argv), argv);
+  } catch (HelpAsked& help) {
+    help.text.insert(help.text.find('\n'), kBehind);
+    throw;
+  } catch (const Error& error) {
+    const std::string said = error.what();
+    if (separator != end || said.ends_with(std::string(kBehind) + ")")) throw;
+    fail(said, "; the program stands behind --: launch n=2", kBehind);
+  }
+  return read;
+}
 
 int launch(const LaunchConfig& config, std::vector<std::string> command, Environment variables) {
   return Launch(config, std::move(command), std::move(variables)).run();

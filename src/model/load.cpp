@@ -22,6 +22,8 @@ Json read_json(Fs& fs, const std::string& path) {
 }
 
 ModelConfig folder_config(Fs& fs, const std::string& folder) {
+  if (!fs.exists(folder))
+    fail(folder, ": no such file or folder; a model is a Hugging Face folder or a .gguf file");
   if (!fs.exists(join_path(folder, "config.json"))) {
     fail(folder,
          ": a model is a folder with config.json and safetensors, or a .gguf file; there is no config.json "

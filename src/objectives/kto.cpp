@@ -33,28 +33,35 @@ NamedTensors KtoObjective::prepare(const Plan& plan, Source& source, Team& team)
   return {{"kl", total[0] / total[1]}};
 }
 
-Loss KtoObjective::operator()(const Batch& batch, const NamedTensors& prepared) {
+Judged KtoObjective::judged(const Batch& batch, const NamedTensors& prepared) const {
   const SequenceSums s = sums(batch);
   const auto device = s.logp.device();
-  const Tensor desirable = batch.grade.select(1, 0).to(device, at::kDouble);  // [S]
-  const Tensor share = batch.share.to(device, at::kDouble);                   // [S]
-  const Judged judged{s.logp, s.reference, desirable, batch.share.to(at::kDouble),
-                      prepared.at("kl").to(device)};
-  const Tensor each = loss_(judged);  // [S]
+  return {s.logp, s.reference, batch.grade.select(1, 0).to(device, at::kDouble), batch.share.to(at::kDouble),
+          prepared.at("kl").to(device)};
+}
+
+Loss KtoObjective::operator()(const Batch& batch, const NamedTensors& prepared) {
+  return loss(judged(batch, prepared));
+}
+
+Loss KtoObjective::loss(const Judged& judged) const {
+  const Tensor& desirable = judged.desirable;
+  const Tensor share = judged.share.to(judged.logp.device());  // [S]
+  const Tensor each = loss_(judged);                           // [S]
   Loss loss;
   loss.terms.push_back({Kto::name, (each * share).sum(), "sequences", 1.0});
 
   const c10::NoGradGuard detached;
-  const Tensor reward = loss_.beta * judged.ratio();  // [S]
+  const Tensor reward = this->reward(judged);  // [S]
   for (const auto& [side, of] : {std::pair("chosen", desirable), std::pair("rejected", 1 - desirable)}) {
     const double n = (of * share).sum().item<double>();
     if (n == 0) continue;
     loss.metrics.add(std::string("rewards/") + side, (reward * of * share).sum(), n);
-    loss.metrics.add(std::string("logps/") + side, (s.logp * of * share).sum(), n);
+    loss.metrics.add(std::string("logps/") + side, (judged.logp * of * share).sum(), n);
   }
   const double n = share.sum().item<double>();
   loss.metrics.add("loss", (each * share).sum(), n);
-  loss.metrics.add("kl", prepared.at("kl").clamp_min(0) * n, n);
+  loss.metrics.add("kl", judged.kl.clamp_min(0) * n, n);
   if (reference_.is_start && at_start_)
     loss.identities.push_back(starts_at_reference(judged.ratio().abs().max(), reference_));
   return loss;

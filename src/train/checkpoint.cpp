@@ -43,6 +43,17 @@ void make_lasting_directories(Fs& fs, const std::string& path) {
   for (const std::string& folder : made) fs.sync_directory(parent_directory(folder));
 }
 
+/// Throws FsError where the folder cannot be kept to this process, Error where another has it.
+File kept_to_this_process(Fs& fs, const std::string& output) {
+  try {
+    return File::lock(fs, output);
+  } catch (const FsError& error) {
+    if (error.error_number() != EWOULDBLOCK) throw;
+    fail("output ", output,
+         ": another process is at work in it; wait until it ends, or choose another folder");
+  }
+}
+
 }  // namespace
 
 void CheckpointConfig::describe(Fields& f) {
@@ -58,7 +69,12 @@ void check_output(Fs& fs, const std::string& output, bool resume) {
   if (fs.status(there)->kind != FileKind::directory)
     fail("output ", output, " cannot be a folder: ", there, " is a file");
   const std::vector<std::string> names = there == output ? fs.list(output) : std::vector<std::string>();
-  if (resume || names.empty()) return;
+  if (names.empty()) return;
+  try {
+    kept_to_this_process(fs, output);
+  } catch (const FsError&) {  // a file system without locks; the run says so when it begins
+  }
+  if (resume) return;
   fail("output ", output, " is in use: it holds ", names.front(),
        "; resume=true continues, or choose another folder");
 }
@@ -131,11 +147,8 @@ std::optional<Json> Checkpoints::good_manifest(int64_t step) {
 
 void Checkpoints::lock() {
   try {
-    lock_.emplace(File::lock(fs_, output_));
+    lock_.emplace(kept_to_this_process(fs_, output_));
   } catch (const FsError& error) {
-    if (error.error_number() == EWOULDBLOCK)
-      fail("output ", output_,
-           ": another process is at work in it; wait until it ends, or choose another folder");
     if (error.error_number() != ENOLCK && error.error_number() != EOPNOTSUPP &&
         error.error_number() != ENOSYS)
       throw;

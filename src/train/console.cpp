@@ -13,7 +13,7 @@
 namespace prefer {
 namespace {
 
-constexpr std::size_t kRecent = 32;  // steps whose pace says how long the rest takes
+constexpr int64_t kRecent = 32;  // steps, and an iteration's besides, whose pace says how long the rest takes
 constexpr int kBar = 20;
 
 template <class... Values>
@@ -34,8 +34,8 @@ class Console {
   explicit Console(Terminal terminal) : terminal_(std::move(terminal)) {}
 
   void operator()(StepEvent& event) {
-    recent_.push_back({event.now, event.seconds, event.tokens});
-    if (recent_.size() > kRecent) recent_.pop_front();
+    recent_.push_back({event.now, event.seconds, event.tokens, (event.step - 1) % event.iteration == 0});
+    if (std::ssize(recent_) > kRecent + event.iteration - 1) recent_.pop_front();
     for (const Identity& i : event.identities) {
       if (event.step > 1) break;  // all were within their bounds
       line(format("step 1: %s = %.9g (expected %.9g, bound %.3g)", i.name.c_str(), i.measured, i.expected,
@@ -45,7 +45,7 @@ class Console {
     if (terminal_.interactive) {
       bar(event);
     } else if (event.step % std::max<int64_t>(1, terminal_.every) == 0 || event.last()) {
-      line("step " + counted(event) + "  " + metrics(event) + "  " + pace(event));
+      line(counted(event) + "  " + metrics(event) + "  " + pace(event));
     }
     const std::string held_out = evaluation(event);
     if (!held_out.empty()) line("step " + std::to_string(event.step) + held_out);
@@ -55,10 +55,17 @@ class Console {
   struct Recent {
     double now, seconds;
     int64_t tokens;
+    bool first;  // of its iteration
   };
 
   static std::string counted(const StepEvent& event) {
-    return std::to_string(event.step) + "/" + std::to_string(event.steps);
+    const auto of = [](int64_t done, int64_t all) {
+      return std::to_string(done) + "/" + std::to_string(all);
+    };
+    const int64_t n = event.iteration;
+    const std::string iteration =
+        n > 1 ? "iteration " + of((event.step + n - 1) / n, (event.steps + n - 1) / n) + ", " : "";
+    return iteration + "step " + of(event.step, event.steps);
   }
 
   std::string metrics(const StepEvent& event) const {
@@ -80,18 +87,28 @@ class Console {
     return text;
   }
 
-  // Seconds a step from the times at which steps ended, so that evaluation and saving count.
+  // Seconds that a step takes which begins an iteration, or another: from the times at which steps ended, so
+  // that evaluation and saving count.
+  double seconds(bool first) const {
+    double sum = 0, count = 0;
+    for (std::size_t i = 1; i < recent_.size(); ++i)
+      if (recent_[i].first == first) sum += recent_[i].now - recent_[i - 1].now, ++count;
+    if (count > 0) return sum / count;
+    return (recent_.front().first == first ? recent_.front() : recent_.back()).seconds;
+  }
+
   std::string pace(const StepEvent& event) const {
-    double seconds = recent_.back().seconds;
-    if (recent_.size() > 1) {
-      seconds = (recent_.back().now - recent_.front().now) / static_cast<double>(recent_.size() - 1);
-    }
     double busy = 0;
     int64_t tokens = 0;
     for (const Recent& step : recent_) busy += step.seconds, tokens += step.tokens;
-    std::string text = format("%.3g s/step", seconds);
+    const int64_t n = event.iteration, left = event.steps - event.step, begun = (event.step + n - 1) / n,
+                  firsts = (event.steps + n - 1) / n - begun;
+    const double begins = seconds(true), goes_on = seconds(false);
+    std::string text = n > 1 ? format("%.3g s/iteration", begins + static_cast<double>(n - 1) * goes_on)
+                             : format("%.3g s/step", begins);
     if (tokens > 0 && busy > 0) text += format("  %.0f tokens/s", static_cast<double>(tokens) / busy);
-    return text + "  left " + duration(seconds * static_cast<double>(event.steps - event.step));
+    return text + "  left " +
+           duration(static_cast<double>(firsts) * begins + static_cast<double>(left - firsts) * goes_on);
   }
 
   void bar(const StepEvent& event) {

@@ -167,7 +167,7 @@ FitResult fit(Training& training, Team& team, const Hooks& hooks) {
   for (int64_t step = training.step + 1; step <= config.steps && !stop; ++step) {
     const double begin = config.clock();
     const int64_t faults = page_faults();
-    StepEvent event{.step = step, .steps = config.steps};
+    StepEvent event{.step = step, .steps = config.steps, .iteration = config.iteration};
     team.doing("step " + std::to_string(step));
     const Plan plan = training.source.plan(step);
     const Sums sums = backward(training, step, plan, team);

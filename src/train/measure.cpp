@@ -18,6 +18,12 @@ std::vector<int64_t> begins_of(const Plan& plan) {
 
 }  // namespace
 
+std::vector<double> Findings::column(int64_t which) const {
+  if (which >= rows.size(1)) return {};
+  const Tensor values = rows.select(1, which).contiguous();
+  return {values.const_data_ptr<double>(), values.const_data_ptr<double>() + values.numel()};
+}
+
 Findings measure(const Plan& plan, Source& source, Team& team, const Look& look, const Looked& looked) {
   const c10::NoGradGuard frozen;
   const std::vector<int64_t> tokens = tokens_of(plan.slots), begins = begins_of(plan);

@@ -24,13 +24,6 @@ Tensor scores_of(const Pairs& pairs, const PreferenceObjective& objective) {
   return at::stack(columns, 1);
 }
 
-/// A column of [N, columns]; empty where there are fewer.
-std::vector<double> column(const Tensor& table, int64_t which) {
-  if (which >= table.size(1)) return {};
-  const Tensor values = table.select(1, which).contiguous();
-  return {values.const_data_ptr<double>(), values.const_data_ptr<double>() + values.numel()};
-}
-
 /// The prompts of the first records that leave an answer room.
 std::vector<Prompt> prompts_of(const std::vector<Record>& records, int64_t count, int64_t context) {
   std::vector<Prompt> prompts;
@@ -73,14 +66,13 @@ Metrics HeldOut::measure() {
     found.metrics.merge(objective_.loss(pairs, prepared, slot.index).metrics, "eval_");
     return found;
   };
-  auto [result, table] =
-      prefer::measure(plan, pairs_, team_, look, [&](int64_t done, int64_t) { progress(done); });
-  scores_ = {column(table, 0), column(table, 1), column(table, 2), column(table, 3)};
+  Findings found = prefer::measure(plan, pairs_, team_, look, [&](int64_t done, int64_t) { progress(done); });
+  scores_ = {found.column(0), found.column(1), found.column(2), found.column(3)};
   if (!prompts_.empty()) {
     kl_ = answer_kl(policy_, *reference_, prompts_, max_new_tokens_, 0, team_);
-    result.add("eval_kl", tensor_of(kl_, at::kDouble).sum(), static_cast<double>(kl_.size()));
+    found.metrics.add("eval_kl", tensor_of(kl_, at::kDouble).sum(), static_cast<double>(kl_.size()));
   }
-  return result;
+  return std::move(found.metrics);
 }
 
 void HeldOut::measure_once() {

@@ -4,6 +4,9 @@
 #include "prefer/core/error.hpp"
 #include "prefer/model/load.hpp"
 #include "prefer/train/measure.hpp"
+#include "prefer/trainers/progress.hpp"
+
+#include <cmath>
 
 namespace prefer {
 
@@ -12,7 +15,8 @@ void KtoConfig::describe(Fields& f) {
   f("reference", reference, "model that the policy is held to; null: the model as loaded");
   f("train", train, "judged answers: .jsonl, .jsonl.gz or a JSON array of {prompt, completion, label}",
     required());
-  f("eval", eval, "held-out answers, or null");
+  f("eval", eval,
+    "held-out answers, or null; eval_kl is the estimate of the KL that the loss takes from rewards");
   f.group("loss", loss);
   length.describe(f);
   f.group("samples", samples);
@@ -25,11 +29,7 @@ void KtoConfig::check() const {
 }
 
 std::unique_ptr<RecordSource> KtoTrainer::source(const char* what, const std::string& path, bool held_out) {
-  const SupervisedOptions options{.loss_on = "completion", .length = config_.length, .asked_by = "kto"};
-  Dataset data = load_demonstrations(run_.process().fs(), path, spans_, options, config_.bad_records(),
-                                     [](const Json& record, Sequence& answer) {
-                                       answer.grade = {record.at("label").as_bool() ? 1.0F : 0.0F};
-                                     });
+  Dataset data = load_judged(run_.process().fs(), path, spans_, config_.length, config_.bad_records());
   return run_.source(what, path, std::move(data), held_out);
 }
 
@@ -68,15 +68,48 @@ KtoTrainer::KtoTrainer(KtoConfig config, Process& process)
       ReferenceSource{reference, !config_.reference, process.sum_bound(policy_->dtype())});
 }
 
+Metrics KtoTrainer::measure() {
+  ProgressLine progress("held-out answers", eval_->records().size(), run_.team());
+  const Plan plan = eval_->plan(1);
+  const NamedTensors prepared = objective_->prepare(plan, *eval_, run_.team());
+  const Look look = [&](const Batch& batch, const Slot&) {
+    const Judged judged = objective_->judged(batch, prepared);
+    Findings found{{}, at::stack({objective_->reward(judged).to(at::kDouble), judged.desirable}, 1)};
+    found.metrics.merge(objective_->loss(judged).metrics, "eval_");
+    return found;
+  };
+  const Findings found =
+      prefer::measure(plan, *eval_, run_.team(), look, [&](int64_t done, int64_t) { progress(done); });
+  held_out_ = {found.column(0), found.column(1)};
+  return found.metrics;
+}
+
+std::vector<Figure> KtoTrainer::figures() const {
+  std::vector<Figure> all;
+  for (const bool good : {true, false}) {
+    std::vector<double> rewards;
+    for (std::size_t i = 0; i < held_out_.reward.size(); ++i)
+      if ((held_out_.good[i] == 1) == good) rewards.push_back(held_out_.reward[i]);
+    if (rewards.empty()) continue;
+    const std::string name = good ? "good" : "bad";
+    // Where the reference is the model as loaded, every reward was 0.
+    all.push_back({"reward of " + name + " answers", config_.reference ? Interval{NAN, NAN, NAN} : Interval{},
+                   bootstrap_mean(rewards, static_cast<uint64_t>(config_.seed)),
+                   "mean of beta (log pi - log ref) over " + std::to_string(rewards.size()) +
+                       " held-out answers judged " + name});
+  }
+  return all;
+}
+
 void KtoTrainer::train() {
   Training training(config_.fit, *train_, *objective_);
   run_.open(training, config_json(config_));
   run_.say_memory(training, train_->records(), policy_->config(), true);
   Hooks hooks;
-  if (eval_)
-    hooks.push_back(run_.evaluation([this] { return measure(*objective_, *eval_, "eval_", run_.team()); }));
+  if (eval_) hooks.push_back(run_.evaluation([this] { return measure(); }));
   if (samples_) hooks.push_back(samples_->hook(*policy_, training.step, run_.team()));
   const FitResult result = run_.fit(training, hooks);
+  if (eval_ && held_out_.reward.empty()) measure();
   run_.team().on_first([&] { finish(result); });
 }
 
@@ -86,6 +119,7 @@ void KtoTrainer::finish(const FitResult& result) {
   report().summary =
       std::to_string(result.step) + " steps of " + std::to_string(config_.order.batch_size) + " answers.";
   if (samples_) report().samples = samples_->side_by_side(result.step);
+  if (eval_) report().figures = figures();
   run_.finish(result, *policy_, config_.model);
 }
 

@@ -118,6 +118,7 @@ PpoTrainer::PpoTrainer(PpoConfig config, Process& process, Reward reward, Json k
   const Scorer score = scorer(std::move(reward));
   std::vector<Question> questions = fitting(std::move(train));
   run_.trains(*policy_, config_.model);
+  run_.say_batch(std::ssize(questions), "prompts: an iteration");
   rollouts_ = std::make_unique<RolloutSource>(
       config_.rollout, run_.order(), std::move(questions),
       RolloutModels{policy_, reference_, value, spans_.shared_tokenizer(), score}, controller_, run_.team());
@@ -238,6 +239,9 @@ std::shared_ptr<ValueModel> PpoTrainer::value_model() {
   if (config_.value == kShared)
     return std::make_shared<SharedValueModel>(policy_->config().hidden_size, policy_->dtype(),
                                               policy_->device());
+  if (config_.value != kOwn && !run_.process().fs().exists(config_.value))
+    fail("value=", config_.value,
+         ": must be own, shared or the folder of a reward model, and there is no such folder");
   const auto network = config_.value == kOwn ? value_network(*policy_) : reward_model("value", config_.value);
   network->transformer().train();
   network->transformer().checkpoint_activations(config_.activation_checkpointing);

@@ -77,7 +77,7 @@ Process::Process(const ProcessConfig& config, Fs& fs, const Environment& environ
 
 std::string Process::description() const {
   return device_.str() + " (" + cpu_name() + ", " + kernels::name(kernels::best_isa()) + ", " +
-         std::to_string(at::get_num_threads()) + " threads" +
+         std::to_string(at::get_num_threads()) + (at::get_num_threads() == 1 ? " thread" : " threads") +
          (team_->size() > 1 ? ", one of " + std::to_string(team_->size()) + " ranks" : "") +
          "), products: " + gemm_routes().name();
 }

@@ -138,14 +138,21 @@ std::unique_ptr<RecordSource> Run::source(const std::string& what, const std::st
   const auto size = static_cast<int64_t>(records->size());
   if (held_out) {
     order.batch_size = size;
-  } else if (order.batch_size < team().size()) {
-    process_.say("batch_size=" + std::to_string(order.batch_size) + " is less than the " +
-                 std::to_string(team().size()) + " ranks: some have nothing to do");
-  } else if (order.batch_size > size) {
-    process_.say("batch_size=" + std::to_string(order.batch_size) + " is more than the " +
-                 std::to_string(size) + " records: a step holds some of them more than once");
+  } else {
+    say_batch(size, "records: a step");
   }
   return std::make_unique<RecordSource>(std::move(records), order, process_.device());
+}
+
+void Run::say_batch(int64_t records, const std::string& what) const {
+  const int64_t asked = config_.order.batch_size, ranks = process_.team().size();
+  const std::string batch = "batch_size=" + std::to_string(asked);
+  if (asked < ranks) {
+    process_.say(batch + " is less than the " + std::to_string(ranks) + " ranks: some have nothing to do");
+  } else if (asked > records) {
+    process_.say(batch + " is more than the " + std::to_string(records) + " " + what +
+                 " holds some of them more than once");
+  }
 }
 
 void Run::open(Training& training, const Json& resolved) {

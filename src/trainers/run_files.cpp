@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdio>
 
 namespace prefer {
 namespace {
@@ -112,9 +113,14 @@ MemoryEstimate estimate_memory(const ModelConfig& model, int64_t width, bool ref
 }
 
 std::string MemoryEstimate::text() const {
-  return "about " + bytes_text(total()) + " at the peak: weights " + bytes_text(weights) + ", gradients " +
-         bytes_text(gradients) + ", optimizer " + bytes_text(optimizer) + ", activations " +
-         bytes_text(activations) + ", the program itself " + bytes_text(program);
+  const auto said = [](int64_t bytes) {  // parts and whole in one unit
+    char text[32];
+    std::snprintf(text, sizeof text, "%.2f GB", static_cast<double>(bytes) / 1e9);
+    return std::string(text);
+  };
+  return "about " + said(total()) + " at the peak: weights " + said(weights) + ", gradients " +
+         said(gradients) + ", optimizer " + said(optimizer) + ", activations " + said(activations) +
+         ", the program itself " + said(program);
 }
 
 }  // namespace prefer

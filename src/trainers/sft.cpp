@@ -54,12 +54,7 @@ Metrics SftTrainer::measure() {
   };
   const Findings found = prefer::measure(eval_->plan(1), *eval_, run_.team(), look,
                                          [&](int64_t done, int64_t) { progress(done); });
-  const auto column = [&](int64_t which) {
-    const Tensor values = found.rows.select(1, which).contiguous();
-    return std::vector<double>(values.const_data_ptr<double>(),
-                               values.const_data_ptr<double>() + values.numel());
-  };
-  held_out_ = {column(0), column(1)};
+  held_out_ = {found.column(0), found.column(1)};
   return found.metrics;
 }
 

@@ -147,15 +147,18 @@ TEST(Config, AnotherChoiceThanTheFilesLeavesWhatTheFileSaysOfIts) {
 }
 
 TEST(Config, UnknownKeys) {
-  EXPECT_EQ(complaint(R"({"model":"m","loss":{"betta":1}})"),
-            "dpo.json: loss.betta: unknown key; did you mean beta? known are name, beta, label_smoothing");
+  EXPECT_EQ(
+      complaint(R"({"model":"m","loss":{"betta":1}})"),
+      "dpo.json: loss.betta: unknown key; did you mean loss.beta? known are name, beta, label_smoothing");
   EXPECT_EQ(complaint("", with("loss.betta", "0.3")),
-            "loss.betta=0.3: unknown key; did you mean beta? known are name, beta, label_smoothing");
+            "loss.betta=0.3: unknown key; did you mean loss.beta? known are name, beta, label_smoothing");
   const std::string known =
       "known are model, train, reference, clip, limit, steps, threads, resume, dtype, max_new_tokens, loss";
   EXPECT_EQ(complaint(R"({"modle":"m"})"), "dpo.json: modle: unknown key; did you mean model? " + known);
   EXPECT_EQ(complaint(R"({"model":"m","beta":1})"),
             "dpo.json: beta: unknown key; did you mean loss.beta? " + known);
+  EXPECT_EQ(complaint("", with("label_smothing", "1")),
+            "label_smothing=1: unknown key; did you mean loss.label_smoothing? " + known);
   EXPECT_EQ(complaint("", with("los.beta", "1")), "los.beta=1: unknown key; did you mean loss? " + known);
   EXPECT_EQ(complaint("", with("qqq", "a b\n")), "qqq=\"a b\\n\": unknown key; " + known);
   EXPECT_EQ(complaint("", with("loss", "1")), "loss=1: loss is a group of keys: name, beta, label_smoothing");

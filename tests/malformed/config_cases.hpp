@@ -69,7 +69,7 @@ inline std::vector<Malformed> config_file_cases() {
           R"(@/run.json: truncation: must be one of keep_start, keep_end, not "keep_start "; did you mean keep_start?)"),
       config_case(
           "config_unknown_key", R"({"loss": {"betta": 0.2}})",
-          R"(@/run.json: loss.betta: unknown key; did you mean beta? known are name, beta, label_smoothing)",
+          R"(@/run.json: loss.betta: unknown key; did you mean loss.beta? known are name, beta, label_smoothing)",
           Seen::by_program),
       config_case("config_key_of_another_group", R"({"beta": 0.2})",
                   R"(@/run.json: beta: unknown key; did you mean loss.beta? known are model, ...)",
@@ -96,8 +96,15 @@ inline std::vector<Malformed> override_cases() {
                     R"(loss=3: loss is a group of keys: name, beta, label_smoothing)"),
       override_case("override_below_a_key", "steps.more=3",
                     R"(steps.more=3: steps is a key, not a group of keys)"),
-      override_case("override_unknown", "loss.betta=1",
-                    R"(loss.betta=1: unknown key; did you mean beta? known are name, beta, label_smoothing)"),
+      override_case(
+          "override_unknown", "loss.betta=1",
+          R"(loss.betta=1: unknown key; did you mean loss.beta? known are name, beta, label_smoothing)"),
+      override_case(
+          "override_unknown_in_a_group", "optimizer.learning_rat=1",
+          R"(optimizer.learning_rat=1: unknown key; did you mean optimizer.learning_rate? known are ...)"),
+      override_case(
+          "override_unknown_out_of_its_group", "learning_rat=1",
+          R"(learning_rat=1: unknown key; did you mean optimizer.learning_rate? known are model, ...)"),
       override_case("override_unknown_group", "los.beta=1",
                     R"(los.beta=1: unknown key; did you mean loss? known are model, ...)"),
       override_case(
@@ -168,9 +175,8 @@ inline std::vector<Malformed> override_cases() {
        {},
        {"loss.name=simpo", "reference_logprobs=cached"},
        Seen::by_program},
-      override_case(
-          "reference_missing", "reference=@/none",
-          R"(@/none: a model is a folder with config.json and safetensors, or a .gguf file; there is no config.json here)"),
+      override_case("reference_missing", "reference=@/none",
+                    R"(@/none: no such file or folder; a model is a Hugging Face folder or a .gguf file)"),
       override_case("output_empty", "output=", R"(output=: must not be empty)"),
       override_case("output_is_a_file", "output=@/in.jsonl",
                     R"(output @/in.jsonl cannot be a folder: @/in.jsonl is a file)"),
@@ -197,6 +203,9 @@ inline std::vector<Malformed> override_cases() {
       ppo_case(
           "ppo_value_without_a_head", {"value=@/model"},
           R"(value=@/model is a language model; a reward model, as the program reward writes it, is asked for)"),
+      ppo_case(
+          "ppo_value_of_nothing", {"value=none"},
+          R"(value=none: must be own, shared or the folder of a reward model, and there is no such folder)"),
       ppo_case("ppo_answers_beyond_the_context", {"response_length=64"},
                R"(response_length=64 leaves no room for a prompt in the context of @/model, 64)"),
       ppo_case(

@@ -199,7 +199,9 @@ inline std::vector<Malformed> text_cases() {
     return Malformed{name, "generate", line, {{"in.jsonl", record + "\n"}}};
   };
   return {
-      line_case("record_without_text", "{}", R"(@/in.jsonl:2:1: "text" is missing)"),
+      line_case("record_of_no_form", R"({"content": "a", "id": 3})",
+                "@/in.jsonl:2:1: a record of {content, id} is of no known form; known are {text}, {messages} "
+                "and {ids}"),
       line_case("record_is_a_list", "[1]", R"(@/in.jsonl:2:1: expected an object, found an array)"),
       line_case("record_is_null", "null", R"(@/in.jsonl:2:1: expected an object, found null)"),
       line_case("text_is_a_number", R"({"text": 3})",
@@ -233,6 +235,10 @@ inline std::vector<Malformed> text_cases() {
       line_case(
           "message_from_nobody", R"({"messages": [{"from": "bard", "value": "a"}]})",
           R"(@/in.jsonl:2:24: from is "bard"; known are human, gpt, system, function_call, observation)"),
+      score(
+          "record_to_score_of_no_form", R"({"ids": [3]})",
+          "@/in.jsonl:1:1: a record of {ids} is of no known form; known are {text}, {tokens}, {messages} and "
+          "{prompt, completion}"),
       score("tokens_empty", R"({"tokens": []})", R"(@/in.jsonl:1:1: there are no tokens to score)"),
       score("tokens_with_a_fraction", R"({"tokens": [1.5]})",
             R"(@/in.jsonl:1:13: expected an integer, found a number)"),
@@ -280,6 +286,9 @@ inline std::vector<Malformed> pair_cases() {
            R"(@/pairs.jsonl:2:1: "rejected" is missing)"),
       pair("pair_without_chosen", R"({"prompt": "a", "rejected": " b"})",
            R"(@/pairs.jsonl:2:1: "chosen" is missing)"),
+      pair(
+          "pair_of_a_ranking", R"({"prompt": "a", "answers": ["b", "c"], "ranks": [1, 2]})",
+          R"(@/pairs.jsonl:2:1: "chosen" is missing (the record has "answers": a ranking, which reward reads with loss.name=plackett_luce))"),
       pair(
           "pair_with_another_form", R"({"instruction": "a", "chosen": "b", "rejected": "c"})",
           R"(@/pairs.jsonl:2:1: "prompt" is missing (the record has "instruction", which is not read as one))"),

@@ -12,6 +12,11 @@ inline Malformed demonstration_case(const std::string& name, const std::string& 
       name, "sft", line, {{"texts.jsonl", std::string(kText) + "\n" + record + "\n"}}, std::move(arguments)};
 }
 
+/// A case of texts.jsonl, which kto reads.
+inline Malformed judged_case(const std::string& name, const std::string& record, const std::string& line) {
+  return {name, "kto", "@/texts.jsonl:1:" + line, {{"texts.jsonl", record + "\n"}}};
+}
+
 /// A file of texts.jsonl that is bad as a whole.
 inline Malformed demonstrations_case(const std::string& name, const std::string& texts,
                                      const std::string& line, std::vector<std::string> arguments) {
@@ -32,6 +37,9 @@ inline std::vector<Malformed> demonstration_cases() {
       " is of no known form; known are {prompt, completion}, {messages}, {conversations}, {instruction, "
       "output} "
       "and {text}";
+  const std::string judged =
+      " is of no known form; known are {prompt, completion, label} and {instruction, output, label}";
+  const std::string verdict = "; it must be true (a good answer) or false (a bad one)";
   const std::string user = R"({"role": "user", "content": "a"})";
   const std::string language =
       "@/model: is a reward model, which scores texts; a language model, which continues "
@@ -129,6 +137,17 @@ inline std::vector<Malformed> demonstration_cases() {
           "tools_are_no_json", R"({"messages": [{"role": "assistant", "content": "a"}], "tools": "["})",
           "@/texts.jsonl:2:64 (tools):1:2: syntax error while parsing value - unexpected end of "
           "input; expected '[', '{', or a literal"),
+      judged_case("judged_of_no_form", R"({"question": "a", "label": true})",
+                  "1: a record of {question, label}" + judged),
+      judged_case("judged_conversation",
+                  R"({"messages": [{"role": "assistant", "content": "a"}], "label": true})",
+                  "1: a record of {messages, label}" + judged),
+      judged_case("judged_without_label", R"({"prompt": "a", "completion": " b"})",
+                  R"(1: "label" is missing)" + verdict),
+      judged_case("judged_by_a_text", R"({"prompt": "a", "completion": " b", "label": "true"})",
+                  R"(46: "label" is a string)" + verdict),
+      judged_case("judged_by_a_number", R"({"prompt": "a", "completion": " b", "label": 1})",
+                  R"(46: "label" is an integer)" + verdict),
       {"margin_missing",
        "reward",
        R"(@/pairs.jsonl:1:1: loss.use_margin=true wants a "margin", and the record has none)",

@@ -26,7 +26,8 @@ struct Malformed {
 /// '=', comes first.
 inline std::vector<std::string> command_of(const Malformed& malformed) {
   std::vector<std::string> command = {"model=@/model", "threads=1"};
-  const bool learns = malformed.program == "sft", judges = malformed.program == "reward";
+  const bool learns = malformed.program == "sft" || malformed.program == "kto",
+             judges = malformed.program == "reward";
   if (learns || judges || malformed.program == "dpo") {
     command.push_back(learns ? "train=@/texts.jsonl" : "train=@/pairs.jsonl");
     command.insert(command.end(), {"output=@/out", "steps=1", "batch_size=2"});

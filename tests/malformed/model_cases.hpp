@@ -21,7 +21,7 @@ inline std::vector<Malformed> model_config_cases() {
   return {
       {"model_missing",
        "score",
-       R"(@/none: no such file or folder; a tokenizer is a folder, a .gguf, a tokenizer.json or a .model)",
+       R"(@/none: no such file or folder; a model is a Hugging Face folder or a .gguf file, a tokenizer alone also a tokenizer.json or a .model)",
        {},
        {"model=@/none"}},
       {"model_without_config",

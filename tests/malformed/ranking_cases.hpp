@@ -34,7 +34,11 @@ inline std::vector<Malformed> ranking_cases() {
           {"max_length=2"}),
       ranking_case("ranking_is_a_list", "[1]",
                    "@/rankings.jsonl:2:1: a record must be an object, not an array"),
-      ranking_case("ranking_of_a_pair", kPair, R"(@/rankings.jsonl:2:1: "chosen": unknown key; )" + known),
+      ranking_case(
+          "ranking_of_a_pair", kPair,
+          R"(@/rankings.jsonl:2:1: "answers" is missing (the record has "chosen" and "rejected": a pair, which reward reads with loss.name=bradley_terry))"),
+      ranking_case("ranking_of_another_form", R"({"question": "a"})",
+                   R"(@/rankings.jsonl:2:1: "question": unknown key; )" + known),
       ranking_case("ranking_with_a_key_misspelt", R"({"prompt": "a", "answer": ["b", "c"], "ranks": [1, 2]})",
                    R"(@/rankings.jsonl:2:1: "answer": unknown key; did you mean answers? )" + known),
       ranking_case("ranking_without_prompt", R"({"answers": ["b", "c"], "ranks": [1, 2]})",

@@ -72,6 +72,10 @@ inline void read_as(const std::string& program, const std::vector<std::string>& 
     load_demonstrations(fs, arguments.overrides.at("train"), spans, learn, OnBad::stop);
     return;
   }
+  if (program == "kto") {
+    load_judged(fs, arguments.overrides.at("train"), spans, options, OnBad::stop);
+    return;
+  }
   if (program == "dpo" || program == "reward") {
     const std::string& pairs = arguments.overrides.at("train");
     if (arguments.overrides.contains("loss.name"))

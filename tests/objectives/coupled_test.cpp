@@ -9,6 +9,7 @@
 #include "support/error.hpp"
 #include "support/finite_differences.hpp"
 #include "support/pairs.hpp"
+#include "support/step.hpp"
 #include "support/tiny_model.hpp"
 #include "tests/train/tiny.hpp"
 
@@ -19,45 +20,19 @@
 namespace prefer {
 namespace {
 
+using testing::Outcome;
 using testing::records;
+using testing::step;
 using testing::tiny_config;
 using testing::tiny_model;
 
 /// A policy, a reference that differs, and one step of either loss.
 class Coupled : public ::testing::Test {
  protected:
-  struct Outcome {
-    double loss = 0;
-    std::vector<Tensor> gradients;
-    std::map<std::string, double> metrics;
-  };
-
   Coupled() { policy_->train(); }
 
-  Outcome step(Objective& objective, Source& source, const NamedTensors& prepared) {
-    for (const Parameter& p : policy_->parameters()) Tensor(p.value).mutable_grad() = Tensor();
-    const Plan plan = source.plan(1);
-    Outcome outcome;
-    Metrics metrics;
-    for (const Slot& slot : plan.slots) {
-      const Loss loss = objective(source.batch(1, slot), prepared);
-      const Tensor divided = loss.divided_by(objective.count(plan));
-      outcome.loss += divided.item<double>();
-      divided.backward();
-      metrics.merge(loss.metrics);
-    }
-    for (const Parameter& p : policy_->parameters()) outcome.gradients.push_back(p.value.grad().clone());
-    outcome.metrics = metrics.values();
-    return outcome;
-  }
   NamedTensors prepared(Objective& objective, Source& source) {
     return objective.prepare(source.plan(1), source, team_);
-  }
-  void expect_same(const Outcome& a, const Outcome& b) {
-    EXPECT_NEAR(a.loss, b.loss, 1e-10);
-    for (std::size_t i = 0; i < a.gradients.size(); ++i)
-      EXPECT_LT((a.gradients[i] - b.gradients[i]).abs().max().item<double>(), 1e-10) << i;
-    for (const auto& [name, value] : a.metrics) EXPECT_NEAR(value, b.metrics.at(name), 1e-9) << name;
   }
   /// The first row of every weight, moved: the step's loss must follow its gradient.
   void expect_slopes(const Outcome& at, const std::function<double()>& loss) {

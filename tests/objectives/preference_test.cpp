@@ -11,6 +11,7 @@
 #include "support/invariance.hpp"
 #include "support/memory_fs.hpp"
 #include "support/pairs.hpp"
+#include "support/step.hpp"
 #include "support/tiny_model.hpp"
 
 #include <gtest/gtest.h>
@@ -23,13 +24,9 @@ namespace {
 
 using testing::error_of;
 using testing::MemoryFs;
+using testing::Outcome;
 using testing::records;
 using testing::tiny_model;
-
-struct Outcome {
-  double loss = 0;
-  std::vector<Tensor> gradients;
-};
 
 Outcome step(const RecordOrder& order, bool backwards) {
   auto policy = tiny_model(at::kDouble, testing::tiny_config(), 1);
@@ -37,17 +34,7 @@ Outcome step(const RecordOrder& order, bool backwards) {
   policy->train();
   RecordSource source(records(12), order);
   PreferenceObjective objective(policy, Dpo{.beta = 0.4, .label_smoothing = 0.1}, {reference, false});
-  Plan plan = source.plan(1);
-  const Counts total = objective.count(plan);
-  if (backwards) std::ranges::reverse(plan.slots);
-  Outcome outcome;
-  for (const Slot& slot : plan.slots) {
-    const Tensor loss = objective(source.batch(1, slot), {}).divided_by(total);
-    outcome.loss += loss.item<double>();
-    loss.backward();
-  }
-  for (const Parameter& p : policy->parameters()) outcome.gradients.push_back(p.value.grad().clone());
-  return outcome;
+  return testing::step(objective, source, {}, backwards);
 }
 
 TEST(PreferenceObjective, AnyCutAnyOrderAndSharingOrNotGiveOneLossAndGradient) {
@@ -55,12 +42,8 @@ TEST(PreferenceObjective, AnyCutAnyOrderAndSharingOrNotGiveOneLossAndGradient) {
   for (const bool backwards : {false, true}) {
     for (const bool share : {false, true}) {
       for (const int64_t tokens : {1, 40, 100000}) {
-        const Outcome cut =
-            step({.batch_size = 12, .share_prefixes = share, .tokens_per_slot = tokens}, backwards);
-        EXPECT_NEAR(cut.loss, whole.loss, 1e-10);
-        for (std::size_t i = 0; i < whole.gradients.size(); ++i) {
-          EXPECT_LT((cut.gradients[i] - whole.gradients[i]).abs().max().item<double>(), 1e-10) << i;
-        }
+        const RecordOrder order{.batch_size = 12, .share_prefixes = share, .tokens_per_slot = tokens};
+        expect_same(step(order, backwards), whole);
       }
     }
   }

@@ -4,6 +4,7 @@
 #include "prefer/objectives/reward.hpp"
 #include "support/error.hpp"
 #include "support/finite_differences.hpp"
+#include "support/step.hpp"
 #include "support/tiny_model.hpp"
 
 #include <gtest/gtest.h>
@@ -13,6 +14,8 @@
 
 namespace prefer {
 namespace {
+
+using testing::Outcome;
 
 std::shared_ptr<RewardModel> tiny_reward_model() {
   const auto model = testing::tiny_model(at::kDouble);
@@ -47,46 +50,21 @@ std::shared_ptr<const std::vector<Record>> rankings(int64_t n, bool fewer) {
   return result;
 }
 
-struct Outcome {
-  double loss = 0;
-  std::map<std::string, double> metrics;
-  std::vector<Tensor> gradients;
-};
-
-Outcome step(RewardModel& model, Objective& objective, const RecordOrder& order, bool backwards = false) {
-  for (const Parameter& p : model.parameters()) Tensor(p.value).mutable_grad() = Tensor();
+Outcome step(Objective& objective, const RecordOrder& order, bool backwards = false) {
   RecordSource source(rankings(order.batch_size, true), order);
-  Plan plan = source.plan(1);
-  if (backwards) std::ranges::reverse(plan.slots);
-  Outcome outcome;
-  Metrics metrics;
-  for (const Slot& slot : plan.slots) {
-    const Loss loss = objective(source.batch(1, slot), {});
-    const Tensor part = loss.divided_by(objective.count(plan));
-    outcome.loss += part.item<double>();
-    part.backward();
-    metrics.merge(loss.metrics);
-  }
-  outcome.metrics = metrics.values();
-  for (const Parameter& p : model.parameters()) outcome.gradients.push_back(p.value.grad().clone());
-  return outcome;
+  return testing::step(objective, source, {}, backwards);
 }
 
 TEST(Rankings, AnyCutAnyOrderAndSharingOrNotGiveOneLossAndGradient) {
   const auto model = tiny_reward_model();
   RewardObjective objective(model, PlackettLuce{});
-  const Outcome whole = step(*model, objective, {.batch_size = 9, .share_prefixes = false});
+  const Outcome whole = step(objective, {.batch_size = 9, .share_prefixes = false});
   EXPECT_NEAR(whole.metrics.at("loss"), whole.loss, 1e-12);
   for (const bool backwards : {false, true}) {
     for (const bool share : {false, true}) {
       for (const int64_t tokens : {1, 150, 100000}) {
         const RecordOrder order{.batch_size = 9, .share_prefixes = share, .tokens_per_slot = tokens};
-        const Outcome cut = step(*model, objective, order, backwards);
-        EXPECT_NEAR(cut.loss, whole.loss, 1e-10);
-        for (const auto& [name, value] : whole.metrics)
-          EXPECT_NEAR(cut.metrics.at(name), value, 1e-10) << name;
-        for (std::size_t i = 0; i < whole.gradients.size(); ++i)
-          EXPECT_LT((cut.gradients[i] - whole.gradients[i]).abs().max().item<double>(), 1e-10) << i;
+        expect_same(step(objective, order, backwards), whole);
       }
     }
   }

@@ -6,6 +6,7 @@
 #include "support/error.hpp"
 #include "support/finite_differences.hpp"
 #include "support/pairs.hpp"
+#include "support/step.hpp"
 #include "support/tiny_model.hpp"
 
 #include <gtest/gtest.h>
@@ -14,6 +15,8 @@
 
 namespace prefer {
 namespace {
+
+using testing::Outcome;
 
 std::shared_ptr<RewardModel> tiny_reward_model() {
   const auto model = testing::tiny_model(at::kDouble);
@@ -35,31 +38,12 @@ std::shared_ptr<const std::vector<Record>> judged(int64_t n) {
 
 constexpr BradleyTerry kLoss{.use_margin = true, .center_rewards_coefficient = 0.2};
 
-struct Outcome {
-  double loss = 0;
-  std::map<std::string, double> metrics;
-  std::vector<Tensor> gradients;
-};
-
 Outcome step(const RecordOrder& order, bool backwards = false) {
   const auto model = tiny_reward_model();
   model->transformer().train();
   RecordSource source(judged(12), order);
   RewardObjective objective(model, kLoss);
-  Plan plan = source.plan(1);
-  if (backwards) std::ranges::reverse(plan.slots);
-  Outcome outcome;
-  Metrics metrics;
-  for (const Slot& slot : plan.slots) {
-    const Loss loss = objective(source.batch(1, slot), {});
-    const Tensor part = loss.divided_by(objective.count(plan));
-    outcome.loss += part.item<double>();
-    part.backward();
-    metrics.merge(loss.metrics);
-  }
-  outcome.metrics = metrics.values();
-  for (const Parameter& p : model->parameters()) outcome.gradients.push_back(p.value.grad().clone());
-  return outcome;
+  return testing::step(objective, source, {}, backwards);
 }
 
 TEST(RewardObjective, AnyCutAnyOrderAndSharingOrNotGiveOneLossAndGradient) {
@@ -68,13 +52,8 @@ TEST(RewardObjective, AnyCutAnyOrderAndSharingOrNotGiveOneLossAndGradient) {
   for (const bool backwards : {false, true}) {
     for (const bool share : {false, true}) {
       for (const int64_t tokens : {1, 40, 100000}) {
-        const Outcome cut =
-            step({.batch_size = 12, .share_prefixes = share, .tokens_per_slot = tokens}, backwards);
-        EXPECT_NEAR(cut.loss, whole.loss, 1e-10);
-        for (const auto& [name, value] : whole.metrics)
-          EXPECT_NEAR(cut.metrics.at(name), value, 1e-10) << name;
-        for (std::size_t i = 0; i < whole.gradients.size(); ++i)
-          EXPECT_LT((cut.gradients[i] - whole.gradients[i]).abs().max().item<double>(), 1e-10) << i;
+        const RecordOrder order{.batch_size = 12, .share_prefixes = share, .tokens_per_slot = tokens};
+        expect_same(step(order, backwards), whole);
       }
     }
   }

@@ -5,6 +5,7 @@
 #include "prefer/batch/record_source.hpp"
 #include "support/finite_differences.hpp"
 #include "support/pairs.hpp"
+#include "support/step.hpp"
 #include "support/tiny_model.hpp"
 
 #include <gtest/gtest.h>
@@ -12,6 +13,7 @@
 namespace prefer {
 namespace {
 
+using testing::Outcome;
 using testing::tiny_model;
 
 /// Texts of unequal lengths, some of their tokens scored; shares of one and a half.
@@ -23,42 +25,19 @@ std::shared_ptr<const std::vector<Record>> texts(int64_t n) {
   return result;
 }
 
-struct Outcome {
-  double loss = 0;
-  std::map<std::string, double> metrics;
-  std::vector<Tensor> gradients;
-};
-
 Outcome step(const RecordOrder& order) {
   const auto model = tiny_model(at::kDouble);
   model->train();
   RecordSource source(texts(9), order);
   SupervisedObjective objective(model);
-  const Plan plan = source.plan(1);
-  Outcome outcome;
-  Metrics metrics;
-  for (const Slot& slot : plan.slots) {
-    const Loss loss = objective(source.batch(1, slot), {});
-    const Tensor part = loss.divided_by(objective.count(plan));
-    outcome.loss += part.item<double>();
-    part.backward();
-    metrics.merge(loss.metrics);
-  }
-  outcome.metrics = metrics.values();
-  for (const Parameter& p : model->parameters()) outcome.gradients.push_back(p.value.grad().clone());
-  return outcome;
+  return testing::step(objective, source);
 }
 
 TEST(SupervisedObjective, AnyCutGivesOneLossAndGradient) {
   const Outcome whole = step({.batch_size = 9});
   EXPECT_NEAR(whole.metrics.at("loss"), whole.loss, 1e-12);
-  for (const int64_t tokens : {1, 20, 40}) {
-    const Outcome cut = step({.batch_size = 9, .tokens_per_slot = tokens});
-    EXPECT_NEAR(cut.loss, whole.loss, 1e-12);
-    for (const auto& [name, value] : whole.metrics) EXPECT_NEAR(cut.metrics.at(name), value, 1e-12) << name;
-    for (std::size_t i = 0; i < whole.gradients.size(); ++i)
-      EXPECT_LT((cut.gradients[i] - whole.gradients[i]).abs().max().item<double>(), 1e-12) << i;
-  }
+  for (const int64_t tokens : {1, 20, 40})
+    expect_same(step({.batch_size = 9, .tokens_per_slot = tokens}), whole, 1e-12);
 }
 
 TEST(SupervisedObjective, IsTheMeanOverTokensOfLogSoftmax) {

@@ -1,5 +1,7 @@
 // The kto program: it begins at half the weights, and learns to tell judged answers apart.
-#include "tests/programs/dpo.hpp"
+#include "tests/programs/held_out.hpp"
+
+#include <cmath>
 
 namespace prefer::testing {
 namespace {
@@ -29,6 +31,13 @@ TEST(KtoProgram, LearnsWhichAnswersAreGood) {
   EXPECT_LT(steps.back().at("loss").as_number(), 0.45);
   EXPECT_GT(steps.back().at("eval_rewards/chosen").as_number(),
             steps.back().at("eval_rewards/rejected").as_number() + 0.5);
+  for (const auto& [name, key] : {std::pair("reward of good answers", "eval_rewards/chosen"),
+                                  std::pair("reward of bad answers", "eval_rewards/rejected")}) {
+    const Interval after = figure(ran.err, name);
+    EXPECT_NEAR(after.mean, steps.back().at(key).as_number(), 1e-3 * std::abs(after.mean)) << name;
+    EXPECT_TRUE(after.low < after.mean && after.mean < after.high) << name;
+  }
+  EXPECT_EQ(figure(ran.err, "before").mean, 0);
 }
 
 TEST(KtoProgram, RefusesRecordsWithoutVerdictAndStepsOfOne) {
@@ -43,8 +52,8 @@ TEST(KtoProgram, RefusesRecordsWithoutVerdictAndStepsOfOne) {
       file_of(dir, "talk.jsonl", {R"({"messages": [{"role": "user", "content": "a"}], "label": true})"});
   const Ran whole = run("kto", dpo_command(talk, dir / "out"));
   EXPECT_EQ(whole.code, 1);
-  EXPECT_NE(whole.err.find(
-                talk + ":1:1: kto wants a prompt and a completion, and this record is one conversation\n"),
+  EXPECT_NE(whole.err.find(talk + ":1:1: a record of {messages, label} is of no known form; known are "
+                                  "{prompt, completion, label} and {instruction, output, label}\n"),
             std::string::npos)
       << whole.err;
   const Ran alone = run("kto", dpo_command(judged_file(dir), dir / "out", {"batch_size=1"}));

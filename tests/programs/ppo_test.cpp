@@ -64,6 +64,15 @@ TEST_F(Ppo, ItsRewardRisesWithEachKindOfValueModelAndItsMetricsHaveTrlsNames) {
   }
 }
 
+TEST_F(Ppo, SaysWhichIterationItIsAtAndThatABatchHoldsPromptsMoreThanOnce) {
+  const Ran ran = run("own_reward", command("out", {"iterations=2"}));
+  ASSERT_EQ(ran.code, 0) << ran.err;
+  for (const char* line :
+       {"batch_size=8 is more than the 7 prompts: an iteration holds some of them more than once\n",
+        "\niteration 1/2, step 1/8  ", "\niteration 2/2, step 8/8  "})
+    EXPECT_NE(ran.err.find(line), std::string::npos) << line << "\n" << ran.err;
+}
+
 TEST_F(Ppo, TheFirstMinibatchOfEveryIterationHasARatioOfOneAndTheFirstIterationNoKl) {
   PREFER_NEEDS_INVARIANCE(at::kFloat);
   const auto steps = metrics_of("out");

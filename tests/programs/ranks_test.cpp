@@ -252,6 +252,10 @@ TEST_F(RanksProgram, AnErrorOfAllIsSaidOnceAndOneOfARankWithItsNumber) {
   EXPECT_EQ(run("launch", {"n=2", "--", "sh", "-c", "echo hello $RANK >&2"}).err, "hello 0\n");
   EXPECT_EQ(run("launch", {"n=2"}).err,
             "error: launch wants the program behind --: launch n=2 -- PROGRAM ARGUMENTS\n");
+  EXPECT_EQ(
+      run("launch", {"n=2", "dpo", "model=x"}).err,
+      "error: \"dpo\" is neither key.path=value nor the first argument, the config file; the program stands "
+      "behind --: launch n=2 -- PROGRAM ARGUMENTS\n");
 }
 
 TEST_F(RanksProgram, APlaceThatCannotBeIsRefusedInOneLine) {

@@ -3,6 +3,7 @@
 #include "support/data.hpp"
 #include "support/invariance.hpp"
 #include "support/program.hpp"
+#include "support/tiny_run.hpp"
 
 #include <chrono>
 #include <cmath>
@@ -200,6 +201,24 @@ TEST(Generate, ChatsAreGivenToTheModelAsTheTemplateWritesThem) {
   expect_scored_alike(answer, {rendered[0].at("ids")}, {model, "dtype=bfloat16"});
 }
 
+TEST(Generate, SaysHowManyContinuationsTheContextCut) {
+  const TinyRun tiny;  // of 64 tokens, a letter each
+  const CommandLine command = {model_of(tiny.model), "prompt=" + std::string(60, 'a'), "temperature=0",
+                               "threads=1"};
+  const auto with = [&](const char* word) {
+    CommandLine all = command;
+    all.push_back(word);
+    return run("generate", all);
+  };
+  const Ran cut = with("max_new_tokens=5"), whole = with("max_new_tokens=4");
+  EXPECT_EQ(records(cut.out).at(0).at("tokens").size(), 4U);
+  EXPECT_EQ(cut.out, whole.out);
+  EXPECT_TRUE(cut.err.ends_with(
+      "cut at the model's context of 64 tokens, before max_new_tokens: 1 of 1 continuations\n"))
+      << cut.err;
+  EXPECT_EQ(whole.err, "");
+}
+
 TEST(Generate, ASignalEndsItAtOnce) {
   PREFER_NEEDS(stories260k());
   Program program("generate", {model_of(stories260k()), "prompt=Once", "n=5000", "max_new_tokens=500"});
@@ -223,6 +242,22 @@ TEST(Tokenize, TextGoesToIdsAndBack) {
     const auto decoded = lines_of("tokenize", {model_of(path), "input=" + file_of(dir, "ids.jsonl", back)});
     for (std::size_t i = 0; i < texts.size(); ++i)
       EXPECT_EQ(decoded[i].at("text").as_string(), texts[i]) << path;
+  }
+}
+
+TEST(Tokenize, ReadsTheStandardInput) {
+  const TinyRun tiny;
+  const std::string records = file_of(tiny.dir, "in.jsonl", {R"({"text": "ab"})", "", R"({"text": "c"})"});
+  for (const std::string& source : {"cat " + records + " | ", std::string()}) {
+    for (const std::string name : {"-", "/dev/stdin"}) {
+      const std::string command = source + PREFER_BIN_DIR "/tokenize model=" + tiny.model + " input=" + name +
+                                  (source.empty() ? " < " + records : "") + " > " + (tiny.dir / "out") +
+                                  " 2> " + (tiny.dir / "err");
+      PosixFs fs;
+      EXPECT_EQ(std::system(command.c_str()), 0) << read_file(fs, tiny.dir / "err", 1 << 16);
+      EXPECT_EQ(read_file(fs, tiny.dir / "out", 1 << 16), "{\"ids\":[0,1]}\n{\"ids\":[3]}\n") << command;
+      EXPECT_TRUE(read_file(fs, tiny.dir / "err", 1 << 16).ends_with(name + ": 1 blank line\n"));
+    }
   }
 }
 

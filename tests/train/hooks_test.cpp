@@ -126,8 +126,30 @@ TEST(Console, DrawsABarOverItselfOnATerminal) {
   hook(first);
   hook(second);
   EXPECT_EQ(text,
-            "\r\x1b[2K[==========          ] 1/2  loss 1.5  l\r\x1b[2Kstep 2 skipped: a spike\n"
-            "\r\x1b[2K[====================] 2/2  loss 2.5  l\n");
+            "\r\x1b[2K[==========          ] step 1/2  loss 1\r\x1b[2Kstep 2 skipped: a spike\n"
+            "\r\x1b[2K[====================] step 2/2  loss 2\n");
+}
+
+// The first of three steps takes ten seconds, the others one each.
+TEST(Console, CountsIterationsAndTheTimeTheyTake) {
+  std::string text;
+  const Hook hook = console({.write = [&](const std::string& part) { text += part; }, .metrics = {}});
+  double now = 0;
+  for (int64_t step = 1; step <= 9; ++step) {
+    StepEvent event = event_of(step, 9);
+    event.iteration = 3;
+    event.tokens = 0;
+    event.seconds = step % 3 == 1 ? 10 : 1;
+    event.now = now += event.seconds;
+    hook(event);
+  }
+  const auto line = [](int64_t iteration, int64_t step, const char* left) {
+    return "iteration " + std::to_string(iteration) + "/3, step " + std::to_string(step) +
+           "/9    12 s/iteration  left " + left + "\n";
+  };
+  EXPECT_EQ(text, "iteration 1/3, step 1/9    30 s/iteration  left 1:20\n" + line(1, 2, "0:25") +
+                      line(1, 3, "0:24") + line(2, 4, "0:14") + line(2, 5, "0:13") + line(2, 6, "0:12") +
+                      line(3, 7, "0:02") + line(3, 8, "0:01") + line(3, 9, "0:00"));
 }
 
 TEST(Every, RunsAtItsStepsAndAtTheLast) {

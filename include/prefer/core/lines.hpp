@@ -23,10 +23,10 @@ struct Line {
   std::string_view text;  ///< without its end (LF or CRLF); valid until the next call
 };
 
-/// Reads a file once from the front. Gzip is known by its first two bytes; members may follow one another,
-/// and every member's checksum and length are checked. A byte order mark at the beginning is skipped. Lines
-/// of nothing but blanks are left out, but counted. Throws Error("file:line:1: ..."), for damaged gzip with
-/// the number of good lines.
+/// Reads a file, or for "-" the standard input, once from the front. Gzip is known by its first two bytes;
+/// members may follow one another, and every member's checksum and length are checked. A byte order mark at
+/// the beginning is skipped. Lines of nothing but blanks are left out, but counted. Throws
+/// Error("file:line:1: ..."), for damaged gzip with the number of good lines.
 class LineReader {
  public:
   LineReader(Fs& fs, const std::string& path, const LineLimits& limits = {});

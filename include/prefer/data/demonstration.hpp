@@ -30,4 +30,14 @@ enum class Instructions { as_text, as_messages };
 /// completion of messages that does not end with the assistant's.
 Demonstration demonstration_from_json(const Json& record, Instructions instructions);
 
+/// An answer after its prompt that someone called good, or bad.
+struct JudgedAnswer {
+  Demonstration answer;
+  bool good = false;
+};
+
+/// {prompt, completion, label} or {instruction, output, label}, `label` true or false. Throws as
+/// demonstration_from_json does.
+JudgedAnswer judged_from_json(const Json& record, Instructions instructions);
+
 }  // namespace prefer

@@ -5,7 +5,6 @@
 #include "prefer/data/demonstration.hpp"
 #include "prefer/data/tokenised.hpp"
 
-#include <functional>
 #include <string>
 
 namespace prefer {
@@ -17,7 +16,6 @@ struct SupervisedOptions {
   /// auto: the completion where a record has one, the turns of a conversation, all of a text.
   std::string loss_on = "auto";
   LengthOptions length;
-  std::string asked_by = {};  ///< the program that sets loss_on itself and has no such key, for errors
 
   void describe(Fields& f);
 };
@@ -27,9 +25,11 @@ struct SupervisedOptions {
 /// One with no token to learn left is skipped and counted, whatever on_bad says. Throws Error, or counts with
 /// OnBad::skip, for what demonstration_from_json refuses, what the template refuses, and a record without
 /// what `loss_on` names; throws Error, saying what to change, where no record is left or every one was cut.
-/// `more` takes what else a record says into its sequence.
 Dataset load_demonstrations(Fs& fs, const std::string& path, const SpanBuilder& builder,
-                            const SupervisedOptions& options, OnBad on_bad,
-                            const std::function<void(const Json&, Sequence&)>& more = {});
+                            const SupervisedOptions& options, OnBad on_bad);
+
+/// The same of judged answers, their completions learnt: the grade is 1 for a good one and 0 for a bad one.
+Dataset load_judged(Fs& fs, const std::string& path, const SpanBuilder& builder, const LengthOptions& length,
+                    OnBad on_bad);
 
 }  // namespace prefer

@@ -17,6 +17,16 @@ struct LaunchConfig {
   void describe(Fields& f);
 };
 
+/// A command line taken apart at its `--`.
+struct LaunchArguments {
+  LaunchConfig config;
+  std::vector<std::string> command;  ///< what stands behind it
+};
+
+/// Throws HelpAsked, and Error, as read_program_arguments does; where there is no `--`, the error says where
+/// the program would stand.
+LaunchArguments read_launch_arguments(int argc, const char* const* argv);
+
 /// Runs `command` n times with `variables` and the place of each (place_of), and waits for all: the exit code
 /// of the first that failed, 128 + the signal where one ended it, or 0. Their lines on the standard error
 /// output are passed on; of those that begin with "error: " one is said, at the end, with the rank and the

@@ -18,6 +18,11 @@ class KtoObjective final : public Objective {
   /// {"kl": []}, the mean over the step's statistics of log pi - log pi_ref, not clamped.
   NamedTensors prepare(const Plan& plan, Source& source, Team& team) override;
   Loss operator()(const Batch& batch, const NamedTensors& prepared) override;
+  /// The same in two steps, for whoever wants each answer's numbers too.
+  Judged judged(const Batch& batch, const NamedTensors& prepared) const;
+  Loss loss(const Judged& judged) const;
+  /// The implicit reward, beta (log pi - log pi_ref).  [S]
+  Tensor reward(const Judged& judged) const { return loss_.beta * judged.ratio(); }
   void passed(int64_t) override { at_start_ = false; }
 
  private:

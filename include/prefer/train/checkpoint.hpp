@@ -23,8 +23,9 @@ struct CheckpointConfig {
   void describe(Fields& f);
 };
 
-/// Throws Error where `output` cannot be the folder of a run: a file, or, without `resume`, a folder that
-/// holds anything. Makes nothing, so it may be asked before anything is read.
+/// Throws Error where `output` cannot be the folder of a run: a file, a folder in which another process is at
+/// work, or, without `resume`, one that holds anything. Makes nothing, so it may be asked before anything is
+/// read.
 void check_output(Fs& fs, const std::string& output, bool resume);
 
 /// The checkpoints of one output folder: `checkpoint-STEP/` with weights.safetensors, optimizer.safetensors,

@@ -12,8 +12,9 @@ namespace prefer {
 
 /// One step, after its update. Hooks see it in their order, the same event one after the other.
 struct StepEvent {
-  int64_t step = 0;   ///< from 1
-  int64_t steps = 0;  ///< of the whole run
+  int64_t step = 0;       ///< from 1
+  int64_t steps = 0;      ///< of the whole run
+  int64_t iteration = 1;  ///< steps of an iteration, of which the first samples (PPO)
   std::map<std::string, double>
       metrics;  ///< loss, grad_norm, learning_rate and the objective's own; a hook may add
   std::vector<Identity> identities;     ///< measured at this step, all within their bounds

@@ -5,6 +5,7 @@
 
 #include <functional>
 #include <string>
+#include <vector>
 
 namespace prefer {
 
@@ -12,6 +13,9 @@ namespace prefer {
 struct Findings {
   Metrics metrics;
   Tensor rows;  // [records, columns] double, numbers of each record in the plan's order; or undefined
+
+  /// A column of `rows`; empty where there are fewer.
+  std::vector<double> column(int64_t which) const;
 };
 using Look = std::function<Findings(const Batch& batch, const Slot& slot)>;
 /// How many records of how many were looked at, as this rank's share of the tokens goes.

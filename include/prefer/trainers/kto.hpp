@@ -47,6 +47,10 @@ class KtoTrainer {
   std::unique_ptr<RecordSource> source(const char* what, const std::string& path, bool held_out);
   std::unique_ptr<MismatchedSource> mismatched(std::unique_ptr<RecordSource> records,
                                                const std::string& path);
+  /// One pass over the held-out answers.
+  Metrics measure();
+  /// What it found.
+  std::vector<Figure> figures() const;
   void finish(const FitResult& result);
 
   KtoConfig config_;
@@ -57,6 +61,9 @@ class KtoTrainer {
   std::unique_ptr<MismatchedSource> train_;
   std::unique_ptr<MismatchedSource> eval_;
   std::unique_ptr<KtoObjective> objective_;
+  struct HeldOutAnswers {
+    std::vector<double> reward, good;  ///< of each answer; good is 1 or 0
+  } held_out_;
 };
 
 }  // namespace prefer

@@ -88,6 +88,10 @@ class Run {
   std::unique_ptr<RecordSource> source(const std::string& what, const std::string& path, Dataset data,
                                        bool held_out);
 
+  /// Says where batch_size is less than the ranks, or more than the records; `what` goes on behind their
+  /// number: "records: a step".
+  void say_batch(int64_t records, const std::string& what) const;
+
   /// The order of records, as config and team have it.
   RecordOrder order() const;
 
