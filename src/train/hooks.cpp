@@ -3,18 +3,33 @@
 
 #include "prefer/batch/source.hpp"
 
+#include <time.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <memory>
 
 namespace prefer {
 namespace {
 
-volatile std::sig_atomic_t signal_seen = 0;  // a signal handler can reach nothing else
+// A signal handler can reach nothing else.
+volatile std::sig_atomic_t signal_seen = 0;
+std::atomic<int64_t> seen_at{0};  // ms
+static_assert(std::atomic<int64_t>::is_always_lock_free);
+
+int64_t milliseconds() {
+  timespec time{};
+  clock_gettime(CLOCK_MONOTONIC, &time);
+  return time.tv_sec * 1000 + time.tv_nsec / 1'000'000;
+}
 
 extern "C" void see_signal(int signal) {
+  // timeout, systemd and launch ask a process and its group: one stop comes as two signals.
+  constexpr int64_t kOneStop = 500;
+  if (signal_seen != 0 && milliseconds() - seen_at < kOneStop) return;
   if (signal_seen != 0) _exit(128 + signal);
   signal_seen = signal;
+  seen_at = milliseconds();
   static constexpr char kSaid[] = "\nfinishing the step, then saving; once more ends at once\n";
   [[maybe_unused]] const ssize_t written = write(STDERR_FILENO, kSaid, sizeof kSaid - 1);
 }
@@ -62,11 +77,14 @@ StopSignals::StopSignals() {
   sigemptyset(&action.sa_mask);
   sigaction(SIGINT, &action, &before_int_);
   sigaction(SIGTERM, &action, &before_term_);
+  sigaction(SIGHUP, nullptr, &before_hup_);
+  if (before_hup_.sa_handler != SIG_IGN) sigaction(SIGHUP, &action, nullptr);  // as nohup has it
 }
 
 StopSignals::~StopSignals() {
   sigaction(SIGINT, &before_int_, nullptr);
   sigaction(SIGTERM, &before_term_, nullptr);
+  sigaction(SIGHUP, &before_hup_, nullptr);
 }
 
 bool StopSignals::requested() const { return signal_seen != 0; }

@@ -227,7 +227,7 @@ TEST(Stop, IsAskedForOnEveryRankWhereOneHasTheSignalButNotInsideAnIteration) {
   });
 }
 
-TEST(Signals, TheFirstIsKeptAndTheSecondEndsTheProcess) {
+TEST(Signals, TheFirstIsKeptAndALaterOneEndsTheProcess) {
   {
     const StopSignals signals;
     EXPECT_FALSE(signals.requested());
@@ -235,17 +235,36 @@ TEST(Signals, TheFirstIsKeptAndTheSecondEndsTheProcess) {
     EXPECT_TRUE(signals.requested());
     EXPECT_EQ(signals.signal(), SIGTERM);
   }
-  const pid_t child = fork();
-  if (child == 0) {
-    const StopSignals signals;
-    raise(SIGINT);
-    raise(SIGTERM);
-    _exit(0);
+  // Two at once are one stop: timeout and systemd signal a process and its group.
+  for (const int apart : {0, 600}) {
+    const pid_t child = fork();
+    if (child == 0) {
+      const StopSignals signals;
+      raise(SIGINT);
+      usleep(static_cast<useconds_t>(apart) * 1000);
+      raise(SIGTERM);
+      _exit(signals.signal() == SIGINT ? 0 : 1);
+    }
+    int status = 0;
+    waitpid(child, &status, 0);
+    EXPECT_TRUE(WIFEXITED(status));
+    EXPECT_EQ(WEXITSTATUS(status), apart == 0 ? 0 : 128 + SIGTERM);
   }
-  int status = 0;
-  waitpid(child, &status, 0);
-  EXPECT_TRUE(WIFEXITED(status));
-  EXPECT_EQ(WEXITSTATUS(status), 128 + SIGTERM);
+}
+
+TEST(Signals, AHangUpIsKeptUnlessItIsIgnored) {
+  {
+    const StopSignals signals;
+    raise(SIGHUP);
+    EXPECT_EQ(signals.signal(), SIGHUP);
+  }
+  const auto before = std::signal(SIGHUP, SIG_IGN);  // as nohup has it
+  {
+    const StopSignals signals;
+    raise(SIGHUP);
+    EXPECT_FALSE(signals.requested());
+  }
+  std::signal(SIGHUP, before);
 }
 
 }  // namespace

@@ -33,8 +33,9 @@ Hook count_tokens(Source& source, int64_t step);
 /// Saves and stops when `requested` holds on any rank. The first of the hooks.
 Hook stop_when(std::function<bool()> requested, Team& team);
 
-/// While it lives, the first SIGINT or SIGTERM is kept for `requested`, and the second ends the process at
-/// once. Before and after, signals do what they did.
+/// While it lives, the first SIGINT, SIGTERM or SIGHUP (unless that is ignored, as nohup has it) is kept for
+/// `requested`, and one that comes half a second later or more ends the process at once. Before and after,
+/// signals do what they did.
 class StopSignals {
  public:
   StopSignals();
@@ -47,6 +48,7 @@ class StopSignals {
  private:
   struct sigaction before_int_ {};
   struct sigaction before_term_ {};
+  struct sigaction before_hup_ {};
 };
 
 /// Where the console's text goes and how it looks.
