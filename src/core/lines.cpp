@@ -143,6 +143,15 @@ bool LineReader::fill() {
   return n > 0;
 }
 
+bool LineReader::begins_with(char wanted) {
+  for (std::size_t seen = 0;;) {
+    const std::size_t at = buffer_.find_first_not_of(" \t\r\n", std::max(seen, begin_));
+    if (at != std::string::npos) return buffer_[at] == wanted;
+    seen = buffer_.size();
+    if (!fill()) return false;
+  }
+}
+
 bool LineReader::next_of_any(Line& line) {
   std::size_t searched = begin_;
   std::size_t end = buffer_.find('\n', searched);

@@ -12,6 +12,7 @@ namespace {
 constexpr std::size_t kPlaces = 5;
 constexpr std::size_t kReasons = 40;
 constexpr std::size_t kMaxArray = std::size_t{1} << 30;
+constexpr std::size_t kMaxValues = std::size_t{64} << 20;  // of all its records, 4 GiB
 
 /// "file:line:column: reason" taken apart; a message without a place is all reason.
 std::pair<std::string, std::string> taken_apart(const std::string& what) {
@@ -47,7 +48,7 @@ void guarded(OnBad on_bad, Skipped& skipped, const Body& body) {
 std::int64_t read_array(Fs& fs, const std::string& path, OnBad on_bad, Skipped& skipped,
                         const std::function<void(const Json&)>& take) {
   const std::string text = read_file(fs, path, kMaxArray);
-  const Json all = parse_json(text, path, JsonLimits{.max_bytes = kMaxArray});
+  const Json all = parse_json(text, path, JsonLimits{.max_bytes = kMaxArray, .max_values = kMaxValues});
   for (const Json& record : all.as_array()) {
     guarded(on_bad, skipped, [&] { take(record); });
   }
@@ -114,15 +115,15 @@ std::string Skipped::text() const {
 std::int64_t read_records(Fs& fs, const std::string& path, OnBad on_bad, Skipped& skipped,
                           const std::function<void(const Json&)>& take) {
   LineReader lines(fs, path);
+  if (lines.begins_with('[')) {
+    if (path.ends_with(".gz")) fail(path, ":1:1: a JSON array must not be packed; JSONL may be");
+    if (path == "-" || path == "/dev/stdin")
+      fail(path, ":1:1: a JSON array is read from a file, not from the standard input; JSONL is from both");
+    return read_array(fs, path, on_bad, skipped, take);
+  }
   Line line;
   std::int64_t count = 0;
   while (lines.next(line)) {
-    const std::size_t first = line.text.find_first_not_of(" \t");
-    if (count == 0 && first != std::string_view::npos && line.text[first] == '[') {
-      if (path.ends_with(".gz"))
-        fail(path, ":", line.number, ":1: a JSON array must not be packed; JSONL may be");
-      return read_array(fs, path, on_bad, skipped, take);
-    }
     ++count;
     guarded(on_bad, skipped, [&] { take(lines.record(line)); });
   }

@@ -5,6 +5,7 @@
 #include "prefer/text/json.hpp"
 
 #include <algorithm>
+#include <optional>
 
 namespace prefer {
 namespace {
@@ -17,7 +18,31 @@ constexpr std::uint8_t kNot = 0, kLearnt = 1, kLearntPrompt = 2;
 struct Learnt {
   std::vector<std::int32_t> ids;
   std::vector<std::uint8_t> learnt;
+  std::vector<float> weight = {};  ///< of each token; empty where all weigh 1
 };
+
+/// What a message says of itself: "weight", as OpenAI's fine-tuning files have it, 0 for a turn that is shown
+/// and not learnt.
+std::optional<float> weight_of(const Message& message) {
+  const Json* given = message.extra.is_object() ? message.extra.find("weight") : nullptr;
+  if (given == nullptr || given->is_null()) return {};
+  const double weight = given->as_number();
+  if (!(weight >= 0 && weight <= 1e6)) given->fail_here("a weight is 0 or more, not ", dump(*given));
+  return static_cast<float>(weight);
+}
+
+/// Gives each token the weight of its message; what the template writes after a message counts as its own.
+void weigh(Learnt& text, const std::vector<std::int32_t>& message, std::span<const Message> messages) {
+  std::vector<std::optional<float>> weights;
+  for (const Message& one : messages) weights.push_back(weight_of(one));
+  if (std::ranges::none_of(weights, [](const auto& weight) { return weight.has_value(); })) return;
+  float now = 1;
+  for (std::size_t t = 0; t < text.ids.size(); ++t) {
+    if (message[t] >= 0) now = weights[static_cast<std::size_t>(message[t])].value_or(1);
+    text.weight.push_back(now);
+    if (now == 0) text.learnt[t] = kNot;
+  }
+}
 
 /// Keeps of `spans.supervised` what belongs to the last message of the assistant, its template's part too.
 void keep_last_turn(TokenSpans& spans, std::span<const Message> messages) {
@@ -44,7 +69,9 @@ class Encoder {
     TokenSpans spans = builder_.chat(messages, {.tools = source.tools});
     if (which == "all") std::ranges::replace(spans.supervised, kNot, kLearntPrompt);
     if (which == "last") keep_last_turn(spans, messages);
-    return {std::move(spans.ids), std::move(spans.supervised)};
+    Learnt text{std::move(spans.ids), std::move(spans.supervised)};
+    weigh(text, spans.message, messages);
+    return text;
   }
 
  private:
@@ -65,6 +92,11 @@ class Encoder {
 
   Learnt after_prompt(const Demonstration& source, bool all) const {
     const LengthOptions& length = options_.length;
+    if (source.is_chat())
+      for (const auto* messages : {&source.prompt, &source.completion})
+        for (const Message& one : std::get<Messages>(*messages))
+          if (weight_of(one).value_or(1) != 1)
+            fail("a message's weight is read with loss_on=assistant, last or all, not with completion");
     const TokenisedCompletion made =
         source.is_chat()
             ? builder_.answer(std::get<Messages>(source.prompt), std::get<Messages>(source.completion),
@@ -90,6 +122,7 @@ bool truncate(Learnt& text, const LengthOptions& options) {
       static_cast<std::ptrdiff_t>(options.truncation == "keep_end" ? text.ids.size() - limit : 0);
   text.ids.erase(text.ids.begin(), text.ids.begin() + over);
   text.learnt.erase(text.learnt.begin(), text.learnt.begin() + over);
+  if (!text.weight.empty()) text.weight.erase(text.weight.begin(), text.weight.begin() + over);
   text.ids.resize(limit);
   text.learnt.resize(limit);
   return true;
@@ -106,6 +139,7 @@ Sequence sequence_of(Learnt text) {
     if (out.scored.empty() || out.scored.back().end != t || out.scored.back().term != term)
       out.scored.push_back({t, t, term});
     out.scored.back().end = t + 1;
+    if (!text.weight.empty()) out.weight.push_back(text.weight[static_cast<std::size_t>(t)]);
   }
   out.tokens = std::move(text.ids);
   return out;
@@ -138,6 +172,8 @@ class Collector {
       if (range.term == Term::prompt) hash_.add("prompt");
     }
     hash_.add(std::as_bytes(std::span(sequence.grade)));
+    hash_.add(std::as_bytes(std::span(sequence.weight)));
+    weighted_ = weighted_ || !sequence.weight.empty();
     hash_.add("|");
     data_.records.push_back({std::move(sequence)});
   }
@@ -157,15 +193,27 @@ class Collector {
       data_.counts += ", " + std::to_string(truncated_) + " texts truncated";
       data_.noted.emplace_back("texts truncated", truncated_);
     }
+    if (weighted_) spread_weights();
     data_.fingerprint = hash_.hex();
     return std::move(data_);
   }
 
  private:
+  /// Where one text of a batch has weights, all need them.
+  void spread_weights() {
+    for (std::vector<Sequence>& record : data_.records) {
+      Sequence& text = record.front();
+      if (!text.weight.empty()) continue;
+      for (const ScoredRange& range : text.scored)
+        text.weight.resize(text.weight.size() + static_cast<std::size_t>(range.end - range.begin), 1);
+    }
+  }
+
   Encoder encode_;
   const SupervisedOptions& options_;
   Dataset data_;
   Sha256 hash_;
+  bool weighted_ = false;
   std::int64_t truncated_ = 0, longest_ = 0, tokens_ = 0, learnt_ = 0;
 };
 

@@ -24,7 +24,8 @@ inline bool nothing_in(const Words& words) {
   if (const auto* text = std::get_if<std::string>(&words)) return blank(*text);
   const auto& messages = std::get<std::vector<Message>>(words);
   return std::all_of(messages.begin(), messages.end(), [](const Message& message) {
-    return blank(message.content) && message.extra.is_null();
+    const Json& extra = message.extra;
+    return blank(message.content) && (extra.is_null() || (extra.size() == 1 && extra.contains("weight")));
   });
 }
 

@@ -63,6 +63,36 @@ TEST(Supervised, LearnsTheTurnsOfAConversationOrItsLastOrAllOfIt) {
   EXPECT_EQ(marked(record, "all"), "u{bc.a}[de.]{ufg.a}[hi.]");
 }
 
+TEST(Supervised, AMessagesWeightIsThatOfItsTokens) {
+  const auto conversation = [](const std::string& first, const std::string& second) {
+    return R"({"messages": [{"role": "user", "content": "bc"}, {"role": "assistant", "content": "de")" +
+           first + R"(}, {"role": "user", "content": "fg"}, {"role": "assistant", "content": "hi")" + second +
+           "}]}";
+  };
+  EXPECT_EQ(marked(conversation(R"(, "weight": 0)", "")), "ubc.ade.ufg.a[hi.]");
+  const std::string halved = conversation("", R"(, "weight": 0.5)");
+  const std::vector<float> weights = {1, 1, 1, 0.5, 0.5, 0.5};
+  EXPECT_EQ(load(halved).records.at(0).at(0).weight, weights);
+  const SupervisedOptions short_ones{.length = {.max_length = 6, .truncation = "keep_end"}};
+  EXPECT_EQ(load(R"({"text": "b"})"
+                 "\n" +
+                     halved,
+                 short_ones)
+                .records.at(1)
+                .at(0)
+                .weight,
+            (std::vector<float>{0.5, 0.5, 0.5}));
+  EXPECT_TRUE(load(conversation("", "")).records.at(0).at(0).weight.empty());
+  const Dataset both = load(halved + "\n" + conversation("", ""));
+  EXPECT_EQ(both.records.at(1).at(0).weight, std::vector<float>(6, 1)) << "where one has weights, all have";
+  EXPECT_NE(load(halved).fingerprint, load(conversation("", "")).fingerprint);
+  EXPECT_THROW(load(conversation("", R"(, "weight": -1)")), Error);
+  EXPECT_THROW(
+      load(
+          R"({"prompt": [{"role": "user", "content": "b"}], "completion": [{"role": "assistant", "content": "c", "weight": 0}]})"),
+      Error);
+}
+
 TEST(Supervised, LearnsTheLastTurnWhereAnotherMessageFollowsOrTwoTurnsMeet) {
   EXPECT_EQ(
       marked(R"({"messages": [{"role": "assistant", "content": "b"}, {"role": "user", "content": "c"}]})",

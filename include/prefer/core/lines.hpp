@@ -33,6 +33,8 @@ class LineReader {
   LineReader(LineReader&&) noexcept;
   ~LineReader();
 
+  /// Whether the first byte that is no white space is `wanted`; to be asked before any line is taken.
+  bool begins_with(char wanted);
   /// The next line that is not blank; false at the end.
   bool next(Line& line);
   std::size_t lines() const { return number_; }  ///< so far, blank ones included
