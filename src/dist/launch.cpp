@@ -51,15 +51,19 @@ int64_t free_port() {
 /// What each rank says it is at. The ranks write, also when they are killed; it is no file of any folder.
 class StatusFile {
  public:
-  explicit StatusFile(int64_t ranks)
-      : size_(static_cast<size_t>(ranks) * kStatusBytes), file_(memfd_create("prefer-status", 0)) {
+  explicit StatusFile(int64_t ranks) : size_(static_cast<size_t>(ranks) * kStatusBytes) {
+    // A number that no script between launch and the program takes for its own; ranks inherit it.
+    const int made = memfd_create(kStatusName, MFD_CLOEXEC);
+    file_ = made < 0 ? made : fcntl(made, F_DUPFD, 300);
+    if (file_ < 0) file_ = fcntl(made, F_DUPFD, 3);  // fewer numbers are allowed
+    close(made);
     if (file_ < 0 || ftruncate(file_, static_cast<off_t>(size_)) != 0)
       fail("could not make the status file: ", std::strerror(errno));
     void* at = mmap(nullptr, size_, PROT_READ, MAP_SHARED, file_, 0);
     if (at == MAP_FAILED) fail("could not map the status file: ", std::strerror(errno));
     text_ = static_cast<const char*>(at);
   }
-  std::string path() const { return "/proc/self/fd/" + std::to_string(file_); }  // ranks inherit it
+  std::string path() const { return "/proc/self/fd/" + std::to_string(file_); }
   std::string of(int64_t rank) const {
     const char* text = text_ + rank * kStatusBytes;
     const std::string said(text, strnlen(text, kStatusBytes));

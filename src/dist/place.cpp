@@ -63,7 +63,7 @@ Place of_torchrun(Variables of) {
   of.belong("RANK, WORLD_SIZE, MASTER_ADDR and MASTER_PORT belong together, as launch and torchrun set them");
   Place place;
   read_rank(place, of, "RANK", "WORLD_SIZE");
-  place.local_rank = of.number("LOCAL_RANK", 0, place.size - 1, place.rank);
+  place.local_rank = of.number("LOCAL_RANK", 0, place.size - 1, 0);
   place.local_size = of.number("LOCAL_WORLD_SIZE", 1, place.size, 1);
   place.hosted = of.text("TORCHELASTIC_USE_AGENT_STORE") == "True";
   place.attempt = of.text("TORCHELASTIC_RESTART_COUNT");
@@ -79,7 +79,7 @@ Place of_open_mpi(Variables of) {
   of.belong("mpirun sets it");
   Place place;
   read_rank(place, of, "OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE");
-  place.local_rank = of.number("OMPI_COMM_WORLD_LOCAL_RANK", 0, place.size - 1, place.rank);
+  place.local_rank = of.number("OMPI_COMM_WORLD_LOCAL_RANK", 0, place.size - 1, 0);
   place.local_size = of.number("OMPI_COMM_WORLD_LOCAL_SIZE", 1, place.size, 1);
   if (place.size == 1) return place;
   const bool together = place.local_size == place.size;

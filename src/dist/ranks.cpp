@@ -19,6 +19,7 @@
 #include <cstring>
 #include <exception>
 #include <optional>
+#include <string_view>
 
 namespace prefer {
 namespace {
@@ -84,13 +85,18 @@ std::shared_ptr<gloo::transport::Device> network(const Place& place, std::string
 class Status {
  public:
   Status(const std::string& path, int rank) {
-    if (path.empty()) return;
+    // What stands between launch and this process may have closed the file, or put another in its place: then
+    // nothing is said.
+    char target[64] = {};
+    if (path.empty() || readlink(path.c_str(), target, sizeof target - 1) < 0) return;
+    const std::string_view made = target;
+    if (!made.starts_with("/memfd:") || made.substr(7, std::strlen(kStatusName)) != kStatusName) return;
     const int file = open(path.c_str(), O_RDWR | O_CLOEXEC);
     const auto size = static_cast<std::size_t>(rank + 1) * kStatusBytes;
-    if (file < 0) fail("PREFER_STATUS=", path, " could not be opened: ", std::strerror(errno));
+    if (file < 0) return;
     void* at = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
     close(file);
-    if (at == MAP_FAILED) fail("PREFER_STATUS=", path, " could not be mapped: ", std::strerror(errno));
+    if (at == MAP_FAILED) return;
     text_ = static_cast<char*>(at) + size - kStatusBytes;
   }
   void write(const std::string& text) {  // kept mapped: it is read after the process has ended

@@ -22,6 +22,7 @@ struct Place {
 
 /// Bytes of the status file that are a rank's.
 inline constexpr int kStatusBytes = 64;
+inline constexpr const char* kStatusName = "prefer-status";  ///< of launch's memfd
 
 /// The place that torchrun and `launch` give (RANK, WORLD_SIZE, LOCAL_RANK, MASTER_ADDR, MASTER_PORT), or
 /// Open MPI (OMPI_COMM_WORLD_*), or SLURM's srun (SLURM_PROCID, SLURM_STEP_NUM_TASKS, SLURM_LOCALID, the

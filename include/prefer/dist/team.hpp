@@ -22,7 +22,7 @@ class Team {
   virtual void reduce(std::vector<Tensor>& tensors) = 0;
   /// Begins to sum a contiguous tensor over the ranks, in place, and returns what waits for the sum.
   virtual std::function<void()> start(Tensor tensor);
-  /// Whether `mine` holds on any rank. Bears with a rank that is long at work, as no other collective does.
+  /// Whether `mine` holds on any rank. Waits however long a rank is at work; other collectives give up.
   virtual bool any(bool mine) = 0;
   virtual void barrier() = 0;
   /// What the rank is at ("step 14"): said in errors, and by `launch` of a rank that dies.
