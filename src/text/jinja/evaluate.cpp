@@ -185,12 +185,14 @@ Value Machine::call(const Value& callee, const Arguments& arguments) {
 Value Machine::filter(const std::string& name, const Value& operand, const Arguments& arguments) {
   const Filter found = find_filter(name);
   if (!found) fail("filter ", name, " is not supported");
+  if (operand.text()) charge_bytes(operand.text()->size());
   return found(*this, operand, arguments);
 }
 
 bool Machine::test(const std::string& name, const Value& operand, const Arguments& arguments) {
   const Test found = find_test(name);
   if (!found) fail("test ", name, " is not supported");
+  if (operand.text()) charge_bytes(operand.text()->size());
   return found(*this, operand, arguments);
 }
 
