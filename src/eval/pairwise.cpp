@@ -120,17 +120,24 @@ Interval accuracy_gain(std::span<const double> margins, std::span<const double> 
 }
 
 Interval length_controlled_accuracy(std::span<const double> margins, std::span<const double> length,
-                                    uint64_t seed) {
+                                    uint64_t seed, std::span<const std::size_t> cluster) {
   check_same_pairs(margins.size(), length.size());
-  const Interval plain = pairwise_accuracy(margins, seed);
+  std::vector<std::vector<std::size_t>> together;
+  for (std::size_t i = 0; i < margins.size(); ++i) {
+    const std::size_t which = cluster.empty() ? i : cluster[i];
+    together.resize(std::max(together.size(), which + 1));
+    together[which].push_back(i);
+  }
+  const double plain = pairwise_accuracy(margins, seed).mean;
   std::vector<Seen> pairs = as_seen(margins, length);
   const std::optional<double> value = controlled(pairs);
   if (!value) return {NAN, NAN, NAN};
-  if (plain.mean == 0 || plain.mean == 1) return plain;
+  if (plain == 0 || plain == 1) return wilson_interval(plain, together.size());
   std::vector<double> lows, highs;
   for (uint64_t r = 0; r < kResamples; ++r) {
     for (Seen& pair : pairs) pair.weight = 0;
-    for (const std::size_t i : resample(pairs.size(), seed, r)) pairs[i].weight += 1;
+    for (const std::size_t which : resample(together.size(), seed, r))
+      for (const std::size_t i : together[which]) pairs[i].weight += 1;
     const std::optional<double> drawn = controlled(pairs);
     lows.push_back(drawn.value_or(0));
     highs.push_back(drawn.value_or(1));

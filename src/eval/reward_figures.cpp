@@ -104,7 +104,10 @@ std::string count_of(const std::vector<JudgedPair>& pairs) {
 
 std::vector<Figure> reward_figures(const std::vector<JudgedPair>& pairs, uint64_t seed) {
   std::vector<double> margins, lengths;
+  std::map<std::string, std::size_t> questions;
+  std::vector<std::size_t> question;
   for (const JudgedPair& pair : pairs) {
+    question.push_back(questions.try_emplace(pair.question, questions.size()).first->second);
     margins.push_back(gap_of(pair));
     lengths.push_back(pair.chosen_tokens - pair.rejected_tokens);
   }
@@ -115,7 +118,7 @@ std::vector<Figure> reward_figures(const std::vector<JudgedPair>& pairs, uint64_
   };
   add("accuracy of the reward", accuracy_of(pairs, gap_of, seed),
       count_of(pairs) + "; a tie counts half, the interval is over questions");
-  add("its length-controlled accuracy", length_controlled_accuracy(margins, lengths, seed),
+  add("its length-controlled accuracy", length_controlled_accuracy(margins, lengths, seed, question),
       "the same, by a logistic model, among answers of one length");
   const auto subsets = by_subset(pairs);
   for (const auto& [name, part] : subsets) {

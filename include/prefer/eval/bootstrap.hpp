@@ -26,7 +26,7 @@ Interval bootstrap_mean(const std::vector<double>& values, uint64_t seed, double
 
 /// sum(sums) / sum(counts): a mean over what comes in clusters (the tokens of a text, the pairs of a
 /// question), with the interval that resampling whole clusters gives it. Throws Error for no clusters, for
-/// two numbers of them, and for a confidence outside (0, 1).
+/// lists of different lengths, and for a confidence outside (0, 1).
 Interval bootstrap_ratio(const std::vector<double>& sums, const std::vector<double>& counts, uint64_t seed,
                          double confidence = 0.95, int64_t resamples = 2000);
 
