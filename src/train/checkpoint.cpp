@@ -115,6 +115,7 @@ int64_t Checkpoints::find(bool resume) {
   for (const int64_t step : steps()) {
     const std::optional<Json> manifest = good_manifest(step);
     if (!manifest) {
+      damaged_.insert(step);
       if (first_damage.empty()) first_damage = notes_.back();
       continue;
     }
@@ -196,12 +197,17 @@ void Checkpoints::save(int64_t step, const NamedTensors& state) {
 void Checkpoints::discard_before(int64_t step) {
   int64_t kept = 0;
   for (const int64_t other : steps()) {
-    if (other <= step && ++kept > config_.keep) discard(path(other));
+    if (other > step) continue;
+    if (kept == config_.keep)
+      discard(path(other));
+    else
+      kept += !damaged_.contains(other);
   }
 }
 
 void Checkpoints::commit(int64_t step, const std::string& temporary) {
   if (fs_.exists(path(step))) discard(path(step));  // damaged, or this run would have continued from it
+  damaged_.erase(step);
   fs_.rename(temporary, path(step));
   fs_.sync_directory(output_);
 }

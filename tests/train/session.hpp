@@ -20,7 +20,8 @@ struct Session {
       .inputs = {{"train (pairs.jsonl)", "a1"}, {"model", "b2"}},
       .route = "mkl",
       .isa = "avx512",
-      .version = "1"};
+      .version = "1",
+      .free = {"steps", "output"}};
   int64_t stop_at = 0;  ///< as if a signal came during this step
   Hooks more;
 

@@ -8,6 +8,7 @@
 #include "prefer/train/run_identity.hpp"
 
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -67,6 +68,7 @@ class Checkpoints {
   std::optional<File> lock_;
   CheckpointConfig config_;
   RunIdentity identity_;
+  std::set<int64_t> damaged_;  ///< steps whose checkpoints were found so: none of the newest that are kept
   int64_t found_ = 0;
   std::vector<std::string> notes_;
 };

@@ -19,8 +19,7 @@ struct RunIdentity {
   std::string isa;      ///< of the kernels
   std::string version;  ///< of the program
   /// Keys, with all below them, that do not change what a step computes.
-  std::vector<std::string> free = {"steps",      "epochs", "output", "resume",
-                                   "checkpoint", "log",    "eval",   "threads"};
+  std::vector<std::string> free = {};
 
   /// The identity as it stands in a manifest, the config without free keys.
   Json to_json() const;
