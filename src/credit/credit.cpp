@@ -5,8 +5,20 @@
 #include "prefer/credit/rewards.hpp"
 
 #include <algorithm>
+#include <cmath>
+#include <numeric>
 
 namespace prefer {
+namespace {
+
+// In the order of the values: LibTorch cuts long sums by the number of threads.
+double sum_in_order(const Tensor& values) {
+  const Tensor wide = values.to(at::kCPU, at::kDouble).contiguous();
+  const auto* first = wide.const_data_ptr<double>();
+  return std::accumulate(first, first + wide.numel(), 0.0);
+}
+
+}  // namespace
 
 Tensor kl_estimate(const std::string& name, const Tensor& q) {
   if (name == "k1") return k1(q);
@@ -19,9 +31,10 @@ Tensor whiten(const Tensor& x, bool shift_mean) {
   const Tensor wide = x.to(at::kDouble);
   const auto count = static_cast<double>(x.numel());
   if (count < 2) return shift_mean ? at::zeros_like(x) : x;
-  const Tensor mean = wide.sum() / count, apart = wide - mean;
-  const Tensor variance = (apart * apart).sum() / (count - 1);
-  const Tensor white = apart * (variance + 1e-8).rsqrt();
+  const double mean = sum_in_order(wide) / count;
+  const Tensor apart = wide - mean;
+  const double variance = sum_in_order(apart * apart) / (count - 1);
+  const Tensor white = apart / std::sqrt(variance + 1e-8);
   return (shift_mean ? white : white + mean).to(x.scalar_type());
 }
 
