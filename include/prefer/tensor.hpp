@@ -1,5 +1,5 @@
-// The one door to ATen: the tensor type and the operations prefer uses, listed one by one (the precompiled
-// header).
+// The one door to ATen: the tensor type, the operations that prefer uses in more than one place, and those
+// that a loss of one's own may want, listed one by one (the precompiled header).
 #pragma once
 
 #ifndef AT_PER_OPERATOR_HEADERS
@@ -23,6 +23,7 @@
 #include <ATen/ops/equal.h>
 #include <ATen/ops/exp.h>
 #include <ATen/ops/expm1.h>
+#include <ATen/ops/eye.h>
 #include <ATen/ops/from_blob.h>
 #include <ATen/ops/full.h>
 #include <ATen/ops/full_like.h>

@@ -17,6 +17,8 @@ struct Ipo {
     const Tensor h = p.chosen.ratio() / p.chosen.length - p.rejected.ratio() / p.rejected.length;  // [N]
     return (h - 1 / (2 * beta)).square();
   }
+  /// What the loss ranks by: beta times the log-ratio a token.
+  Tensor reward(const Side& side) const { return beta * side.ratio() / side.length; }  // [N]
   void describe(Fields& f) { f("beta", beta, "the wanted gap is 1 / (2 beta) nats a token", positive()); }
 };
 

@@ -4,8 +4,6 @@
 #include "prefer/core/config.hpp"
 #include "prefer/losses/scored_groups.hpp"
 
-#include <ATen/ops/eye.h>
-
 #include <limits>
 
 namespace prefer {

@@ -29,8 +29,7 @@ struct ClippedPolicyLoss {
   Tensor clipped(const Tensor& ratio) const { return at::clamp(ratio, 1 - cliprange, 1 + cliprange); }
 };
 
-/// The clipped value loss of PPO's code (Schulman et al. 2017; Huang et al. 2024, arXiv 2403.17031, detail
-/// 16):
+/// The clipped value loss of PPO's code (Schulman et al. 2017; Huang et al. 2024, arXiv 2403.17031):
 ///   loss = 1/2 max((V - R)^2, (clip(V, V_old - cliprange_value, V_old + cliprange_value) - R)^2).
 struct ClippedValueLoss {
   double cliprange_value = 0.2;

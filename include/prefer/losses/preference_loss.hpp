@@ -4,17 +4,20 @@
 #include "prefer/core/config.hpp"
 #include "prefer/losses/pairs.hpp"
 
+#include <concepts>
 #include <memory>
 #include <string>
-#include <type_traits>
 #include <vector>
 
 namespace prefer {
 
-/// A loss on pairs: a struct with `Tensor operator()(const Pairs&) const` that returns [N], a `name`, and
-/// `describe(Fields&)` for its knobs. `static constexpr bool needs_reference = false` says that it reads no
-/// reference; `static constexpr bool coupled = true`, that the loss of a pair depends on the others: it is
-/// then given all pairs of the step at once, without grades.
+/// A loss on pairs: a struct with `Tensor operator()(const Pairs&) const` that returns [N], and a `name`. It
+/// may have besides
+/// - `describe(Fields&)` for its knobs;
+/// - `static constexpr bool needs_reference = false`: it reads no reference;
+/// - `static constexpr bool coupled = true`: the loss of a pair depends on the others; it is then given all
+///   pairs of the step at once, without grades;
+/// - `Tensor reward(const Side&) const`, [N]: the reward it implies, unless that is beta times the log-ratio.
 template <class L>
 concept PairwiseLoss = requires(const L& loss, const Pairs& pairs) {
   { loss(pairs) } -> std::convertible_to<Tensor>;
@@ -51,7 +54,18 @@ class PreferenceLoss {
   };
   template <class L>
   struct Held final : Any {
-    explicit Held(L l) : value(std::move(l)) {}
+    explicit Held(L l) : value(std::move(l)) {
+      // A member of another type would be left without a word.
+      if constexpr (requires { &L::describe; })
+        static_assert(
+            requires(L & loss, Fields & f) { loss.describe(f); }, "wants describe(Fields&)");
+      if constexpr (requires { &L::reward; })
+        static_assert(
+            requires(const L& loss, const Side& side) {
+              { loss.reward(side) } -> std::convertible_to<Tensor>;
+            },
+            "wants Tensor reward(const Side&) const");
+    }
     Tensor loss(const Pairs& pairs) const override { return value(pairs); }
     std::string name() const override { return L::name; }
     bool needs_reference() const override {

@@ -20,7 +20,7 @@ struct SimPo {
     return -at::log_sigmoid(beta * h);
   }
   void describe(Fields& f) {
-    f("beta", beta, "scale of the reward, in nats a token", positive());
+    f("beta", beta, "scale of the reward, the mean log-prob of a token", positive());
     f("gamma_beta_ratio", gamma_beta_ratio, "wanted margin between chosen and rejected, in nats a token",
       non_negative());
   }
