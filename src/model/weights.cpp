@@ -4,8 +4,6 @@
 #include "prefer/core/error.hpp"
 #include "src/model/in_parallel.hpp"
 
-#include <ATen/CPUGeneratorImpl.h>
-
 namespace prefer {
 namespace {
 
@@ -104,19 +102,6 @@ std::vector<WeightSpec> weight_specs(const ModelConfig& config) {
     specs.push_back({"lm_head.weight", {config.vocab_size, config.hidden_size}});
   }
   return specs;
-}
-
-NamedTensors random_weights(const ModelConfig& config, uint64_t seed, at::ScalarType dtype) {
-  NamedTensors weights;
-  at::Generator generator = at::make_generator<at::CPUGeneratorImpl>(seed);
-  for (const WeightSpec& spec : weight_specs(config)) {
-    const auto options = at::TensorOptions(at::kDouble);
-    Tensor value = at::ones(spec.shape, options);
-    if (spec.shape.size() == 2) value = at::randn(spec.shape, generator, options) * config.initializer_range;
-    if (spec.name.ends_with(".bias")) value = at::zeros(spec.shape, options);
-    weights[spec.name] = value.to(dtype);
-  }
-  return weights;
 }
 
 std::shared_ptr<const Layers> dense_layers(const ModelConfig& config, const NamedTensors& weights) {

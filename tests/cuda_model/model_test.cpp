@@ -27,7 +27,7 @@ ModelConfig wide_config() {
 
 std::shared_ptr<Transformer> model_on(at::Device device, const ModelConfig& config,
                                       at::ScalarType type = at::kFloat) {
-  NamedTensors weights = random_weights(config, 1, type);
+  NamedTensors weights = testing::random_weights(config, 1, type);
   for (auto& [name, weight] : weights) weight = weight.to(device);
   return std::make_shared<Transformer>(config, std::move(weights));
 }

@@ -16,7 +16,7 @@ using testing::kGpu;
 using Steps = std::vector<std::map<std::string, double>>;
 
 std::shared_ptr<Transformer> model_on(at::Device device, at::ScalarType type) {
-  NamedTensors weights = random_weights(testing::tiny_config(), 1, type);
+  NamedTensors weights = testing::random_weights(testing::tiny_config(), 1, type);
   for (auto& [name, weight] : weights) weight = weight.to(device);
   return std::make_shared<Transformer>(testing::tiny_config(), std::move(weights));
 }

@@ -120,7 +120,7 @@ TEST(Forest, ASegmentBeforeItsParentIsRefused) {
 }
 
 TEST(TransformerErrors, NameTheWeight) {
-  NamedTensors weights = random_weights(tiny_config(), 1, at::kFloat);
+  NamedTensors weights = testing::random_weights(tiny_config(), 1, at::kFloat);
   weights["model.norm.weight"] = at::ones({15}, at::kFloat);
   try {
     Transformer(tiny_config(), weights);

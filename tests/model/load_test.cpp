@@ -181,7 +181,7 @@ class BadFolder : public ::testing::Test {
 };
 
 TEST_F(BadFolder, NamesWhatIsMissingTooManyOrMisshapen) {
-  const NamedTensors good = random_weights(tiny_config(), 1, at::kFloat);
+  const NamedTensors good = testing::random_weights(tiny_config(), 1, at::kFloat);
   NamedTensors bad = good;
   bad.erase("model.norm.weight");
   rewrite(bad);
@@ -201,7 +201,7 @@ TEST_F(BadFolder, NamesWhatIsMissingTooManyOrMisshapen) {
 }
 
 TEST_F(BadFolder, WithATiedHeadThatIsAnotherIsNotReadHalf) {
-  NamedTensors weights = random_weights(tiny_config(), 1, at::kFloat);
+  NamedTensors weights = testing::random_weights(tiny_config(), 1, at::kFloat);
   weights["lm_head.weight"] = weights.at("model.embed_tokens.weight");
   rewrite(weights);
   EXPECT_EQ(error(), "");

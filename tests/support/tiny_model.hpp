@@ -3,6 +3,8 @@
 
 #include "prefer/model/transformer.hpp"
 
+#include <ATen/CPUGeneratorImpl.h>
+
 namespace prefer::testing {
 
 /// Two layers of grouped heads; weights large enough that every part matters.
@@ -22,6 +24,20 @@ inline ModelConfig tiny_config() {
   config.rope.dim = 4;
   config.eos = {2};
   return config;
+}
+
+/// Normals of initializer_range, ones for norms, zeros for biases.
+inline NamedTensors random_weights(const ModelConfig& config, uint64_t seed, at::ScalarType dtype) {
+  NamedTensors weights;
+  at::Generator generator = at::make_generator<at::CPUGeneratorImpl>(seed);
+  for (const WeightSpec& spec : weight_specs(config)) {
+    const auto options = at::TensorOptions(at::kDouble);
+    Tensor value = at::ones(spec.shape, options);
+    if (spec.shape.size() == 2) value = at::randn(spec.shape, generator, options) * config.initializer_range;
+    if (spec.name.ends_with(".bias")) value = at::zeros(spec.shape, options);
+    weights[spec.name] = value.to(dtype);
+  }
+  return weights;
 }
 
 inline std::shared_ptr<Transformer> tiny_model(at::ScalarType dtype,

@@ -20,10 +20,6 @@ struct WeightSpec {
 /// Every weight of such a model in the order of computation; a tied head is not among them.
 std::vector<WeightSpec> weight_specs(const ModelConfig& config);
 
-/// Weights as a new model begins: normals of initializer_range, ones for norms, zeros for biases; keyed by
-/// seed.
-NamedTensors random_weights(const ModelConfig& config, uint64_t seed, at::ScalarType dtype);
-
 /// One layer's weights as its forward uses them. Undefined where the config has none.
 struct LayerWeights {
   Tensor input_norm;             // [D]
