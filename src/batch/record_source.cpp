@@ -106,6 +106,13 @@ Batch RecordSource::batch(int64_t, const Slot& slot) {
   return batch;
 }
 
+int64_t RecordSource::longest() const {
+  std::size_t longest = 0;
+  for (const Record& record : *records_)
+    for (const Sequence& s : record) longest = std::max(longest, s.tokens.size());
+  return static_cast<int64_t>(longest);
+}
+
 void RecordSource::attach(std::string name, std::vector<ScoredColumn> values) {
   if (values.size() != records_->size()) {
     fail("column ", name, " wants an entry for each of ", records_->size(), " records, not ", values.size());

@@ -165,6 +165,11 @@ PromptRecord prompt_from_json(const Json& record) {
   PromptRecord out{words_from(value), record.place()};
   const auto* messages = std::get_if<Messages>(&out.words);
   if (messages && messages->empty()) value.fail_here("there are no messages");
+  for (const auto& [key, other] : record.as_object()) {
+    const bool said = key == "prompt" || key == "messages" || key == "chosen" || key == "rejected" ||
+                      key == "completion" || key == "answers";
+    if (!said) out.others.set(key, other);
+  }
   return out;
 }
 

@@ -3,19 +3,35 @@
 
 #include "prefer/core/sha256.hpp"
 
+#include <optional>
+
 namespace prefer {
+namespace {
+
+/// What the template writes after an answer's end token: a line's end, often.
+std::vector<std::int32_t> tail_after(const std::vector<Message>& messages, const SpanBuilder& spans) {
+  const Message reply{"assistant", "."};
+  const TokenisedCompletion made = spans.answer(messages, std::span(&reply, 1));
+  if (made.end == 0) return {};
+  return {made.completion.begin() + static_cast<std::ptrdiff_t>(made.end), made.completion.end()};
+}
+
+}  // namespace
 
 std::vector<Question> load_questions(Fs& fs, const std::string& path, const SpanBuilder& spans, OnBad on_bad,
-                                     Skipped& skipped) {
+                                     Skipped& skipped, Specials specials) {
   std::vector<Question> questions;
+  std::optional<std::vector<std::int32_t>> tail;  // one template writes all
   for (const PromptRecord& record : read_prompts(fs, path, on_bad, skipped)) {
     const auto* text = std::get_if<std::string>(&record.words);
     Question question;
     if (text) {
-      question = {spans.text(*text).ids, *text};
+      question = {spans.text(*text, specials).ids, *text};
     } else {
       const auto& messages = std::get<std::vector<Message>>(record.words);
       question = {spans.chat(messages, {.add_generation_prompt = true}).ids, messages.back().content};
+      if (!tail) tail = tail_after(messages, spans);
+      question.tail = *tail;
     }
     if (question.tokens.empty()) {
       if (on_bad == OnBad::stop) throw BadRecord(record.place, "the prompt is empty");
@@ -24,6 +40,7 @@ std::vector<Question> load_questions(Fs& fs, const std::string& path, const Span
     }
     question.record = questions.size();
     question.place = record.place;
+    if (record.others.size() > 0) question.others = std::make_shared<const Json>(record.others);
     questions.push_back(std::move(question));
   }
   return questions;
@@ -39,6 +56,7 @@ std::string fingerprint(std::span<const Question> questions) {
   Sha256 hash;
   for (const Question& question : questions) {
     hash.add(std::as_bytes(std::span(question.tokens)));
+    if (question.others) hash.add(dump(*question.others));
     hash.add("|");
   }
   return hash.hex();

@@ -66,8 +66,10 @@ NamedTensors PreferenceObjective::prepare(const Plan& plan, Source& source, Team
       if (!shared[0].defined()) shared[0] = at::zeros({kRows, first.back()}, part.options());
       shared[0].narrow(1, first[mine], part.size(1)).copy_(part);
     }
-    if (!shared[0].defined())
-      shared[0] = at::zeros({kRows, first.back()}, at::kDouble);  // a rank without slots
+    if (!shared[0].defined()) {  // a rank without slots
+      const at::Device device = policy_->head().device();
+      shared[0] = at::zeros({kRows, first.back()}, at::TensorOptions(device).dtype(at::kDouble));
+    }
     team.reduce(shared);
   }
   const at::AutoGradMode enabled(true);

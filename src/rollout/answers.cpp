@@ -55,7 +55,9 @@ struct Packed {
                   .text = {},
                   .ended = data_of<double>(ended)[i] != 0,
                   .reward = data_of<double>(reward)[i],
-                  .entropies = {}};
+                  .entropies = {},
+                  .tail = question.tail,
+                  .others = question.others};
     answer.text = decode_after(tokenizer, answer.prompt, answer.tokens);
     if (with_entropies) answer.entropies = {entropy + begin[i], entropy + begin[i + 1]};
     return answer;
@@ -63,6 +65,14 @@ struct Packed {
 };
 
 }  // namespace
+
+std::vector<int32_t> as_judged(const Answer& answer, int64_t context) {
+  std::vector<int32_t> text = answer.prompt;
+  text.insert(text.end(), answer.tokens.begin(), answer.tokens.end());
+  if (answer.ended && std::ssize(text) + std::ssize(answer.tail) <= context)
+    text.insert(text.end(), answer.tail.begin(), answer.tail.end());
+  return text;
+}
 
 Scorer each(Reward reward) {
   return [reward = std::move(reward)](std::span<const Answer> answers) {
@@ -86,8 +96,8 @@ std::vector<Answers> sample_answers(const Transformer& model, std::shared_ptr<co
     for (Completion& completion : said[i]) {
       std::string text = decode_after(tokenizer, questions[i].tokens, completion.tokens);
       all.push_back({questions[i].tokens, std::move(completion.tokens), std::move(completion.logprobs),
-                     questions[i].text, std::move(text), completion.ended, 0,
-                     std::move(completion.entropies)});
+                     questions[i].text, std::move(text), completion.ended, 0, std::move(completion.entropies),
+                     questions[i].tail, questions[i].others});
     }
   }
   const std::vector<double> scores = score(all);

@@ -72,6 +72,18 @@ void RolloutConfig::check(int64_t prompts) const {
   if (prompts % num_mini_batches != 0)
     fail("num_mini_batches=", num_mini_batches,
          " must divide the prompts of an iteration, batch_size=", prompts);
+  if (kl_target == 0) return;
+  if (kl_coef == 0)
+    fail("kl_target=", kl_target, " steers kl_coef by factors, and kl_coef=0 stays 0; give more than 0");
+  const auto answers = static_cast<double>(prompts * num_generations);
+  if (0.2 * answers >= kl_horizon)
+    fail("kl_horizon=", kl_horizon, " would let an iteration of ", prompts * num_generations,
+         " answers take kl_coef to 0 or below; give more than ", 0.2 * answers);
+}
+
+double RolloutConfig::credited(double score, bool ended) const {
+  if (score_clip > 0) score = std::clamp(score, -score_clip, score_clip);
+  return ended ? score : score - missing_eos_penalty.value_or(0);
 }
 
 /// The answers of an iteration end to end.
@@ -82,7 +94,7 @@ struct RolloutSource::Flat {
   Tensor score, ended, entropy;   // [S] double; the entropies of an answer's draws added up
   Tensor advantage, returns;      // [M] float, once credit was given
 
-  explicit Flat(const std::vector<Answers>& said) {
+  Flat(const std::vector<Answers>& said, const RolloutConfig& config) {
     std::vector<int64_t> begins = {0}, ids;
     std::vector<float> logps;
     std::vector<double> scores, ends, entropies;
@@ -91,7 +103,7 @@ struct RolloutSource::Flat {
         ids.insert(ids.end(), answer.tokens.begin(), answer.tokens.end());
         logps.insert(logps.end(), answer.logprobs.begin(), answer.logprobs.end());
         begins.push_back(static_cast<int64_t>(ids.size()));
-        scores.push_back(answer.reward);
+        scores.push_back(config.credited(answer.reward, answer.ended));
         ends.push_back(answer.ended ? 1 : 0);
         entropies.push_back(std::accumulate(answer.entropies.begin(), answer.entropies.end(), 0.0));
       }
@@ -176,7 +188,7 @@ RolloutSource::Flat RolloutSource::roll_out(int64_t iteration, const std::vector
                                 .step = static_cast<uint64_t>(iteration)};
   const std::vector<Answers> said =
       sample_answers(*models_.policy, models_.tokenizer, asked, options, models_.score, team_, progress);
-  Flat flat(said);
+  Flat flat(said, config_);
   const std::vector<int64_t> mine = dealt(asked, team_);
   std::vector<Record> records;
   for (const int64_t i : mine) {
@@ -195,12 +207,9 @@ RolloutSource::Flat RolloutSource::roll_out(int64_t iteration, const std::vector
 void RolloutSource::take_credit(Flat& flat) {
   const int64_t answers = flat.answers();
   const double coefficient = controller_.coefficient();
-  const Tensor ratio = flat.logp.to(at::kDouble) - flat.reference.to(at::kDouble);  // [M]
-  const Tensor kl = kl_estimate(config_.kl_estimator, ratio);                       // [M]
-  Tensor score = flat.score;                                                        // [S]
-  if (config_.score_clip > 0) score = at::clamp(score, -config_.score_clip, config_.score_clip);
-  if (config_.missing_eos_penalty) score = score - *config_.missing_eos_penalty * (1 - flat.ended);
-  Tensor reward = token_rewards(kl, score, flat.begin.narrow(0, 1, answers) - 1, coefficient);  // [M]
+  const Tensor ratio = flat.logp.to(at::kDouble) - flat.reference.to(at::kDouble);                   // [M]
+  const Tensor kl = kl_estimate(config_.kl_estimator, ratio);                                        // [M]
+  Tensor reward = token_rewards(kl, flat.score, flat.begin.narrow(0, 1, answers) - 1, coefficient);  // [M]
   if (config_.whiten_rewards) reward = whiten(reward, /*shift_mean=*/false);
   const Advantages advantages =
       gae(reward.to(at::kFloat), flat.value, flat.begin, config_.gamma, config_.lam);
@@ -222,8 +231,8 @@ void RolloutSource::take_credit(Flat& flat) {
                         {"objective/entropy_per_token",
                          flat.entropy.sum().item<double>() / static_cast<double>(flat.first(answers))},
                         {"objective/non_score_reward", -coefficient * iteration_.kl},
-                        {"objective/scores", mean(score)},
-                        {"objective/rlhf_reward", mean(score) - coefficient * iteration_.kl},
+                        {"objective/scores", mean(flat.score)},
+                        {"objective/rlhf_reward", mean(flat.score) - coefficient * iteration_.kl},
                         {"objective/length", static_cast<double>(flat.first(answers)) / iteration_.episodes},
                         {"val/num_eos_tokens", flat.ended.sum().item<double>()},
                         {"episode", static_cast<double>((iteration_.index + 1) * answers)}};

@@ -2,7 +2,6 @@
 #include "prefer/trainers/dpo.hpp"
 
 #include "prefer/core/error.hpp"
-#include "prefer/core/sha256.hpp"
 #include "prefer/model/load.hpp"
 #include "prefer/objectives/reference_cache.hpp"
 #include "prefer/ops/gemm.hpp"
@@ -39,11 +38,12 @@ DpoTrainer::DpoTrainer(DpoConfig config, Process& process)
   const PairData data = load_pairs(config_, spans_, config_.bad_records(), process);
   if (data.eval) eval_ = run_.source("eval", *config_.eval, as_dataset(*data.eval), true);
   train_ = run_.source("train", config_.train, as_dataset(data.train), false);
-  samples_ = make_samples(config_.samples, run_, spans_);
+  samples_ = make_samples(config_.samples, run_, spans_, config_.length.specials_in_text);
   policy_ = run_.model("model", config_.model);
   const std::string reference = config_.reference.value_or(config_.model);
   if (config_.loss.needs_reference() && config_.reference) {
     reference_ = run_.model("reference", reference)->frozen();
+    check_tokenizer("reference", reference, spans_.tokenizer(), config_.model);
   } else if (config_.loss.needs_reference()) {
     reference_ = policy_->frozen();
     run_.reads("reference", run_.input("model"));
@@ -58,7 +58,7 @@ DpoTrainer::DpoTrainer(DpoConfig config, Process& process)
   objective_ = std::make_unique<PreferenceObjective>(
       policy_, config_.loss,
       ReferenceSource{keeps_reference() ? nullptr : reference_, !config_.reference,
-                      process.sum_bound(policy_->dtype())});
+                      process.sum_bound(policy_->dtype(), train_->longest())});
 }
 
 bool DpoTrainer::keeps_reference() const { return config_.reference_logprobs == "cached" && reference_; }
@@ -84,7 +84,8 @@ void DpoTrainer::train(Hooks hooks) {
   }
   run_.say_memory(training, *train_, policy_->config(), reference_ != nullptr);
   if (eval_) {
-    held_out_.emplace(*eval_, *objective_, *policy_, reference_, config_.kl, run_.team());
+    held_out_.emplace(*eval_, *objective_, *policy_, reference_, config_.kl,
+                      static_cast<uint64_t>(config_.seed), run_.team());
     hooks.push_back(run_.evaluation([this] { return held_out_->measure(); }));
   }
   if (samples_) hooks.push_back(samples_->hook(*policy_, training.step, run_.team()));

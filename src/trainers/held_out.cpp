@@ -24,13 +24,13 @@ Tensor scores_of(const Pairs& pairs, const PreferenceObjective& objective) {
   return at::stack(columns, 1);
 }
 
-/// The prompts of the first records that leave an answer room.
-std::vector<Prompt> prompts_of(const std::vector<Record>& records, int64_t count, int64_t context) {
+/// The prompts of the first records that have no more than `most` tokens.
+std::vector<Prompt> prompts_of(const std::vector<Record>& records, int64_t count, int64_t most) {
   std::vector<Prompt> prompts;
   for (std::size_t i = 0; i < records.size() && static_cast<int64_t>(prompts.size()) < count; ++i) {
     const Sequence& chosen = records[i].front();
     const int64_t length = chosen.scored.front().begin;
-    if (length < context) prompts.push_back({{chosen.tokens.begin(), chosen.tokens.begin() + length}, i});
+    if (length <= most) prompts.push_back({{chosen.tokens.begin(), chosen.tokens.begin() + length}, i});
   }
   return prompts;
 }
@@ -45,14 +45,17 @@ void KlConfig::describe(Fields& f) {
 }
 
 HeldOut::HeldOut(RecordSource& pairs, PreferenceObjective& objective, const Transformer& policy,
-                 std::shared_ptr<const Transformer> reference, const KlConfig& kl, Team& team)
+                 std::shared_ptr<const Transformer> reference, const KlConfig& kl, uint64_t seed, Team& team)
     : pairs_(pairs),
       objective_(objective),
       policy_(policy),
       reference_(std::move(reference)),
       team_(team),
-      max_new_tokens_(kl.max_new_tokens) {
-  if (reference_) prompts_ = prompts_of(pairs_.records(), kl.prompts, policy_.config().context);
+      max_new_tokens_(kl.max_new_tokens),
+      seed_(seed) {
+  if (!reference_) return;
+  const int64_t context = std::min(policy_.config().context, reference_->config().context);
+  prompts_ = prompts_of(pairs_.records(), kl.prompts, context - max_new_tokens_);
 }
 
 Metrics HeldOut::measure() {
@@ -69,7 +72,7 @@ Metrics HeldOut::measure() {
   Findings found = prefer::measure(plan, pairs_, team_, look, [&](int64_t done, int64_t) { progress(done); });
   scores_ = {found.column(0), found.column(1), found.column(2), found.column(3)};
   if (!prompts_.empty()) {
-    kl_ = answer_kl(policy_, *reference_, prompts_, max_new_tokens_, 0, team_);
+    kl_ = answer_kl(policy_, *reference_, prompts_, max_new_tokens_, seed_, team_);
     found.metrics.add("eval_kl", tensor_of(kl_, at::kDouble).sum(), static_cast<double>(kl_.size()));
   }
   return std::move(found.metrics);

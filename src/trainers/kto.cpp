@@ -33,12 +33,11 @@ std::unique_ptr<RecordSource> KtoTrainer::source(const char* what, const std::st
   return run_.source(what, path, std::move(data), held_out);
 }
 
-/// With the answers to other prompts, cut where they would be longer than records or contexts are.
+/// With the answers to other prompts, cut where they would be longer than records or `context` are.
 std::unique_ptr<MismatchedSource> KtoTrainer::mismatched(std::unique_ptr<RecordSource> records,
-                                                         const std::string& path) {
+                                                         const std::string& path, int64_t context) {
   check_fits(*records, path, policy_->config(), config_.model);
   LengthOptions length = config_.length;
-  const int64_t context = policy_->config().context;
   length.max_length = length.max_length == 0 ? context : std::min(length.max_length, context);
   auto source = std::make_unique<MismatchedSource>(std::move(records), length);
   if (source->longest() > length.max_length)
@@ -54,18 +53,25 @@ KtoTrainer::KtoTrainer(KtoConfig config, Process& process)
   std::unique_ptr<RecordSource> eval;
   if (config_.eval) eval = source("eval", *config_.eval, true);
   std::unique_ptr<RecordSource> train = source("train", config_.train, false);
-  samples_ = make_samples(config_.samples, run_, spans_);
+  samples_ = make_samples(config_.samples, run_, spans_, config_.length.specials_in_text);
   policy_ = run_.model("model", config_.model);
   const auto reference =
       config_.reference ? run_.model("reference", *config_.reference)->frozen() : policy_->frozen();
-  if (!config_.reference) run_.reads("reference", run_.input("model"));
-  train_ = mismatched(std::move(train), config_.train);
-  if (eval) eval_ = mismatched(std::move(eval), *config_.eval);
+  if (config_.reference) {
+    check_tokenizer("reference", *config_.reference, spans_.tokenizer(), config_.model);
+    check_fits(*train, config_.train, reference->config(), *config_.reference);
+    if (eval) check_fits(*eval, *config_.eval, reference->config(), *config_.reference);
+  } else {
+    run_.reads("reference", run_.input("model"));
+  }
+  const int64_t context = std::min(policy_->config().context, reference->config().context);
+  train_ = mismatched(std::move(train), config_.train, context);
+  if (eval) eval_ = mismatched(std::move(eval), *config_.eval, context);
   run_.trains(*policy_, config_.model);
   config_.resolve(train_->records().size());
   objective_ = std::make_unique<KtoObjective>(
       policy_, config_.loss,
-      ReferenceSource{reference, !config_.reference, process.sum_bound(policy_->dtype())});
+      ReferenceSource{reference, !config_.reference, process.sum_bound(policy_->dtype(), train_->longest())});
 }
 
 Metrics KtoTrainer::measure() {
@@ -101,11 +107,10 @@ std::vector<Figure> KtoTrainer::figures() const {
   return all;
 }
 
-void KtoTrainer::train() {
+void KtoTrainer::train(Hooks hooks) {
   Training training(config_.fit, *train_, *objective_);
   run_.open(training, config_json(config_));
   run_.say_memory(training, train_->records(), policy_->config(), true);
-  Hooks hooks;
   if (eval_) hooks.push_back(run_.evaluation([this] { return measure(); }));
   if (samples_) hooks.push_back(samples_->hook(*policy_, training.step, run_.team()));
   const FitResult result = run_.fit(training, hooks);

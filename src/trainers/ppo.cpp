@@ -27,14 +27,6 @@ PpoConfig resolved(PpoConfig config) {
   return config;
 }
 
-/// Whether the same ids are the same tokens.
-bool same_vocabulary(const Tokenizer& a, const Tokenizer& b) {
-  if (a.vocab_size() != b.vocab_size()) return false;
-  for (int32_t id = 0; id < a.vocab_size(); ++id)
-    if (a.token(id) != b.token(id) || a.is_special(id) != b.is_special(id)) return false;
-  return true;
-}
-
 /// Bytes of the keys and values of the answers that are decoded at once, and of their prompts.
 int64_t cache_bytes(const ModelConfig& model, const PpoConfig& config, int64_t longest_prompt,
                     int64_t width) {
@@ -67,6 +59,8 @@ void PpoConfig::describe(Fields& f) {
   f("reference", reference, "model that the KL in the reward is from; null: the model as loaded");
   f("train", train, "prompts: .jsonl, .jsonl.gz or a JSON array of {prompt} or {messages}", required());
   f("eval", eval, "held-out prompts, or null");
+  f("specials_in_text", specials_in_text,
+    "plain prompts may spell control tokens (they were rendered before)");
   f("eval_samples", eval_samples, "answers to each held-out prompt", within(1, 1 << 16));
   f("reward_model", reward_model, "folder of a reward model with the tokenizer of `model`, or null");
   f("lexicon", lexicon, "a sentiment lexicon (VADER's vader_lexicon.txt) as the reward, or null");
@@ -89,12 +83,20 @@ void PpoConfig::check() const {
   samples.check();
   if (reward_model && lexicon)
     fail("reward_model=", *reward_model, " and lexicon=", *lexicon, " are two rewards; give one");
+  if (eval_samples > 1 && !eval)
+    fail("eval_samples=", eval_samples, " wants held-out prompts, and eval is null");
   rollout.check(order.batch_size);
   if (dtype == "float64")
     fail("dtype=float64: log-probs of answers are kept in float32; give float32 or bfloat16");
 }
 
+PpoTrainer::PpoTrainer(PpoConfig config, Process& process)
+    : PpoTrainer(std::move(config), process, Scorer()) {}
+
 PpoTrainer::PpoTrainer(PpoConfig config, Process& process, Reward reward, Json knobs)
+    : PpoTrainer(std::move(config), process, reward ? each(reward) : Scorer(), std::move(knobs)) {}
+
+PpoTrainer::PpoTrainer(PpoConfig config, Process& process, Scorer reward, Json knobs)
     : config_(resolved(std::move(config))),
       knobs_(std::move(knobs)),
       run_(config_, process),
@@ -105,7 +107,7 @@ PpoTrainer::PpoTrainer(PpoConfig config, Process& process, Reward reward, Json k
   if (config_.eval) eval = read("eval", *config_.eval);
   SamplesConfig samples = config_.samples;
   samples.every *= config_.fit.iteration;
-  samples_ = make_samples(samples, run_, spans_);
+  samples_ = make_samples(samples, run_, spans_, config_.specials_in_text);
   policy_ = run_.model("model", config_.model);
   admit(policy_->config(), config_.model);
   if (config_.rollout.missing_eos_penalty && policy_->config().eos.empty())
@@ -113,7 +115,11 @@ PpoTrainer::PpoTrainer(PpoConfig config, Process& process, Reward reward, Json k
          " would be taken from every answer: ", config_.model, " names no end token (eos_token_id)");
   reference_ = config_.reference ? run_.model("reference", *config_.reference)->frozen() : policy_->frozen();
   admit(reference_->config(), config_.reference.value_or(config_.model));
-  if (!config_.reference) run_.reads("reference", run_.input("model"));
+  if (config_.reference) {
+    check_tokenizer("reference", *config_.reference, spans_.tokenizer(), config_.model);
+  } else {
+    run_.reads("reference", run_.input("model"));
+  }
   const std::shared_ptr<ValueModel> value = value_model();
   const Scorer score = scorer(std::move(reward));
   std::vector<Question> questions = fitting(std::move(train));
@@ -122,19 +128,26 @@ PpoTrainer::PpoTrainer(PpoConfig config, Process& process, Reward reward, Json k
   rollouts_ = std::make_unique<RolloutSource>(
       config_.rollout, run_.order(), std::move(questions),
       RolloutModels{policy_, reference_, value, spans_.shared_tokenizer(), score}, controller_, run_.team());
-  objective_ =
-      std::make_unique<PpoObjective>(policy_, value,
-                                     PpoSettings{.loss = config_.loss,
-                                                 .temperature = config_.rollout.temperature,
-                                                 .value_rate_scale = config_.value_learning_rate_scale,
-                                                 .starts_at_reference = !config_.reference,
-                                                 .bound = process.sum_bound(policy_->dtype())},
-                                     rollouts_->iteration(), controller_);
+  objective_ = std::make_unique<PpoObjective>(
+      policy_, value,
+      PpoSettings{.loss = config_.loss,
+                  .temperature = config_.rollout.temperature,
+                  .value_rate_scale = config_.value_learning_rate_scale,
+                  .starts_at_reference = !config_.reference,
+                  .bound = process.sum_bound(policy_->dtype(), config_.rollout.response_length)},
+      rollouts_->iteration(), controller_);
   if (eval) hold_out(fitting(std::move(*eval)), score);
 }
 
 void PpoTrainer::hold_out(std::vector<Question> questions, const Scorer& score) {
-  held_out_.emplace(std::move(questions), *policy_, reference_, spans_.shared_tokenizer(), score,
+  const Scorer credited = [score, rollout = config_.rollout](std::span<const Answer> answers) {
+    std::vector<double> scores = score(answers);
+    if (scores.size() == answers.size())
+      for (std::size_t i = 0; i < scores.size(); ++i)
+        scores[i] = rollout.credited(scores[i], answers[i].ended);
+    return scores;
+  };
+  held_out_.emplace(std::move(questions), *policy_, reference_, spans_.shared_tokenizer(), credited,
                     GenerateOptions{.max_new_tokens = config_.rollout.response_length,
                                     .temperature = config_.rollout.temperature,
                                     .samples = config_.eval_samples,
@@ -146,7 +159,8 @@ void PpoTrainer::hold_out(std::vector<Question> questions, const Scorer& score) 
 PpoTrainer::Prompts PpoTrainer::read(const std::string& what, const std::string& path) {
   Prompts prompts{what, path};
   prompts.questions =
-      load_questions(run_.process().fs(), path, spans_, config_.bad_records(), prompts.skipped);
+      load_questions(run_.process().fs(), path, spans_, config_.bad_records(), prompts.skipped,
+                     config_.specials_in_text ? Specials::recognise : Specials::plain);
   return prompts;
 }
 
@@ -193,11 +207,11 @@ std::vector<Question> PpoTrainer::fitting(Prompts prompts) {
   return kept;
 }
 
-Scorer PpoTrainer::scorer(Reward reward) {
-  if (reward) {
+Scorer PpoTrainer::scorer(Scorer own) {
+  if (own) {
     if (config_.reward_model || config_.lexicon)
       fail("this program has a reward of its own: reward_model and lexicon would not be read");
-    return each(std::move(reward));
+    return own;
   }
   if (config_.lexicon) {
     Fs& fs = run_.process().fs();
@@ -215,10 +229,8 @@ Scorer PpoTrainer::scorer(Reward reward) {
 Scorer PpoTrainer::scorer(std::shared_ptr<const RewardModel> model) const {
   return [model, tokens = config_.order.tokens_per_slot](std::span<const Answer> answers) {
     std::vector<std::vector<int32_t>> texts;
-    for (const Answer& answer : answers) {
-      texts.push_back(answer.prompt);
-      texts.back().insert(texts.back().end(), answer.tokens.begin(), answer.tokens.end());
-    }
+    const int64_t context = model->transformer().config().context;
+    for (const Answer& answer : answers) texts.push_back(as_judged(answer, context));
     const std::vector<float> scores = score_texts(*model, texts, tokens, model->transformer().device());
     return std::vector<double>(scores.begin(), scores.end());
   };
@@ -229,8 +241,7 @@ std::shared_ptr<RewardModel> PpoTrainer::reward_model(const std::string& what, c
     fail(what, "=", path,
          " is a language model; a reward model, as the program reward writes it, is asked for");
   auto model = run_.reward_model(what, path, {});
-  if (!same_vocabulary(*load_tokenizer(path), spans_.tokenizer()))
-    fail(what, "=", path, " has another tokenizer than model=", config_.model);
+  check_tokenizer(what, path, spans_.tokenizer(), config_.model);
   admit(model->config(), path);
   return model;
 }
@@ -274,6 +285,9 @@ void PpoTrainer::say_memory(const Training& training) const {
 /// With the knobs of a reward of one's own.
 Json PpoTrainer::resolved_config() const {
   Json all = knobs_;
+  for (const std::string& free : Run::free_keys())
+    if (all.contains(free))
+      fail("the reward's key ", free, " is free to change in other runs; give it another name");
   const Json own = config_json(config_);
   for (const auto& [key, value] : own.as_object()) {
     if (all.contains(key)) fail("the reward's key ", key, " is one of PPO's own; give it another name");

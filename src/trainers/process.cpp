@@ -14,6 +14,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <fstream>
 #include <thread>
@@ -63,10 +64,11 @@ Process::Process(const ProcessConfig& config, Fs& fs, const Environment& environ
     if (!at::hasCUDA())
       fail("device=cuda was asked for, and this build or machine has no CUDA; device=cpu is there");
     const int gpus = at::detail::getCUDAHooks().deviceCount();
-    if (place.local_rank >= gpus)
+    const int index = gpus == 1 ? 0 : place.local_rank;  // SLURM may show each task its own GPU alone
+    if (index >= gpus)
       fail("device=cuda: the local rank ", place.local_rank,
            " wants a GPU of its own, and this machine shows ", gpus);
-    device_ = at::Device(at::kCUDA, static_cast<at::DeviceIndex>(place.local_rank));
+    device_ = at::Device(at::kCUDA, static_cast<at::DeviceIndex>(index));
   }
   if (place.size > 1) {
     team_ = join(place, device_);
@@ -93,9 +95,11 @@ bool Process::invariant(at::ScalarType dtype) const {
   return device_.is_cpu() && report.holds();
 }
 
-double Process::sum_bound(at::ScalarType dtype) const {
+double Process::sum_bound(at::ScalarType dtype, int64_t tokens) const {
   if (invariant(dtype)) return 0;
-  return dtype == at::kBFloat16 ? 2.0 : 1e-2;  // a token's differ by 0.04 on average, or by 2e-5
+  // A token's differ by 0.04 on average, or by up to 2e-5.
+  const double of_128 = dtype == at::kBFloat16 ? 2.0 : 1e-2;
+  return of_128 * std::max(1.0, static_cast<double>(tokens) / 128);
 }
 
 Rule dtype_rule() { return one_of({"float32", "bfloat16", "float64", "fp32", "bf16"}); }

@@ -172,11 +172,10 @@ std::vector<Figure> RewardTrainer::figures() {
   return reward_figures(judged(), static_cast<uint64_t>(config_.seed));
 }
 
-void RewardTrainer::train() {
+void RewardTrainer::train(Hooks hooks) {
   Training training(config_.fit, *train_, *objective_);
   run_.open(training, config_json(config_));
   run_.say_memory(training, *train_, model_->config(), false);
-  Hooks hooks;
   if (eval_) {
     before_ = run_.before(training, [this] {
       measure();

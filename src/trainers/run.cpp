@@ -8,6 +8,7 @@
 #include "prefer/core/version.hpp"
 #include "prefer/model/load.hpp"
 #include "prefer/ops/gemm.hpp"
+#include "prefer/text/tokenizer.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -50,7 +51,8 @@ void RunConfig::describe(Fields& f) {
 void RunConfig::describe_folder(Fields& f) {
   f("output", output, "folder for checkpoints, metrics, report and model", required());
   f("seed", seed, "of the record order and of every draw", non_negative());
-  f("dtype", dtype, "number type of the weights; gradients and the optimizer stay float32", dtype_rule());
+  f("dtype", dtype, "number type of the weights; gradients and the optimizer are float32, or float64 with it",
+    dtype_rule());
   f("activation_checkpointing", activation_checkpointing,
     "compute layers again in backward: less memory, more time");
   f("resume", resume, "go on from the newest checkpoint in `output`, or start; false refuses a used folder");
@@ -155,22 +157,49 @@ void Run::say_batch(int64_t records, const std::string& what) const {
   }
 }
 
+const std::vector<std::string>& Run::free_keys() {
+  // Files are known by their content; the last three change no bit.
+  static const std::vector<std::string> keys = {"steps",
+                                                "epochs",
+                                                "iterations",
+                                                "output",
+                                                "resume",
+                                                "checkpoint",
+                                                "log_every",
+                                                "eval",
+                                                "eval_every",
+                                                "eval_samples",
+                                                "threads",
+                                                "model",
+                                                "reference",
+                                                "reward_model",
+                                                "lexicon",
+                                                "train",
+                                                "samples",
+                                                "kl",
+                                                "drop_overlap",
+                                                "activation_checkpointing",
+                                                "reference_logprobs",
+                                                "local_rollout_forward_batch_size"};
+  return keys;
+}
+
 void Run::open(Training& training, const Json& resolved) {
   resolved_ = resolved;
-  const RunIdentity identity{
-      .config = resolved,
-      .inputs = inputs_,
-      .route = gemm_routes().name(),
-      .isa = kernels::name(kernels::best_isa()),
-      .version = kVersion,
-      .free = {"steps", "epochs", "iterations", "output", "resume", "checkpoint", "log_every", "eval",
-               "eval_every", "eval_samples", "threads", "model", "reference", "reward_model", "lexicon",
-               "train", "samples", "kl", "drop_overlap"}};  // files are known by their content
+  const RunIdentity identity{.config = resolved,
+                             .inputs = inputs_,
+                             .route = gemm_routes().name(),
+                             .isa = kernels::name(kernels::best_isa()),
+                             .version = kVersion,
+                             .free = free_keys()};
   check_ranks(identity);
   checkpoints_.emplace(process_.fs(), config_.output, config_.checkpoint, identity);
   const int64_t first = checkpoints_->open(config_.resume, checkpoint_bytes(training), team());
   for (const std::string& note : checkpoints_->notes()) process_.say(note);
   checkpoints_->restore(training);
+  if (first > training.config.steps)
+    fail("output ", config_.output, " is after ", counted(first), " already, and ",
+         counted(training.config.steps), " is asked for as the last; give no less, or another output");
   if (first > 0)
     process_.say("going on after " + counted(first) + " of " + std::to_string(training.config.steps));
   team().on_first([&] { write_config(); });
@@ -297,19 +326,40 @@ void Run::write_report() { write_file_atomically(process_.fs(), path("report.htm
 
 void check_fits(const RecordSource& source, const std::string& path, const ModelConfig& model,
                 const std::string& name) {
-  std::size_t longest = 0;
   int32_t largest = 0;
-  for (const Record& record : source.records()) {
-    for (const Sequence& s : record) {
-      longest = std::max(longest, s.tokens.size());
-      largest = std::max(largest, std::ranges::max(s.tokens));
-    }
-  }
-  if (static_cast<int64_t>(longest) > model.context) {
+  for (const Record& record : source.records())
+    for (const Sequence& s : record) largest = std::max(largest, std::ranges::max(s.tokens));
+  const int64_t longest = source.longest();
+  if (longest > model.context) {
     fail(path, ": the longest side has ", longest, " tokens, and the context of ", name, " is ",
          model.context, "; max_length=", model.context, " cuts it");
   }
   check_token(largest, path, model, name);
+}
+
+namespace {
+
+bool has_tokenizer(const std::string& path) {
+  if (path.ends_with(".gguf")) return true;
+  PosixFs fs;
+  return fs.exists(join_path(path, "tokenizer.json")) || fs.exists(join_path(path, "tokenizer.model"));
+}
+
+/// Whether the same ids are the same tokens.
+bool same_vocabulary(const Tokenizer& a, const Tokenizer& b) {
+  if (a.vocab_size() != b.vocab_size()) return false;
+  for (int32_t id = 0; id < a.vocab_size(); ++id)
+    if (a.token(id) != b.token(id) || a.is_special(id) != b.is_special(id)) return false;
+  return true;
+}
+
+}  // namespace
+
+void check_tokenizer(const std::string& what, const std::string& path, const Tokenizer& ours,
+                     const std::string& model) {
+  if (!has_tokenizer(path)) return;
+  if (!same_vocabulary(*load_tokenizer(path), ours))
+    fail(what, "=", path, " has another tokenizer than model=", model);
 }
 
 }  // namespace prefer

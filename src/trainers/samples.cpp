@@ -23,11 +23,13 @@ void SamplesConfig::check() const {
     fail("samples.every=", every, " wants prompts to answer, and samples.prompts is null");
 }
 
-Samples::Samples(const SamplesConfig& config, Fs& fs, const std::string& folder, const SpanBuilder& spans)
+Samples::Samples(const SamplesConfig& config, Fs& fs, const std::string& folder, const SpanBuilder& spans,
+                 Specials specials)
     : config_(config), fs_(fs), folder_(folder), spans_(spans) {
   fingerprint_ = sha256(read_file(fs_, *config_.prompts, uint64_t{1} << 30));
   Skipped none;
-  for (const Question& question : load_questions(fs_, *config_.prompts, spans_, OnBad::stop, none)) {
+  for (const Question& question :
+       load_questions(fs_, *config_.prompts, spans_, OnBad::stop, none, specials)) {
     shown_.push_back(question.text);
     prompts_.push_back({question.tokens, question.record});
   }
@@ -58,9 +60,11 @@ Hook Samples::hook(const Transformer& model, int64_t step, Team& team) {
   };
 }
 
-std::unique_ptr<Samples> make_samples(const SamplesConfig& config, Run& run, const SpanBuilder& spans) {
+std::unique_ptr<Samples> make_samples(const SamplesConfig& config, Run& run, const SpanBuilder& spans,
+                                      bool specials_in_text) {
   if (!config.prompts) return {};
-  auto samples = std::make_unique<Samples>(config, run.process().fs(), run.path("samples"), spans);
+  auto samples = std::make_unique<Samples>(config, run.process().fs(), run.path("samples"), spans,
+                                           specials_in_text ? Specials::recognise : Specials::plain);
   run.reads("samples.prompts", samples->fingerprint());
   return samples;
 }

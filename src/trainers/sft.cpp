@@ -34,7 +34,7 @@ SftTrainer::SftTrainer(SftConfig config, Process& process)
   };
   if (config_.eval) eval_ = source("eval", *config_.eval, true);
   train_ = source("train", config_.train, false);
-  samples_ = make_samples(config_.samples, run_, spans_);
+  samples_ = make_samples(config_.samples, run_, spans_, config_.learn.length.specials_in_text);
   model_ = run_.model("model", config_.model);
   check_fits(*train_, config_.train, model_->config(), config_.model);
   if (eval_) check_fits(*eval_, *config_.eval, model_->config(), config_.model);
@@ -71,11 +71,11 @@ std::vector<Figure> SftTrainer::figures() const {
                std::to_string(held_out_.nll.size()) + " texts; the interval is over texts"}};
 }
 
-void SftTrainer::train() {
+void SftTrainer::train(Hooks hooks) {
   Training training(config_.fit, *train_, *objective_);
   run_.open(training, config_json(config_));
   run_.say_memory(training, *train_, model_->config(), false);
-  Hooks hooks{count_tokens(*train_, training.step)};
+  hooks.push_back(count_tokens(*train_, training.step));
   if (eval_) {
     before_ = run_.before(training, [this] {
       measure();

@@ -102,21 +102,27 @@ TEST_F(Resume, SignalsSaveAndExitWith128AndTheirNumber) {
   }
 }
 
-TEST_F(Resume, ASecondSignalEndsAtOnceAndTheLastCheckpointStays) {
-  ASSERT_EQ(run("dpo", command("alone")).code, 0);
-  Program program("dpo", command("twice", {"checkpoint.every=2"}));
-  await("twice", 5);
-  program.signal(SIGSTOP);  // so that both are there before the step is done
-  program.signal(SIGINT);
+TEST_F(Resume,
+       SignalsThatComeTogetherAreOne) {  // as timeout and systemd send them, to a process and its group
+  Program program("dpo", command("together", {"steps=100000", "checkpoint.every=0"}));
+  await("together", 3);
+  program.signal(SIGSTOP);
+  program.signal(SIGHUP);
   program.signal(SIGTERM);
   program.signal(SIGCONT);
   const Ran ran = program.end();
-  EXPECT_TRUE(ran.code == 128 + SIGINT || ran.code == 128 + SIGTERM) << ran.code << ran.err;
-  EXPECT_EQ(ran.err.find("stopped after step"), std::string::npos) << ran.err;
-  const Ran rest = run("dpo", command("twice", {"checkpoint.every=2", "resume=true"}));
-  ASSERT_EQ(rest.code, 0) << rest.err;
-  EXPECT_NE(rest.err.find("going on after step "), std::string::npos) << rest.err;
-  EXPECT_EQ(lasting_files(tiny_.dir / "twice", 40), lasting_files(tiny_.dir / "alone", 40));
+  EXPECT_TRUE(ran.code == 128 + SIGHUP || ran.code == 128 + SIGTERM) << ran.code << ran.err;
+  EXPECT_NE(ran.err.find("stopped after step"), std::string::npos) << ran.err;
+}
+
+TEST_F(Resume, FewerStepsThanWereDoneAreRefused) {
+  ASSERT_EQ(run("dpo", command("fewer", {"steps=4"})).code, 0);
+  const Ran ran = run("dpo", command("fewer", {"steps=3", "resume=true"}));
+  EXPECT_EQ(ran.code, 1);
+  EXPECT_EQ(
+      ran.err.substr(ran.err.find("error: ")),
+      "error: output " + (tiny_.dir / "fewer") +
+          " is after step 4 already, and step 3 is asked for as the last; give no less, or another output\n");
 }
 
 TEST_F(Resume, AFolderInUseByAnotherProcessIsRefused) {

@@ -1,5 +1,4 @@
-// What a model runs and a loss reads: a forest of segments, a list of scored tokens, and named columns. No
-// padding.
+// What a model runs and a loss reads: a forest of segments, a list of scored tokens, and named columns.
 #pragma once
 
 #include "prefer/data/forest.hpp"

@@ -5,7 +5,6 @@
 #include "prefer/core/config.hpp"
 #include "prefer/data/dataset.hpp"
 
-#include <functional>
 #include <memory>
 
 namespace prefer {
@@ -38,6 +37,7 @@ class RecordSource final : public Source {
   /// Attaches a column of the scored axis: one entry a record.
   void attach(std::string name, std::vector<ScoredColumn> values);
 
+  int64_t longest() const;  ///< tokens of the longest sequence
   int64_t size() const { return static_cast<int64_t>(records_->size()); }
   const std::vector<Record>& records() const { return *records_; }
   const RecordOrder& order() const { return order_; }

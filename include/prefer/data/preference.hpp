@@ -10,7 +10,6 @@
 #include "prefer/data/records.hpp"
 #include "prefer/text/messages.hpp"
 
-#include <cmath>
 #include <limits>
 #include <string>
 #include <variant>
@@ -50,6 +49,7 @@ std::vector<Message> messages_from_dialogue(std::string_view text);
 struct PromptRecord {
   Words words;
   std::string place;
+  Json others = Json::object();  ///< what else the record holds, answers left out
 };
 PromptRecord prompt_from_json(const Json& record);
 std::vector<PromptRecord> read_prompts(Fs& fs, const std::string& path, OnBad on_bad, Skipped& skipped);

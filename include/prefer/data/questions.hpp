@@ -5,6 +5,7 @@
 #include "prefer/text/spans.hpp"
 
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string>
 #include <vector>
@@ -16,18 +17,23 @@ struct Question {
   std::string text;          ///< the prompt, or what the last message says
   std::uint64_t record = 0;  ///< of the RandomKey of what is drawn for it; its place in the file
   std::string place = {};    ///< "file:line:column" of its record, where it is from a file
+  /// What the chat template writes after the end token of an answer; none for plain texts.
+  std::vector<std::int32_t> tail = {};
+  /// What else its record holds, for rewards that look at it (a right answer, say): an object without prompt,
+  /// messages and answers. Null where there is nothing.
+  std::shared_ptr<const Json> others = {};
 };
 
-/// A file of {prompt} or {messages} a line; what else a record holds is left alone, so that files of pairs
-/// will do. Messages go through the chat template and end with the opening of an assistant's turn. Bad
-/// records stop with their place, or are skipped and counted.
+/// A file of {prompt} or {messages} a line; answers in it are left alone, so that files of pairs will do.
+/// Messages go through the chat template and end with the opening of an assistant's turn. Bad records stop
+/// with their place, or are skipped and counted. `specials`: whether plain prompts may spell control tokens.
 std::vector<Question> load_questions(Fs& fs, const std::string& path, const SpanBuilder& spans, OnBad on_bad,
-                                     Skipped& skipped);
+                                     Skipped& skipped, Specials specials = Specials::plain);
 
 /// Plain texts to go on from.
 std::vector<Question> as_questions(std::span<const std::string> texts, const SpanBuilder& spans);
 
-/// SHA-256 of their tokens, in order.
+/// SHA-256 of their tokens and of what else their records hold, in order.
 std::string fingerprint(std::span<const Question> questions);
 
 }  // namespace prefer

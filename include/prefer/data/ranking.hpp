@@ -23,7 +23,7 @@ struct Ranking {
 };
 
 /// Throws BadRecord or Error, with the place, for a record of another form, fewer than
-/// two answers, as many ranks or scores as there are no answers, an empty answer, equal answers that are
+/// two answers, another number of ranks or scores than of answers, an empty answer, equal answers that are
 /// ranked apart, a ranking that is one tie, and messages whose answer does not end with the assistant's.
 Ranking ranking_from_json(const Json& record);
 

@@ -29,8 +29,8 @@ std::vector<ScoredColumn> score_records(const Model& reference, const RecordSour
 std::string reference_key(const std::vector<Record>& records, const std::string& weights,
                           const std::string& how);
 
-/// Reads `folder`/`key`.safetensors if it is there and whole; otherwise calls `compute` and writes it
-/// atomically.
+/// Reads `folder`/`key`.safetensors where it is there; otherwise calls `compute` and writes it atomically.
+/// Throws Error for a file that is damaged.
 std::vector<ScoredColumn> cached_reference(Fs& fs, const std::string& folder, const std::string& key,
                                            const std::function<std::vector<ScoredColumn>()>& compute);
 

@@ -1,5 +1,4 @@
-// Log-probabilities of tokens from hidden states, without ever holding all logits: the one door behind every
-// loss.
+// Log-probabilities of tokens from hidden states, within a budget for logits: the one door behind every loss.
 #pragma once
 
 #include "prefer/ops/linear.hpp"

@@ -24,7 +24,9 @@ struct Answer {
   std::string text;
   bool ended = false;  ///< by a stop token
   double reward = 0;
-  std::vector<float> entropies;  ///< as logprobs; empty unless GenerateOptions::entropies
+  std::vector<float> entropies;    ///< as logprobs; empty unless GenerateOptions::entropies
+  std::vector<int32_t> tail = {};  ///< of its question, as are these:
+  std::shared_ptr<const Json> others = {};
 };
 
 /// The answers to one prompt.
@@ -33,8 +35,13 @@ using Answers = std::vector<Answer>;
 /// What an answer is worth; larger is better.
 using Reward = std::function<double(const std::string& prompt, const std::string& answer)>;
 
-/// What many answers are worth, one number each: for rewards that are models, which see batches and tokens.
+/// What many answers are worth, one number each: for rewards that are models, which see batches and tokens,
+/// or that look at what a prompt's record holds besides.
 using Scorer = std::function<std::vector<double>(std::span<const Answer>)>;
+
+/// What a reward model reads of an answer: prompt, answer, and after its end token what the template writes
+/// there, as the texts that it was trained on have it; without that where it would leave the context.
+std::vector<int32_t> as_judged(const Answer& answer, int64_t context);
 
 /// A reward applied to answer after answer.
 Scorer each(Reward reward);

@@ -17,26 +17,29 @@ namespace prefer {
 
 /// Names are TRL's where it has them (PPOConfig).
 struct RolloutConfig {
-  int64_t response_length = 53;
-  double temperature = 0.7;
-  int64_t num_generations = 1;
-  int64_t num_ppo_epochs = 4;
-  int64_t num_mini_batches = 1;
-  int64_t local_rollout_forward_batch_size = 32;
-  std::optional<double> missing_eos_penalty;
-  double score_clip = 0;
-  double kl_coef = 0.05;
-  double kl_target = 0;
-  double kl_horizon = 10000;
-  std::string kl_estimator = "k1";
-  bool whiten_rewards = false;
-  bool whiten_advantages = true;
-  double gamma = 1;
-  double lam = 0.95;
+  int64_t response_length = 53;                   ///< tokens of an answer at most
+  double temperature = 0.7;                       ///< of sampling, and of every log-prob
+  int64_t num_generations = 1;                    ///< answers to each prompt in an iteration
+  int64_t num_ppo_epochs = 4;                     ///< passes over the answers of an iteration
+  int64_t num_mini_batches = 1;                   ///< optimizer steps a pass
+  int64_t local_rollout_forward_batch_size = 32;  ///< answers that a rank decodes at once
+  std::optional<double> missing_eos_penalty;      ///< taken from the score of an answer without an end
+  double score_clip = 0;                          ///< scores are cut to -score_clip .. score_clip; 0: not
+  double kl_coef = 0.05;                          ///< penalty in the reward, a nat of KL
+  double kl_target = 0;                           ///< nats an answer that kl_coef is steered to; 0: it stays
+  double kl_horizon = 10000;                      ///< answers in which kl_coef may change by a factor of 1.2
+  std::string kl_estimator = "k1";                ///< of a token's KL in the reward: k1, k2 or k3
+  bool whiten_rewards = false;    ///< tokens' rewards of an iteration to variance 1, their mean kept
+  bool whiten_advantages = true;  ///< advantages of an iteration to mean 0 and variance 1
+  double gamma = 1;               ///< discount a token
+  double lam = 0.95;              ///< lambda of generalised advantage estimation
 
   void describe(Fields& f);
-  /// Throws Error unless minibatches divide the prompts of an iteration.
+  /// Throws Error unless minibatches divide the prompts of an iteration and kl_coef stays positive where it
+  /// is steered.
   void check(int64_t prompts) const;
+  /// What a score counts for: clipped, and less for an answer without an end.
+  double credited(double score, bool ended) const;
   /// Optimizer steps an iteration.
   int64_t steps() const { return num_ppo_epochs * num_mini_batches; }
 };

@@ -8,15 +8,14 @@
 #include "prefer/objectives/preference.hpp"
 
 #include <memory>
-#include <optional>
 #include <vector>
 
 namespace prefer {
 
 /// How KL(policy || reference) is estimated: by the policy's own answers to held-out prompts.
 struct KlConfig {
-  int64_t prompts = 32;
-  int64_t max_new_tokens = 64;
+  int64_t prompts = 32;  ///< held-out prompts that are answered; those that leave no room are passed over
+  int64_t max_new_tokens = 64;  ///< of an answer
 
   void describe(Fields& f);
 };
@@ -24,9 +23,9 @@ struct KlConfig {
 class HeldOut {
  public:
   /// `pairs` holds all of them in one step; objective and models must outlive the value. Without a reference
-  /// there is no KL. Ranks share the work.
+  /// there is no KL. `seed`: of the answers that it is estimated by. Ranks share the work.
   HeldOut(RecordSource& pairs, PreferenceObjective& objective, const Transformer& policy,
-          std::shared_ptr<const Transformer> reference, const KlConfig& kl, Team& team);
+          std::shared_ptr<const Transformer> reference, const KlConfig& kl, uint64_t seed, Team& team);
 
   /// One pass over all pairs, its progress shown: the objective's metrics with eval_ before their names, and
   /// eval_kl, nats an answer. The same on every rank. Collective.
@@ -43,6 +42,7 @@ class HeldOut {
   std::shared_ptr<const Transformer> reference_;
   Team& team_;
   int64_t max_new_tokens_;
+  uint64_t seed_;
   std::vector<Prompt> prompts_;
   PairScores scores_;
   std::vector<double> kl_;

@@ -14,10 +14,10 @@
 namespace prefer {
 
 struct KtoConfig : RunConfig {
-  std::string model;
-  std::optional<std::string> reference;
-  std::string train;
-  std::optional<std::string> eval;
+  std::string model;                     ///< folder or .gguf that is trained
+  std::optional<std::string> reference;  ///< what the policy is held to; none: the model as loaded
+  std::string train;                     ///< file of judged answers
+  std::optional<std::string> eval;       ///< file of held-out ones
   LengthOptions length;
   Kto loss;
   SamplesConfig samples;
@@ -37,16 +37,19 @@ class KtoTrainer {
   KtoTrainer& operator=(const KtoTrainer&) = delete;
 
   /// Runs to the last step and writes model and report. Throws Stopped where a signal ended it before: a
-  /// checkpoint holds what was done, and `resume` goes on from there.
-  void train();
+  /// checkpoint holds what was done, and `resume` goes on from there. `hooks` run after each step, before the
+  /// trainer's own.
+  void train(Hooks hooks = {});
 
   Transformer& policy() { return *policy_; }
+  const SpanBuilder& spans() const { return spans_; }
   Report& report() { return run_.report(); }
+  void write_report() { run_.write_report(); }
 
  private:
   std::unique_ptr<RecordSource> source(const char* what, const std::string& path, bool held_out);
-  std::unique_ptr<MismatchedSource> mismatched(std::unique_ptr<RecordSource> records,
-                                               const std::string& path);
+  std::unique_ptr<MismatchedSource> mismatched(std::unique_ptr<RecordSource> records, const std::string& path,
+                                               int64_t context);
   /// One pass over the held-out answers.
   Metrics measure();
   /// What it found.

@@ -12,9 +12,9 @@ namespace prefer {
 
 /// The keys of a trainer on pairs.
 struct PairsConfig {
-  std::string train;
-  std::optional<std::string> eval;
-  bool drop_overlap = false;
+  std::string train;                ///< file of pairs, or of rankings
+  std::optional<std::string> eval;  ///< file of held-out ones
+  bool drop_overlap = false;        ///< leave out training records whose prompt is held out
   LengthOptions length;
 
   void describe(Fields& f);

@@ -17,16 +17,17 @@ namespace prefer {
 /// An iteration samples answers and learns from them in several steps; warm-up, learning rate, checkpoints,
 /// evaluations and samples count iterations.
 struct PpoConfig : RunConfig {
-  std::string model;
-  std::optional<std::string> reference;
-  std::string train;
-  std::optional<std::string> eval;
-  int64_t eval_samples = 1;
-  std::optional<std::string> reward_model;
-  std::optional<std::string> lexicon;
-  std::string value = "own";
-  double value_learning_rate_scale = 1;
-  int64_t iterations = 100;
+  std::string model;                        ///< folder or .gguf that is trained
+  std::optional<std::string> reference;     ///< what the KL in the reward is from; none: the model as loaded
+  std::string train;                        ///< file of prompts
+  std::optional<std::string> eval;          ///< file of held-out prompts
+  bool specials_in_text = false;            ///< plain prompts may spell control tokens
+  int64_t eval_samples = 1;                 ///< answers to each held-out prompt
+  std::optional<std::string> reward_model;  ///< folder of the reward model, where that is the reward
+  std::optional<std::string> lexicon;       ///< file of a sentiment lexicon, where that is the reward
+  std::string value = "own";                ///< or "shared", or the folder of a reward model
+  double value_learning_rate_scale = 1;     ///< times the optimizer's, for the value model
+  int64_t iterations = 100;                 ///< rounds of sampling and learning
   RolloutConfig rollout;
   PpoLoss loss;
   SamplesConfig samples;
@@ -41,11 +42,15 @@ struct PpoConfig : RunConfig {
 /// `output/report.html`.
 class PpoTrainer {
  public:
-  /// With `reward` instead of what the config names, and `knobs`, an object of what it depends on
-  /// (config_json of it): they are saved with the config, and a run goes on only with the same; a reward that
-  /// changes otherwise is not noticed. Reads models and prompts; throws Error for what is wrong with them.
-  /// `process` must outlive the trainer.
-  PpoTrainer(PpoConfig config, Process& process, Reward reward = {}, Json knobs = Json::object());
+  /// With the reward that the config names. Reads models and prompts; throws Error for what is wrong with
+  /// them. `process` must outlive the trainer.
+  PpoTrainer(PpoConfig config, Process& process);
+  /// With `reward` instead, and `knobs`, an object of what it depends on (config_json of it): they are saved
+  /// with the config, and a run goes on only with the same; a reward that changes otherwise is not noticed.
+  PpoTrainer(PpoConfig config, Process& process, Reward reward, Json knobs = Json::object());
+  /// The same with a reward of many answers at once, which sees their tokens and what else the prompts'
+  /// records hold. Each rank calls it, on answers of its own.
+  PpoTrainer(PpoConfig config, Process& process, Scorer reward, Json knobs = Json::object());
   PpoTrainer(const PpoTrainer&) = delete;
   PpoTrainer& operator=(const PpoTrainer&) = delete;
 
@@ -76,7 +81,7 @@ class PpoTrainer {
   Prompts read(const std::string& what, const std::string& path);
   std::vector<Question> fitting(Prompts prompts);
   void admit(const ModelConfig& model, const std::string& name);
-  Scorer scorer(Reward reward);
+  Scorer scorer(Scorer own);
   Scorer scorer(std::shared_ptr<const RewardModel> model) const;
   std::shared_ptr<RewardModel> reward_model(const std::string& what, const std::string& path);
   std::shared_ptr<ValueModel> value_model();

@@ -12,7 +12,6 @@
 
 #include <memory>
 #include <string>
-#include <vector>
 
 namespace prefer {
 
@@ -53,8 +52,9 @@ class Process {
   /// Tests in a few milliseconds whether the products of `dtype` keep their bits on this CPU; says which do
   /// not.
   bool invariant(at::ScalarType dtype) const;
-  /// By how many nats two forwards of one model may differ in a sequence's log-prob: 0 where `invariant`.
-  double sum_bound(at::ScalarType dtype) const;
+  /// By how many nats two forwards of one model may differ in the log-prob of a sequence of `tokens`: 0 where
+  /// `invariant`.
+  double sum_bound(at::ScalarType dtype, int64_t tokens) const;
 
  private:
   at::Device device_ = at::kCPU;

@@ -15,7 +15,7 @@
 namespace prefer {
 
 struct RewardConfig : RunConfig, PairsConfig {
-  std::string model;
+  std::string model;  ///< folder or .gguf: a language model, which gets a new head, or a reward model
   RewardLoss loss;
 
   void describe(Fields& f);
@@ -34,8 +34,9 @@ class RewardTrainer {
   RewardTrainer& operator=(const RewardTrainer&) = delete;
 
   /// Runs to the last step and writes model and report. Throws Stopped where a signal ended it before: a
-  /// checkpoint holds what was done, and `resume` goes on from there.
-  void train();
+  /// checkpoint holds what was done, and `resume` goes on from there. `hooks` run after each step, before the
+  /// trainer's own.
+  void train(Hooks hooks = {});
 
   RewardModel& model() { return *model_; }
   const SpanBuilder& spans() const { return spans_; }

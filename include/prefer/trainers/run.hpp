@@ -6,6 +6,7 @@
 #include "prefer/data/tokenised.hpp"
 #include "prefer/eval/report.hpp"
 #include "prefer/model/reward_model.hpp"
+#include "prefer/text/tokenizer.hpp"
 #include "prefer/train/checkpoint.hpp"
 #include "prefer/train/fit.hpp"
 #include "prefer/trainers/process.hpp"
@@ -15,6 +16,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace prefer {
 
@@ -92,6 +94,9 @@ class Run {
   /// number: "records: a step".
   void say_batch(int64_t records, const std::string& what) const;
 
+  /// Keys, with all below them, that may change when a run goes on.
+  static const std::vector<std::string>& free_keys();
+
   /// The order of records, as config and team have it.
   RecordOrder order() const;
 
@@ -140,5 +145,10 @@ class Run {
 /// token of the records, which came from `path`.
 void check_fits(const RecordSource& source, const std::string& path, const ModelConfig& model,
                 const std::string& name);
+
+/// Throws Error where the tokenizer of a model that came from `path`, an input by the name `what`, has one
+/// and reads other tokens by the same ids than `ours`, the tokenizer of `model`.
+void check_tokenizer(const std::string& what, const std::string& path, const Tokenizer& ours,
+                     const std::string& model);
 
 }  // namespace prefer

@@ -17,9 +17,9 @@
 namespace prefer {
 
 struct SamplesConfig {
-  std::optional<std::string> prompts;
-  int64_t every = 0;
-  int64_t max_new_tokens = 64;
+  std::optional<std::string> prompts;  ///< a file of {prompt} or {messages} a line; none: no samples
+  int64_t every = 0;                   ///< steps (PPO: iterations) between answers; 0: before and after alone
+  int64_t max_new_tokens = 64;         ///< of an answer
 
   void describe(Fields& f);
   /// Throws Error where `every` has nothing to answer.
@@ -32,7 +32,8 @@ struct SamplesConfig {
 class Samples {
  public:
   /// Reads the prompts; throws Error with the place for what is no prompt.
-  Samples(const SamplesConfig& config, Fs& fs, const std::string& folder, const SpanBuilder& spans);
+  Samples(const SamplesConfig& config, Fs& fs, const std::string& folder, const SpanBuilder& spans,
+          Specials specials = Specials::plain);
 
   /// Lets the model speak after `step` steps.
   void write(int64_t step, const Transformer& model);
@@ -58,6 +59,7 @@ class Samples {
 class Run;
 
 /// The samples of a run, whose prompts are an input of it; null where the config names none.
-std::unique_ptr<Samples> make_samples(const SamplesConfig& config, Run& run, const SpanBuilder& spans);
+std::unique_ptr<Samples> make_samples(const SamplesConfig& config, Run& run, const SpanBuilder& spans,
+                                      bool specials_in_text);
 
 }  // namespace prefer

@@ -14,9 +14,9 @@
 namespace prefer {
 
 struct SftConfig : RunConfig {
-  std::string model;
-  std::string train;
-  std::optional<std::string> eval;
+  std::string model;                ///< folder or .gguf that is trained
+  std::string train;                ///< file of demonstrations
+  std::optional<std::string> eval;  ///< file of held-out ones
   SupervisedOptions learn;
   SamplesConfig samples;
 
@@ -34,8 +34,9 @@ class SftTrainer {
   SftTrainer& operator=(const SftTrainer&) = delete;
 
   /// Runs to the last step and writes model and report. Throws Stopped where a signal ended it before: a
-  /// checkpoint holds what was done, and `resume` goes on from there.
-  void train();
+  /// checkpoint holds what was done, and `resume` goes on from there. `hooks` run after each step, before the
+  /// trainer's own.
+  void train(Hooks hooks = {});
 
   Transformer& model() { return *model_; }
   const SpanBuilder& spans() const { return spans_; }
