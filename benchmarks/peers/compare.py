@@ -50,7 +50,9 @@ def trl(dtype, steps):
 
 def compare(dtype):
     steps = arguments.steps
-    ours, theirs = prefer(dtype, steps), trl(dtype, steps)
+    # Before and after TRL, as a machine's speed drifts; the start is of the second run, with what it reads in memory as TRL has it.
+    first, theirs, ours = prefer(dtype, steps), trl(dtype, steps), prefer(dtype, steps)
+    ours["seconds"] = (first["seconds"] + ours["seconds"]) / 2
     cached = prefer(dtype, steps, "reference_logprobs=cached")
     print(f"{dtype}, {BATCH} pairs a step, {steps} steps, {arguments.threads} threads, beside {theirs['versions']}")
     print("step       prefer          TRL        gap")
@@ -80,7 +82,9 @@ def steady(dtype, steps=40, settled=20):
     found = "strace is not here to count mmaps"
     if strace:
         stamps = [float(line.split()[1]) for line in open(calls) if "mmap(" in line]
-        found = f"{sum(times[settled - 1]['time'] < stamp < times[-1]['time'] for stamp in stamps)} mmaps in all of them"
+        ends = [step["time"] for step in times]
+        mmaps = [sum(begin < stamp < end for stamp in stamps) for begin, end in zip(ends[settled - 1:], ends[settled:])]
+        found = f"median {statistics.median(mmaps):.0f} mmaps a step ({sum(mmaps)} in all of them)"
     print(f"{dtype}, steps {settled + 1} to {steps}: median {statistics.median(faults):.0f} minor page faults a step "
           f"(most {max(faults)}); {found}", flush=True)
 
