@@ -54,6 +54,19 @@ TEST(Whiten, IsTheClosedForm) {
   }
 }
 
+TEST(Whiten, HasTheSameBitsWithAnyNumberOfThreads) {
+  const Tensor x = at::arange(40'000, at::kDouble).sin();  // LibTorch cuts sums of so many
+  const int threads = at::get_num_threads();
+  std::vector<Tensor> seen;
+  for (const int n : {1, 2, 3}) {
+    at::set_num_threads(n);
+    seen.push_back(whiten(x, true));
+  }
+  at::set_num_threads(threads);
+  EXPECT_TRUE(at::equal(seen[1], seen[0]));
+  EXPECT_TRUE(at::equal(seen[2], seen[0]));
+}
+
 TEST(Whiten, OneNumberAndEqualNumbersStayFinite) {
   EXPECT_EQ(whiten(numbers({5}), true).item<double>(), 0);
   EXPECT_EQ(whiten(numbers({5}), false).item<double>(), 5);

@@ -118,6 +118,17 @@ TEST(Skipped, NamesAFileOnceWhereItsPlacesFollowEachOther) {
   EXPECT_EQ(skipped.text(), "3 skipped: empty (3: a.jsonl:4:1, 9:12, b.jsonl:2:1)");
 }
 
+TEST_F(PreferenceFiles, AnArrayOnOneLineMayBeLongerThanALine) {
+  const std::string pair =
+      R"({"prompt": "Q", "chosen": "a", "rejected": ")" + std::string(1 << 20, 'b') + "\"}";
+  std::string array = "[" + pair;
+  for (int i = 0; i < 17; ++i) array += "," + pair;
+  Skipped skipped;
+  const auto pairs =
+      read_preferences(fs_, write("p.json", array + "]"), OnBad::stop, Dialogues::as_text, skipped);
+  EXPECT_EQ(pairs.size(), 18u);
+}
+
 TEST_F(PreferenceFiles, ArraysAreReadWithPlacesToo) {
   const std::string path =
       write("p.json",

@@ -98,6 +98,27 @@ TEST(LengthControlled, AScoreThatIsLengthAloneKnowsNothingElse) {
   EXPECT_GT(controlled.high, 0.5);
 }
 
+TEST(LengthControlled, PairsOfAQuestionAreResampledAsOne) {
+  const std::vector<double> margins = {1, 2, -1, 1, 3, -2, 1, 1, -1, 2},
+                            length = {1, -3, 2, 4, -2, 1, 2, -1, 3, 1};
+  const Interval once = length_controlled_accuracy(margins, length, 3);
+  std::vector<double> many_margins, many_length;
+  std::vector<std::size_t> question;
+  for (std::size_t i = 0; i < margins.size(); ++i) {
+    for (int copy = 0; copy < 20; ++copy) {
+      many_margins.push_back(margins[i]);
+      many_length.push_back(length[i]);
+      question.push_back(i);
+    }
+  }
+  const Interval clustered = length_controlled_accuracy(many_margins, many_length, 3, question);
+  EXPECT_NEAR(clustered.mean, once.mean, 1e-9);
+  EXPECT_NEAR(clustered.low, once.low, 1e-9);
+  EXPECT_NEAR(clustered.high, once.high, 1e-9);
+  EXPECT_LT(once.low, length_controlled_accuracy(many_margins, many_length, 3).low)
+      << "apart they look like more";
+}
+
 TEST(LengthControlled, SaysSoWhereThePairsDecideNothing) {
   // Right where the pick is longer, wrong where it is shorter: any steeper curve fits better.
   const std::vector<double> margins = {1, 1, -1, -1}, length = {10, 20, 15, 30};

@@ -9,6 +9,7 @@
 #include <fstream>
 #include <sstream>
 #include <thread>
+#include <tuple>
 
 namespace prefer::testing {
 namespace {
@@ -94,6 +95,7 @@ TEST_F(RanksProgram, EveryTrainerEndsInTheSameBytesOnOneTwoAndFourRanks) {
                     rankings = file_of(tiny_.dir, "ranked.jsonl", ranked);
   const std::vector<std::pair<std::string, CommandLine>> programs = {
       {"sft", {"steps=3", "train=" + demonstrations, "eval=" + demonstrations}},
+      {"dpo", {"steps=3", "loss.name=aot", "train=" + tiny_.pairs, "eval=" + tiny_.pairs, "kl.prompts=0"}},
       {"reward", {"steps=3", "train=" + tiny_.pairs, "eval=" + tiny_.pairs}},
       {"reward", {"steps=3", "loss.name=plackett_luce", "train=" + rankings, "eval=" + rankings}},
       {"kto",
@@ -142,19 +144,39 @@ TEST_F(RanksProgram, FastSumsAgreeWithOneRankStepByStep) {
   }
 }
 
-TEST_F(RanksProgram, FastSumsOfRewardModellingAgreeWithOneRankStepByStep) {
-  std::vector<std::vector<Json>> seen;
-  for (const std::string ranks : {"1", "2"}) {
-    const Ran ran = run("launch", {"n=" + ranks, "--", PREFER_BIN_DIR "/reward", "model=" + tiny_.model,
-                                   "output=" + path("reward" + ranks), "train=" + tiny_.pairs, "steps=20",
-                                   "batch_size=6", "optimizer.learning_rate=1e-3", "threads=1"});
-    ASSERT_EQ(ran.code, 0) << ran.err;
-    seen.push_back(metrics(path("reward" + ranks)));
-  }
-  ASSERT_EQ(seen[0].size(), 20u);
-  for (std::size_t i = 0; i < seen[0].size(); ++i) {
-    const double loss = seen[0][i].at("loss").as_number();
-    EXPECT_NEAR(seen[1].at(i).at("loss").as_number(), loss, 1e-5 * std::abs(loss)) << i + 1;
+TEST_F(RanksProgram, FastSumsOfTheOtherTrainersAgreeWithOneRankStepByStep) {
+  std::vector<std::string> lines;
+  for (const char* letter : {"a", "b", "c", "d", "e", "f", "g"})
+    lines.push_back(dump(Json::object({{"prompt", std::string("do ") + letter},
+                                       {"completion", std::string(" good ") + letter},
+                                       {"label", *letter < 'd'}})));
+  const std::string answers = file_of(tiny_.dir, "answers.jsonl", lines);
+  const std::vector<std::tuple<std::string, std::string, CommandLine>> programs = {
+      {"reward", "loss", {"train=" + tiny_.pairs, "steps=20"}},
+      {"sft", "loss", {"train=" + answers, "steps=20"}},
+      {"kto", "loss", {"train=" + answers, "steps=20"}},
+      {"own_reward",
+       "loss/value_avg",
+       {"letter=a", "train=" + tiny_.pairs, "iterations=5", "num_ppo_epochs=2", "num_mini_batches=2",
+        "response_length=4"}}};
+  for (const auto& [program, loss_name, arguments] : programs) {
+    std::vector<std::vector<Json>> seen;
+    for (const std::string ranks : {"1", "2"}) {
+      const std::string output = path(program + ranks);
+      const CommandLine command =
+          CommandLine{
+              "n=" + ranks,       "--",           PREFER_BIN_DIR "/" + program,   "model=" + tiny_.model,
+              "output=" + output, "batch_size=6", "optimizer.learning_rate=1e-3", "threads=1"} +
+          arguments;
+      const Ran ran = run("launch", command);
+      ASSERT_EQ(ran.code, 0) << ran.err;
+      seen.push_back(metrics(output));
+    }
+    ASSERT_EQ(seen[0].size(), 20u);
+    for (std::size_t i = 0; i < seen[0].size(); ++i) {
+      const double loss = seen[0][i].at(loss_name).as_number();
+      EXPECT_NEAR(seen[1].at(i).at(loss_name).as_number(), loss, 1e-5 * std::abs(loss)) << program << i + 1;
+    }
   }
 }
 

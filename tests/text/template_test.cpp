@@ -164,6 +164,10 @@ TEST(ChatTemplates, LimitsHold) {
   refused("{% set ns = namespace() %}{% set ns.me = ns %}", "namespace");
   refused("{% macro f(n) %}{{ f(n) }}{% endmacro %}{{ f(1) }}", "macros call each other deeper than 64");
   refused("{{ " + deep + "1" + std::string(500, ')') + " }}", "nests deeper");
+  for (const char* each : {"x|length", "x is lower", "x|int", "x|safe|length"})
+    refused(std::string("{% set x = 'a' * 1000000 %}{% for i in range(999) %}{% set y = ") + each +
+                " %}{% endfor %}",
+            "steps", {.steps = 500'000});
   refused("{{ 'aaaa'.replace('', 'x' * 9000000) }}", "bytes");
   refused("{% for i in range(999) %}{{ 'x' * 1000 }}{% endfor %}", "the output is longer",
           {.output_bytes = 100'000});

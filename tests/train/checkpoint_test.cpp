@@ -280,6 +280,19 @@ TEST(Damaged, ShorterLongerMissingAndSwappedFilesAreFound) {
   }
 }
 
+TEST(Damaged, ItIsNoneOfThoseThatAreKept) {
+  Damage damage;
+  damage.fs.put(damage.newest + "state.safetensors", "no");
+  Session again(damage.fs);
+  again.config.steps = 15;
+  again.config.save_every = 7;
+  again.stop_at = 14;
+  again.run(true);
+  EXPECT_EQ(again.began, 9);
+  EXPECT_EQ(damage.fs.list("out"),
+            (Names{"checkpoint-12", "checkpoint-14", "checkpoint-9", "metrics.jsonl", "times.jsonl"}));
+}
+
 TEST(Damaged, ReachedAgainItIsReplacedAndTheRunEndsInTheSameBytes) {
   Damage damage;
   const auto files = lasting_files(damage.fs);
