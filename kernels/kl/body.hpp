@@ -33,6 +33,8 @@ void check(const Backward<T>& a) {
   check_rows(a);
   require(a.rows == 0 || (a.grad_kl && a.grad), "kl's backward wants grad_kl and grad", "grad_kl", a.grad_kl,
           "grad", a.grad);
+  require(a.rows == 0 || !a.grad_policy_logp || a.label, "kl's backward wants label with grad_policy_logp",
+          "label", a.label);
   require(a.grad_stride >= a.vocab, "kl's backward wants a grad_stride of at least vocab", "grad_stride",
           a.grad_stride, "vocab", a.vocab);
   require(a.grad != a.policy || a.grad_stride == a.policy_stride, "kl in place wants equal strides",
@@ -103,10 +105,13 @@ PREFER_HOST_DEVICE void backward_row(const Backward<T>& a, std::int64_t row, con
   const T *x = a.policy + row * a.policy_stride, *y = a.reference + row * a.reference_stride;
   T* dx = a.grad + row * a.grad_stride;
   const W scale = a.inv_temperature, upstream = scale * a.grad_kl[row];
+  const W of_label = a.grad_policy_logp ? scale * a.grad_policy_logp[row] : W{0};
+  const std::int64_t label = a.grad_policy_logp ? a.label[row] : -1;
   for (std::int64_t i = group.rank(); i < a.vocab; i += group.size()) {
     const W logp = scale * widen(x[i]) - a.policy_lse[row], logq = scale * widen(y[i]) - a.reference_lse[row];
     const W p = std::exp(logp);
-    dx[i] = narrow<T>(p == 0 ? W{0} : upstream * p * (logp - logq - a.kl[row]));
+    const W slope = p == 0 ? W{0} : upstream * p * (logp - logq - a.kl[row]);
+    dx[i] = narrow<T>(slope + of_label * ((i == label ? W{1} : W{0}) - p));
   }
 }
 

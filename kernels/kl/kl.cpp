@@ -17,7 +17,7 @@ struct RowSums {
 
 /// What every element of a row's gradient needs.
 struct RowGradient {
-  float scale, policy_lse, reference_lse, kl, upstream;
+  float scale, policy_lse, reference_lse, kl, upstream, of_label;
 };
 
 }  // namespace
@@ -66,8 +66,9 @@ void backward(const Backward<T>& a) {
       const double logp = scale * widen(a.policy[row * a.policy_stride + j]) - a.policy_lse[row];
       const double logq = scale * widen(a.reference[row * a.reference_stride + j]) - a.reference_lse[row];
       const double p = std::exp(logp);
-      const double slope = p == 0 ? 0 : scale * p * (logp - logq - a.kl[row]);
-      a.grad[row * a.grad_stride + j] = narrow<T>(a.grad_kl[row] * slope);
+      double gradient = p == 0 ? 0 : a.grad_kl[row] * scale * p * (logp - logq - a.kl[row]);
+      if (a.grad_policy_logp) gradient += a.grad_policy_logp[row] * scale * ((j == a.label[row]) - p);
+      a.grad[row * a.grad_stride + j] = narrow<T>(gradient);
     }
   }
 }
@@ -108,14 +109,24 @@ void forward(const Forward<T>& a) {
 template <class T>
 void backward(const Backward<T>& a) {
   check(a);
+  if (a.grad_policy_logp) require_within(a.label, a.rows, a.vocab, "label");
   const auto gradient =
       choose(a.isa, portable::gradient_row<T>, avx2::gradient_row<T>, avx512::gradient_row<T>);
 #pragma omp parallel for schedule(static) if (a.rows > 1)
   for (std::int64_t row = 0; row < a.rows; ++row) {
-    gradient(a.policy + row * a.policy_stride, a.reference + row * a.reference_stride,
-             a.grad + row * a.grad_stride, a.vocab,
-             {a.inv_temperature, a.policy_lse[row], a.reference_lse[row], a.kl[row],
-              a.inv_temperature * a.grad_kl[row]});
+    const T *x = a.policy + row * a.policy_stride, *y = a.reference + row * a.reference_stride;
+    T* dx = a.grad + row * a.grad_stride;
+    const float scale = a.inv_temperature;
+    RowGradient of{scale, a.policy_lse[row], a.reference_lse[row], a.kl[row], scale * a.grad_kl[row], 0};
+    if (a.grad_policy_logp) of.of_label = scale * a.grad_policy_logp[row];
+    float at_label = 0;
+    if (a.grad_policy_logp) {  // before the row is written, which may be the policy's
+      const float logp = scale * widen(x[a.label[row]]) - of.policy_lse,
+                  logq = scale * widen(y[a.label[row]]) - of.reference_lse, p = std::exp(logp);
+      at_label = (p == 0 ? 0 : of.upstream * p * (logp - logq - of.kl)) + of.of_label * (1 - p);
+    }
+    gradient(x, y, dx, a.vocab, of);
+    if (a.grad_policy_logp) dx[a.label[row]] = narrow<T>(at_label);
   }
 }
 

@@ -3,8 +3,10 @@
 // With p = softmax(scale x) of the policy, q = softmax(scale y) of the reference, scale = 1 / temperature:
 //   KL(p || q) = sum_j p_j (log p_j - log q_j);   dKL/dx_j = scale p_j (log p_j - log q_j - KL).
 // Source: Kullback, Leibler, 1951, "On information and sufficiency", equation 2.2. Where p_j is 0 nothing is
-// added. Of a token y drawn from p the same pass gives log p_y and log q_y, of whose difference Schulman's
-// estimators k1, k2 and k3 of the KL are functions (include/prefer/credit/kl_estimators.hpp).
+// added. Of a token y drawn from p the same passes give log p_y and log q_y, of whose difference Schulman's
+// estimators k1, k2 and k3 of the KL are functions (include/prefer/credit/kl_estimators.hpp), and the
+// gradient
+//   dlog p_y/dx_j = scale (1[j = y] - p_j).
 #pragma once
 
 #include "kernels/isa.hpp"
@@ -43,10 +45,12 @@ struct Backward {
   std::int64_t policy_stride = 0;
   std::int64_t reference_stride = 0;
   Wide<T> inv_temperature = 1;
-  const Wide<T>* kl = nullptr;             // [rows] what Forward gave
-  const Wide<T>* policy_lse = nullptr;     // [rows]
-  const Wide<T>* reference_lse = nullptr;  // [rows]
-  const Wide<T>* grad_kl = nullptr;        // [rows]
+  const Wide<T>* kl = nullptr;                // [rows] what Forward gave
+  const Wide<T>* policy_lse = nullptr;        // [rows]
+  const Wide<T>* reference_lse = nullptr;     // [rows]
+  const Wide<T>* grad_kl = nullptr;           // [rows]
+  const std::int64_t* label = nullptr;        // [rows] as in Forward; wanted with grad_policy_logp
+  const Wide<T>* grad_policy_logp = nullptr;  // [rows], or null: none
   T* grad = nullptr;  // [rows, vocab] of the policy's logits, rows `grad_stride` apart; may be policy
   std::int64_t grad_stride = 0;
   Isa isa = best_isa();    // read by the cpu twin alone

@@ -55,7 +55,7 @@ void gradient_row(const T* x, const T* y, T* dx, std::int64_t size, const RowGra
     const Vec logp = load_some(x + i, left, 0) * fill(row.scale) - fill(row.policy_lse);
     const Vec logq = load_some(y + i, left, 0) * fill(row.scale) - fill(row.reference_lse);
     const Vec p = exp(logp);
-    const Vec d = fill(row.upstream) * p * ((logp - logq) - fill(row.kl));
+    const Vec d = fill(row.upstream) * p * ((logp - logq) - fill(row.kl)) - fill(row.of_label) * p;
     const Vec gradient = p == fill(0) ? p : d;
     left >= kLanes ? store(dx + i, gradient) : store_part(dx + i, gradient, left);
   }

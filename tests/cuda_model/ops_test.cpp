@@ -135,6 +135,13 @@ std::vector<Case> cases() {
          const Tensor reference = normal({9, 1031}, 2).to(x[0].device(), x[0].scalar_type());
          return Tensors{kl_divergence(x[0], reference, 0.7)};
        }},
+      {"kl_of_tokens",
+       {normal({9, 1031}, 1)},
+       [](const Tensors& x) {
+         const Tensor reference = normal({9, 1031}, 2).to(x[0].device(), x[0].scalar_type());
+         const TokenKl seen = kl_of_tokens(x[0], reference, ids(some(9, 1031), x[0]), 0.7);
+         return Tensors{seen.kl, seen.policy_logp};
+       }},
       {"checkpointed",
        {rows, normal({80, 96}, 2)},
        [](const Tensors& x) {

@@ -55,6 +55,7 @@ struct Data {
         std::vector<Wide<T>>(static_cast<std::size_t>(c.rows));
     for (std::int64_t row = 0; row < c.rows; ++row) label.push_back((row * 7919 + c.vocab - 1) % c.vocab);
     grad_kl = normals<Wide<T>>(c.rows, 3);
+    grad_logp = normals<Wide<T>>(c.rows, 4);
     grad = policy;
   }
   template <class Args>
@@ -74,6 +75,7 @@ struct Data {
   Backward<T> backward(Isa isa = best_isa()) {
     Backward<T> a = rows<Backward<T>>(isa);
     a.grad_kl = grad_kl.data(), a.grad = grad.data(), a.grad_stride = shape.stride;
+    if (of_labels) a.label = label.data(), a.grad_policy_logp = grad_logp.data();
     return a;
   }
   /// The largest |z|: what a float's rounding is a part of.
@@ -91,12 +93,13 @@ struct Data {
   template <class F>
   void each(F f) {
     f(policy), f(reference), f(grad), f(kl), f(policy_lse), f(reference_lse), f(grad_kl);
-    f(label), f(policy_logp), f(reference_logp);
+    f(label), f(policy_logp), f(reference_logp), f(grad_logp);
   }
 
   Case shape;
+  bool of_labels = false;  // the gradient is that of the labels' log-probabilities too
   std::vector<T> policy, reference, grad;
-  std::vector<Wide<T>> kl, policy_lse, reference_lse, grad_kl, policy_logp, reference_logp;
+  std::vector<Wide<T>> kl, policy_lse, reference_lse, grad_kl, policy_logp, reference_logp, grad_logp;
   std::vector<std::int64_t> label;
 };
 
@@ -106,34 +109,42 @@ class Kl : public ::testing::Test {
   /// Runs `twin` (forward and backward of a Data) on every case and compares with the reference.
   template <class Twin>
   void compare(Twin twin) {
-    for (const Case& c : kCases) {
-      SCOPED_TRACE(::testing::Message()
-                   << type_name<T>() << " [" << c.rows << ", " << c.vocab << "] scale " << c.scale);
-      Data<T> data(c), expected(c);
-      reference::forward(expected.forward());
-      twin(data);
-      const double allowed = tolerance<Wide<T>>(c.vocab) * expected.magnitude();
-      for (std::size_t row = 0; row < data.kl.size(); ++row) {
-        EXPECT_TRUE(near(data.kl[row], expected.kl[row], allowed)) << "kl of row " << row;
-        EXPECT_TRUE(near(data.policy_lse[row], expected.policy_lse[row], allowed)) << "row " << row;
-        EXPECT_TRUE(near(data.reference_lse[row], expected.reference_lse[row], allowed)) << "row " << row;
-        EXPECT_TRUE(near(data.policy_logp[row], expected.policy_logp[row], allowed)) << "row " << row;
-        EXPECT_TRUE(near(data.reference_logp[row], expected.reference_logp[row], allowed)) << "row " << row;
-      }
-      expected.kl = data.kl, expected.policy_lse = data.policy_lse,
-      expected.reference_lse = data.reference_lse;
-      reference::backward(expected.backward());
-      compare_gradient(data, expected);
+    for (const bool of_labels : {false, true}) {
+      for (const Case& c : kCases) compare(twin, c, of_labels);
     }
   }
 
  private:
+  template <class Twin>
+  void compare(Twin twin, const Case& c, bool of_labels) {
+    SCOPED_TRACE(::testing::Message()
+                 << type_name<T>() << " [" << c.rows << ", " << c.vocab << "] scale " << c.scale);
+    Data<T> data(c), expected(c);
+    data.of_labels = expected.of_labels = of_labels;
+    reference::forward(expected.forward());
+    twin(data);
+    const double allowed = tolerance<Wide<T>>(c.vocab) * expected.magnitude();
+    for (std::size_t row = 0; row < data.kl.size(); ++row) {
+      EXPECT_TRUE(near(data.kl[row], expected.kl[row], allowed)) << "kl of row " << row;
+      EXPECT_TRUE(near(data.policy_lse[row], expected.policy_lse[row], allowed)) << "row " << row;
+      EXPECT_TRUE(near(data.reference_lse[row], expected.reference_lse[row], allowed)) << "row " << row;
+      EXPECT_TRUE(near(data.policy_logp[row], expected.policy_logp[row], allowed)) << "row " << row;
+      EXPECT_TRUE(near(data.reference_logp[row], expected.reference_logp[row], allowed)) << "row " << row;
+    }
+    expected.kl = data.kl, expected.policy_lse = data.policy_lse, expected.reference_lse = data.reference_lse;
+    reference::backward(expected.backward());
+    compare_gradient(data, expected);
+  }
+
   void compare_gradient(const Data<T>& data, const Data<T>& expected) {
     const double scale = data.shape.inv_temperature, magnitude = expected.magnitude();
     for (std::size_t i = 0; i < data.grad.size(); ++i) {
       const std::size_t row = i / static_cast<std::size_t>(data.shape.stride);
       const double z = scale * widen(data.policy[i]), p = z == -kInf ? 0 : std::exp(z - data.policy_lse[row]);
-      const double terms = scale * std::abs(data.grad_kl[row]) * p * (1 + 3 * magnitude);
+      double terms = scale * std::abs(data.grad_kl[row]) * p * (1 + 3 * magnitude);
+      const bool is_label =
+          i % static_cast<std::size_t>(data.shape.stride) == static_cast<std::size_t>(data.label[row]);
+      if (data.of_labels) terms += scale * std::abs(data.grad_logp[row]) * (p + is_label);
       const double allowed = tolerance<Wide<T>>(1) * magnitude * terms +
                              tolerance<T>(1) * std::abs(widen(expected.grad[i])) + 1e-36;
       ASSERT_TRUE(near(widen(data.grad[i]), widen(expected.grad[i]), allowed)) << "element " << i;

@@ -49,6 +49,7 @@ TYPED_TEST(Kl, EqualRowsGiveExactlyZero) {
 
 TYPED_TEST(Kl, GradientInPlaceHasTheSameBits) {
   Data<TypeParam> apart({3, 1025, 1025}), in_place({3, 1025, 1025});
+  apart.of_labels = in_place.of_labels = true;
   cpu::forward(apart.forward());
   cpu::backward(apart.backward());
   cpu::forward(in_place.forward());
@@ -127,9 +128,13 @@ TEST(KlReference, WhereTheReferenceHasNoMassItIsInfinite) {
 
 TEST(KlReference, GradientIsTheFiniteDifferenceAndSumsToZero) {
   Data<double> data({2, 7, 9, 2, 1, 0.7f});
+  data.of_labels = true;
   const auto objective = [&] {
     reference::forward(data.forward());
-    return data.grad_kl[0] * data.kl[0] + data.grad_kl[1] * data.kl[1];
+    double sum = 0;
+    for (std::size_t row = 0; row < 2; ++row)
+      sum += data.grad_kl[row] * data.kl[row] + data.grad_logp[row] * data.policy_logp[row];
+    return sum;
   };
   objective();
   reference::backward(data.backward());
@@ -154,6 +159,15 @@ TEST(KlErrors, StridesCoverTheVocabulary) {
   auto args = data.forward();
   args.reference_stride = 4;
   EXPECT_THROW(cpu::forward(args), std::invalid_argument);
+}
+
+TEST(KlErrors, AGradientOfLabelsWantsThem) {
+  Data<float> data({2, 5, 5});
+  data.of_labels = true;
+  auto args = data.backward();
+  args.label = nullptr;
+  EXPECT_THROW(cpu::backward(args), std::invalid_argument);
+  EXPECT_THROW(reference::backward(args), std::invalid_argument);
 }
 
 TEST(KlErrors, LabelsStandInTheVocabularyAndWantTheirOutputs) {

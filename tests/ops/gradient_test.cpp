@@ -54,6 +54,23 @@ TEST(OpGradient, KlDivergenceOfThePolicysLogits) {
   EXPECT_LT((kl - (p.exp() * (p - q)).sum(1)).abs().max().item<double>(), 1e-14);
 }
 
+TEST(OpGradient, KlOfTokensAndWhatEstimatorsMakeOfThem) {
+  const Tensor reference = normal({3, 11}, 2), label = at::arange(3, at::kLong) * 4;
+  expect_gradient(
+      [&](const auto& x) {
+        const TokenKl seen = kl_of_tokens(x[0], reference, label, 0.7);
+        const Tensor r = seen.log_ratio();
+        return weighed(seen.kl) + weighed(0.5 * r * r) + weighed(at::expm1(-r) + r);  // k2 and k3
+      },
+      {normal({3, 11}, 1)});
+  const TokenKl seen = kl_of_tokens(normal({3, 11}, 1), reference, label, 0.7);
+  const Tensor logq = at::log_softmax(reference / 0.7, 1).gather(1, label.unsqueeze(1)).squeeze(1);
+  EXPECT_LT((seen.reference_logp - logq).abs().max().item<double>(), 1e-14);
+  EXPECT_TRUE(at::equal(seen.kl, kl_divergence(normal({3, 11}, 1), reference, 0.7)));
+  EXPECT_THROW(kl_of_tokens(normal({3, 11}, 1), reference, label.narrow(0, 0, 2)), Error);
+  EXPECT_THROW(kl_of_tokens(normal({3, 11}, 1), reference, label + 7), Error);
+}
+
 TEST(OpGradient, RmsNorm) {
   expect_gradient([](const auto& x) { return weighed(rms_norm(x[0], x[1], 1e-5)); },
                   {normal({3, 8}, 1), normal({8}, 2)});
