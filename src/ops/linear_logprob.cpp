@@ -94,12 +94,13 @@ void check(const Tensor& hidden, const Matrix& head, const Tensor& label, const 
   if (!(options.temperature > 0)) fail("linear_logprob wants a temperature > 0, not ", options.temperature);
 }
 
-// How many of `count` rows or columns of `bytes` each make a piece: all pieces alike, none above the budget
-// but for its least size.
+// How many of `count` rows or columns of `bytes` each make a piece: all pieces alike, in whole blocks of
+// products where there is room for those, none above the budget but for its least size.
 int64_t piece_of(int64_t count, int64_t bytes, int64_t budget) {
   const int64_t most = std::max<int64_t>(budget / bytes, 2);
-  const int64_t pieces = (count + most - 1) / most;
-  return (count + pieces - 1) / std::max<int64_t>(pieces, 1);
+  const int64_t pieces = std::max<int64_t>((count + most - 1) / most, 1);
+  const int64_t even = (count + pieces - 1) / pieces, blocks = (even + 63) / 64 * 64;
+  return blocks <= most ? blocks : even;
 }
 
 // Rows are cut: a row of logits is read whole, so that its bits do not depend on the cut.
