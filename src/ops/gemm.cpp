@@ -1,18 +1,13 @@
-// The routes of the CPU's matrix products, and the packing that each wants.
+// The routes of the CPU's matrix products.
 #include "prefer/ops/gemm.hpp"
 
 #include "kernels/isa.hpp"
 #include "prefer/ops/linear.hpp"
+#include "src/ops/library_call.hpp"
 #include "src/ops/packed.hpp"
-
-#include <ATen/core/LegacyTypeDispatch.h>
-#include <ATen/core/dispatch/Dispatcher.h>
-#include <ATen/ops/sin.h>
+#include "src/ops/row_blocks.hpp"
 
 #include <atomic>
-
-// g++ 12 takes an empty optional<SymInt> that LibTorch's dispatcher moves for an uninitialised one.
-#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
 
 namespace prefer {
 namespace {
@@ -23,15 +18,6 @@ std::atomic<int>& chosen() {
   static std::atomic<int> routes{-1};  // two bits; -1: none was set
   return routes;
 }
-
-template <class Signature>
-auto operation(const char* name) {
-  return c10::Dispatcher::singleton().findSchemaOrThrow(name, "").typed<Signature>();
-}
-
-// These operations have no gradient of LibTorch's: without the guard each call is boxed on its way past
-// autograd.
-using PastAutograd = at::AutoDispatchBelowAutograd;
 
 }  // namespace
 
@@ -69,29 +55,16 @@ GemmRoute route_of(const Tensor& t) {
   return GemmRoute::aten;
 }
 
-Tensor pack(const Tensor& weight) {
-  using Signature = Tensor(const Tensor&, std::optional<c10::SymInt>);
-  static const auto reorder = operation<Signature>("mkldnn::_reorder_linear_weight");
-  const PastAutograd past;
-  return reorder.call(weight, std::nullopt);
-}
-
-Tensor packed_product(const Tensor& x, const Tensor& packed) {
+Tensor packed_product(const Tensor& x, const Packed& packed) {
   using Signature = Tensor(const Tensor&, const Tensor&, const std::optional<Tensor>&, std::string_view,
                            c10::List<std::optional<at::Scalar>>, std::optional<std::string_view>);
-  static const auto product = operation<Signature>("mkldnn::_linear_pointwise");
-  const PastAutograd past;
-  return product.call(x, packed, std::nullopt, "none", c10::List<std::optional<at::Scalar>>(), "");
+  return library_call<Signature>("mkldnn::_linear_pointwise", x, packed.form, std::nullopt, "none",
+                                 c10::List<std::optional<at::Scalar>>(), "");
 }
 
 }  // namespace gemm
 
 namespace {
-
-Tensor test_values(int64_t rows, int64_t columns, int64_t salt, at::ScalarType dtype) {
-  const Tensor i = at::arange(rows * columns, at::kDouble);
-  return at::sin(i * 12.9898 + static_cast<double>(salt)).view({rows, columns}).to(dtype);
-}
 
 bool same_rows(const Matrix& w, const Tensor& x, const Tensor& whole) {
   for (const int64_t m : {1, 2, 3, 5, 8, 13, 16, 33}) {
@@ -108,8 +81,8 @@ InvarianceReport self_test_invariance(at::ScalarType dtype) {
   InvarianceReport report;
   const int threads = at::get_num_threads();
   for (const auto& [in, out] : {std::pair<int64_t, int64_t>{576, 192}, {1536, 64}, {64, 1536}, {256, 31}}) {
-    const Tensor x = test_values(67, in, 1, dtype);
-    const Matrix w(test_values(out, in, 2, dtype));
+    const Tensor x = gemm::cancelling_rows(67, in, dtype);
+    const Matrix w(gemm::cancelling_weight(out, in, dtype));
     const Tensor whole = times_transposed(x, w);
     report.rows = report.rows && same_rows(w, x, whole);
     at::set_num_threads(1);

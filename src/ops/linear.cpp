@@ -4,15 +4,15 @@
 #include "prefer/core/error.hpp"
 #include "prefer/ops/differentiable.hpp"
 #include "src/ops/packed.hpp"
+#include "src/ops/row_blocks.hpp"
 #include "src/ops/transposed.hpp"
 
 namespace prefer {
 namespace {
 
-// Fewer rows than this take another path in the library, with other bits.
-int64_t least_rows(const Tensor& x, GemmRoute route) {
+// Fewer rows than this take another path in ATen's libraries, with other bits.
+int64_t least_rows(const Tensor& x) {
   if (!x.device().is_cpu()) return 1;
-  if (route == GemmRoute::onednn) return 2;
   return x.scalar_type() == at::kFloat ? 16 : 2;
 }
 
@@ -70,7 +70,7 @@ bool Matrix::trained() const {
 
 void Matrix::forget_packed() const {
   const std::lock_guard lock(forms_->mutex);
-  forms_->plain = forms_->packed = forms_->packed_transposed = Tensor();
+  forms_->forget();
 }
 
 Matrix Matrix::frozen() const {
@@ -78,13 +78,17 @@ Matrix Matrix::frozen() const {
   Matrix copy = *this;
   copy.forms_ = std::make_shared<PackedForms>();
   copy.parts_.clear();
-  const bool packs = gemm::route_of(parts_.front()) == GemmRoute::onednn;
-  if (packs) {
-    copy.forms_->packed = gemm::pack(PackedForms::stacked(*this).contiguous());
+  if (gemm::route_of(parts_.front()) == GemmRoute::onednn) {
+    copy.forms_->packed = gemm::pack(parts_);
   } else {
     copy.forms_->plain = at::cat(parts_, 0);
   }
   return copy;
+}
+
+void PackedForms::forget() {
+  plain = Tensor();
+  packed = packed_transposed = gemm::Packed();
 }
 
 // With the lock held: forms of weights as they are now, or none.
@@ -93,48 +97,43 @@ PackedForms& PackedForms::current(const Matrix& w) {
   for (const Tensor& part : w.parts_) now.emplace_back(part.const_data_ptr(), part._version());
   PackedForms& forms = *w.forms_;
   if (forms.made_of != now) {
-    forms.plain = forms.packed = forms.packed_transposed = Tensor();
+    forms.forget();
     forms.made_of = std::move(now);
   }
   return forms;
 }
 
-Tensor PackedForms::stacked(const Matrix& w) {
-  if (w.parts_.size() == 1) return w.parts_.front().detach();
-  const at::NoGradGuard no_grad;
-  return at::cat(w.parts_, 0);
-}
-
 Tensor PackedForms::plain_of(const Matrix& w) {
   const std::lock_guard lock(w.forms_->mutex);
   PackedForms& forms = current(w);
-  if (!forms.plain.defined()) forms.plain = stacked(w);
+  const at::NoGradGuard no_grad;
+  if (!forms.plain.defined())
+    forms.plain = w.parts_.size() == 1 ? w.parts_.front().detach() : at::cat(w.parts_, 0);
   return forms.plain;
 }
 
-Tensor PackedForms::packed_of(const Matrix& w) {
+gemm::Packed PackedForms::packed_of(const Matrix& w) {
   const std::lock_guard lock(w.forms_->mutex);
   PackedForms& forms = current(w);
-  if (!forms.packed.defined()) forms.packed = gemm::pack(stacked(w).contiguous());
+  if (!forms.packed.defined()) forms.packed = gemm::pack(w.parts_);
   return forms.packed;
 }
 
-Tensor PackedForms::packed_transposed_of(const Matrix& w) {
+gemm::Packed PackedForms::packed_transposed_of(const Matrix& w) {
   const std::lock_guard lock(w.forms_->mutex);
   PackedForms& forms = current(w);
-  if (!forms.packed_transposed.defined()) forms.packed_transposed = gemm::pack(gemm::transposed(w.parts_));
+  if (!forms.packed_transposed.defined()) forms.packed_transposed = gemm::pack_transposed(w.parts_);
   return forms.packed_transposed;
 }
 
 Tensor times_transposed(const Tensor& x, const Matrix& w) {
   check_product("x w^T", x, w, w.columns());
   const at::NoGradGuard no_grad;
-  const GemmRoute route = gemm::route_of(x);
   if (x.size(0) == 0) return at::empty({0, w.rows()}, x.options());
-  const Tensor rows = padded(x.detach(), least_rows(x, route));
-  const Tensor y = route == GemmRoute::onednn ? gemm::packed_product(rows, PackedForms::packed_of(w))
-                                              : at::linear(rows, PackedForms::plain_of(w));
-  return y.narrow(0, 0, x.size(0));  // [M, out]
+  if (gemm::route_of(x) == GemmRoute::onednn)
+    return gemm::row_product(x.detach().contiguous(), PackedForms::packed_of(w));
+  return at::linear(padded(x.detach(), least_rows(x)), PackedForms::plain_of(w))
+      .narrow(0, 0, x.size(0));  // [M, out]
 }
 
 Tensor times(const Tensor& y, const Matrix& w) {
@@ -158,7 +157,7 @@ Tensor transposed_times(const Tensor& a, const Tensor& b) {
   if (a.size(0) == 0) return at::zeros({a.size(1), b.size(1)}, a.options());
   const bool packed = a.scalar_type() == at::kFloat && gemm::route_of(a) == GemmRoute::onednn;
   if (!packed) return at::mm(a.detach().t(), b.detach());
-  return gemm::packed_product(gemm::transposed(a), gemm::pack(gemm::transposed(b)));  // [out, in]
+  return gemm::packed_product(gemm::transposed(a), gemm::pack_transposed(b.detach()));  // [out, in]
 }
 
 Tensor linear(const Tensor& x, const Matrix& w, const Tensor& bias, const std::function<Tensor()>& again) {

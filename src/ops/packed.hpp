@@ -4,6 +4,7 @@
 
 #include "prefer/ops/gemm.hpp"
 #include "prefer/ops/linear.hpp"
+#include "src/ops/packing.hpp"
 
 #include <mutex>
 
@@ -12,23 +13,21 @@ namespace prefer {
 namespace gemm {
 /// Which route a product with this tensor takes.
 GemmRoute route_of(const Tensor& t);
-/// oneDNN's form of a weight [out, in].
-Tensor pack(const Tensor& weight);
 /// x [M, in] times a packed weight: [M, out].
-Tensor packed_product(const Tensor& x, const Tensor& packed);
+Tensor packed_product(const Tensor& x, const Packed& packed);
 }  // namespace gemm
 
 struct PackedForms {
   std::mutex mutex;
   std::vector<std::pair<const void*, int64_t>> made_of;  ///< address and version of each part
-  Tensor plain;                                          // [out, in], the parts stacked
-  Tensor packed;                                         // of plain
-  Tensor packed_transposed;                              // of plain^T
+  Tensor plain;                                          ///< [out, in], the parts stacked
+  gemm::Packed packed;                                   ///< of plain
+  gemm::Packed packed_transposed;                        ///< of plain^T
 
   static Tensor plain_of(const Matrix& w);
-  static Tensor packed_of(const Matrix& w);
-  static Tensor packed_transposed_of(const Matrix& w);
-  static Tensor stacked(const Matrix& w);
+  static gemm::Packed packed_of(const Matrix& w);
+  static gemm::Packed packed_transposed_of(const Matrix& w);
+  void forget();
 
  private:
   static PackedForms& current(const Matrix& w);

@@ -47,7 +47,7 @@ void transpose_block(const uint16_t* from, int64_t from_stride, uint16_t* to, in
 }
 
 template <class T>
-void transpose(const T* from, int64_t rows, int64_t columns, T* to, int64_t to_stride) {
+void transpose_all(const T* from, int64_t rows, int64_t columns, T* to, int64_t to_stride) {
   constexpr int64_t kSide = 16 / int64_t{sizeof(T)}, kBand = 4 * kSide;  // 64 bytes: a cache line
   constexpr int64_t kLeast = int64_t{1} << 15;                           // elements for a thread of its own
   const auto one_by_one = [&](int64_t r, int64_t last_row, int64_t c, int64_t last_column) {
@@ -72,6 +72,10 @@ void transpose(const T* from, int64_t rows, int64_t columns, T* to, int64_t to_s
 
 }  // namespace
 
+void transpose(const uint32_t* from, int64_t rows, int64_t columns, uint32_t* to, int64_t to_stride) {
+  transpose_all(from, rows, columns, to, to_stride);
+}
+
 Tensor transposed(std::span<const Tensor> stacked) {
   const Tensor& first = stacked.front();
   int64_t rows = 0;
@@ -81,7 +85,7 @@ Tensor transposed(std::span<const Tensor> stacked) {
   for (const Tensor& part : stacked) {
     const Tensor x = part.detach().contiguous();
     const auto run = [&]<class T>(T* to) {
-      transpose(static_cast<const T*>(x.const_data_ptr()), x.size(0), x.size(1), to + at_column, rows);
+      transpose_all(static_cast<const T*>(x.const_data_ptr()), x.size(0), x.size(1), to + at_column, rows);
     };
     if (x.device().is_cpu() && x.element_size() == 4) {
       run(static_cast<uint32_t*>(result.mutable_data_ptr()));

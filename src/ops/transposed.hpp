@@ -3,6 +3,7 @@
 
 #include "prefer/tensor.hpp"
 
+#include <cstdint>
 #include <span>
 
 namespace prefer::gemm {
@@ -11,5 +12,8 @@ namespace prefer::gemm {
 /// device.
 Tensor transposed(std::span<const Tensor> stacked);
 inline Tensor transposed(const Tensor& matrix) { return transposed({&matrix, 1}); }
+
+/// to[c * to_stride + r] = from[r * columns + c], for r below `rows` and c below `columns`.
+void transpose(const uint32_t* from, int64_t rows, int64_t columns, uint32_t* to, int64_t to_stride);
 
 }  // namespace prefer::gemm

@@ -2,8 +2,11 @@
 // against writes.
 #include "prefer/ops/linear.hpp"
 
+#include "kernels/isa.hpp"
 #include "prefer/core/error.hpp"
 #include "prefer/ops/gemm.hpp"
+#include "src/ops/packed.hpp"
+#include "src/ops/row_blocks.hpp"
 #include "src/ops/row_counts.hpp"
 #include "src/ops/transposed.hpp"
 #include "support/error.hpp"
@@ -68,6 +71,84 @@ TEST(Transposed, IsTheTransposeOfThePartsStacked) {
       const std::vector<Tensor> parts{normal({rows, columns}, 1, type), normal({7, columns}, 2, type),
                                       normal({columns, 33}, 3, type).t()};
       EXPECT_TRUE(at::equal(gemm::transposed(parts), at::cat(parts).t())) << rows << " x " << columns;
+    }
+  }
+}
+
+// The second matrix of a shape is packed by prefer, unless oneDNN's form of it is not one that prefer knows.
+TEST(Packing, HasTheLibrarysBytes) {
+  for (const at::ScalarType type : {at::kFloat, at::kBFloat16}) {
+    if (gemm::route_of(at::zeros({1, 1}, type)) != GemmRoute::onednn) continue;
+    for (const auto& [rows, columns] : {std::pair<int64_t, int64_t>{64, 64},
+                                        {192, 576},
+                                        {48, 1536},
+                                        {7, 64},
+                                        {173, 90},
+                                        {90, 173},
+                                        {1, 40},
+                                        {1000, 33},
+                                        {33, 1000}}) {
+      const std::vector<Tensor> parts{normal({rows, columns}, 1, type), normal({7, columns}, 2, type),
+                                      normal({columns, 32}, 3, type).t()};
+      const auto library = [](const Tensor& weight) {
+        return std::string(gemm::bytes_of(gemm::pack_by_library(weight.contiguous())));
+      };
+      const std::string plain = library(at::cat(parts)), transposed = library(at::cat(parts).t());
+      for (int time = 1; time <= 3; ++time) {
+        const gemm::Packed a = gemm::pack(parts), b = gemm::pack_transposed(parts);
+        EXPECT_TRUE(gemm::bytes_of(a) == plain) << rows << " x " << columns << ", " << type;
+        EXPECT_TRUE(gemm::bytes_of(b) == transposed) << rows << " x " << columns << ", " << type;
+      }
+    }
+  }
+}
+
+TEST(Packing, IsPrefersOwnForTheShapesThatModelsHave) {
+  if (!kernels::supported(kernels::Isa::avx512)) GTEST_SKIP() << "other forms on CPUs without AVX-512";
+  for (const at::ScalarType type : {at::kFloat, at::kBFloat16}) {
+    const Tensor weight = normal({192, 576}, 1, type);
+    gemm::pack(weight), gemm::pack_transposed(weight);
+    EXPECT_TRUE(gemm::pack(weight).memory.defined()) << type;
+    EXPECT_TRUE(gemm::pack_transposed(weight).memory.defined()) << type;
+  }
+}
+
+TEST(RowBlocks, CoverAllRowsWithFewTwice) {
+  const auto allowed = [](int64_t count) { return count != 256 && count != 512; };
+  using Blocks = std::vector<gemm::RowBlock>;
+  EXPECT_EQ(gemm::row_blocks(1, allowed), (Blocks{{0, 18}}));
+  EXPECT_EQ(gemm::row_blocks(20, allowed), (Blocks{{0, 32}}));
+  EXPECT_EQ(gemm::row_blocks(128, allowed), (Blocks{{0, 128}}));
+  EXPECT_EQ(gemm::row_blocks(300, allowed), (Blocks{{0, 128}, {128, 128}, {236, 64}}));
+  EXPECT_EQ(gemm::row_blocks(70, [](int64_t count) { return count == 32; }),
+            (Blocks{{0, 32}, {32, 32}, {38, 32}}));
+  for (int64_t rows = 1; rows < 700; ++rows) {
+    int64_t done = 0, computed = 0;
+    for (const auto& [first, count] : gemm::row_blocks(rows, allowed)) {
+      ASSERT_LE(first, done) << rows;
+      ASSERT_TRUE(first + count <= rows || rows < count) << rows;
+      done = first + count, computed += count;
+    }
+    ASSERT_GE(done, rows);
+    ASSERT_LE(computed, rows + 31);
+  }
+}
+
+// The shapes of SmolLM2 and some more, in heights on both sides of what libraries tell apart.
+TEST(RowBlocks, KeepARowsBitsInProductsOfEveryHeight) {
+  for (const at::ScalarType type : {at::kFloat, at::kBFloat16}) {
+    for (const auto& [out, in] :
+         {std::pair<int64_t, int64_t>{960, 576}, {576, 1536}, {3072, 576}, {64, 1536}, {31, 250}}) {
+      const Matrix w(gemm::cancelling_weight(out, in, type));
+      const Tensor x = gemm::cancelling_rows(1090, in, type), whole = times_transposed(x, w);
+      ASSERT_GT(whole.abs().max().item<double>(), 0) << type << " " << out;  // there is rounding to see
+      for (const int64_t rows : {1, 2, 7, 17, 18, 31, 33, 100, 250, 288, 500, 700, 900}) {
+        EXPECT_TRUE(at::equal(times_transposed(x.narrow(0, 0, rows), w), whole.narrow(0, 0, rows)))
+            << rows << " rows of [" << out << ", " << in << "], " << type;
+        EXPECT_TRUE(at::equal(times_transposed(x.narrow(0, 1090 - rows, rows), w),
+                              whole.narrow(0, 1090 - rows, rows)))
+            << "last " << rows << " rows of [" << out << ", " << in << "], " << type;
+      }
     }
   }
 }

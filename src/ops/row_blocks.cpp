@@ -1,0 +1,135 @@
+#include "src/ops/row_blocks.hpp"
+
+#include "src/ops/packed.hpp"
+
+#include <ATen/Parallel.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/equal.h>
+#include <ATen/ops/zeros.h>
+
+#include <algorithm>
+#include <cstring>
+#include <map>
+#include <mutex>
+#include <numeric>
+#include <tuple>
+
+namespace prefer::gemm {
+namespace {
+
+constexpr int64_t kAlike = 32;                              // rows of the call that others are held to
+constexpr int64_t kCounts[] = {18, 32, 64, 128, 256, 512};  // 18: the fewest that are often summed as 32 are
+constexpr int64_t kMostOutputs = int64_t{4} << 20;          // of one call: beyond, larger ones are no faster
+constexpr int64_t kCallCost = 24;                           // of one more call, in rows
+
+uint64_t mixed(int64_t row, int64_t column) {
+  const uint64_t i = (static_cast<uint64_t>(row) << 32 | static_cast<uint64_t>(column)) * 0x9E3779B97F4A7C15u;
+  return (i ^ i >> 29) * 0xBF58476D1CE4E5B9u >> 24;
+}
+
+/// The numbers below n in an order without a pattern.
+std::vector<int64_t> shuffled(int64_t n) {
+  std::vector<int64_t> order(static_cast<size_t>(n));
+  std::iota(order.begin(), order.end(), 0);
+  for (size_t i = order.size(); i > 1; --i)
+    std::swap(order[i - 1], order[mixed(-1, static_cast<int64_t>(i)) % i]);
+  return order;
+}
+
+/// [rows, columns] of 16 orders of magnitude, so that sums of products are rounded at every step; each value
+/// twice, the second one negated in one of the two factors. Rows repeat.
+Tensor pairs(int64_t rows, int64_t columns, int64_t different, bool negated, at::ScalarType type) {
+  const std::vector<int64_t> place = shuffled(columns);
+  Tensor result = at::zeros({rows, columns}, at::kBFloat16);
+  auto* values = static_cast<uint16_t*>(result.mutable_data_ptr());
+  different = std::min(rows, different);
+  for (int64_t row = 0; row < different; ++row)
+    for (int64_t i = 0; i + 1 < columns; i += 2) {
+      const auto value = static_cast<uint16_t>((mixed(2 * row + negated, i) & 0x87FFu) | 0x3800u);
+      values[row * columns + place[static_cast<size_t>(i)]] = value;
+      values[row * columns + place[static_cast<size_t>(i + 1)]] = value ^ (negated ? 0x8000u : 0u);
+    }
+  for (int64_t row = different; row < rows; ++row)
+    std::memcpy(values + row * columns, values + row % different * columns,
+                static_cast<size_t>(columns) * sizeof(uint16_t));
+  return result.to(type);
+}
+
+Tensor padded(const Tensor& x, int64_t rows) {
+  if (x.size(0) >= rows) return x.contiguous();
+  Tensor wider = at::zeros({rows, x.size(1)}, x.options());
+  wider.narrow(0, 0, x.size(0)).copy_(x);
+  return wider;
+}
+
+/// Whether a call with this many rows sums as one with 32 rows does.
+bool sums_alike(int64_t count, int64_t out, int64_t in, at::ScalarType type) {
+  const Packed weight = pack_by_library(cancelling_weight(out, in, type));
+  const Tensor wanted = packed_product(cancelling_rows(kAlike, in, type), weight);
+  const Tensor y = packed_product(cancelling_rows(count, in, type), weight);
+  for (int64_t row = 0; row < count; row += kAlike) {
+    const int64_t rows = std::min(kAlike, count - row);
+    if (!at::equal(y.narrow(0, row, rows), wanted.narrow(0, 0, rows))) return false;
+  }
+  return true;
+}
+
+/// The same, tried once for each type and shape; the library may choose by the number of threads.
+bool known_to_sum_alike(int64_t count, int64_t out, int64_t in, at::ScalarType type) {
+  if (count == kAlike) return true;
+  if (count > kAlike && count * out > kMostOutputs) return false;
+  using Call = std::tuple<int64_t, int64_t, int64_t, at::ScalarType, int>;
+  static std::mutex mutex;
+  static std::map<Call, bool> known;
+  const std::lock_guard lock(mutex);
+  const auto [call, first] = known.try_emplace({count, out, in, type, at::get_num_threads()});
+  if (first) call->second = sums_alike(count, out, in, type);
+  return call->second;
+}
+
+}  // namespace
+
+Tensor cancelling_rows(int64_t rows, int64_t in, at::ScalarType type) {
+  return pairs(rows, in, kAlike, true, type);
+}
+Tensor cancelling_weight(int64_t out, int64_t in, at::ScalarType type) {
+  return pairs(out, in, 512, false, type);
+}
+
+std::vector<RowBlock> row_blocks(int64_t rows, const std::function<bool(int64_t count)>& allowed) {
+  std::vector<RowBlock> blocks;
+  for (int64_t done = 0; done < rows;) {
+    const int64_t left = rows - done;
+    const auto is_last = [&](int64_t count) {
+      return count >= left && (count <= kAlike || count <= left + kCallCost) && allowed(count);
+    };
+    if (const auto last = std::ranges::find_if(kCounts, is_last); last != std::end(kCounts)) {
+      blocks.push_back({std::max<int64_t>(0, rows - *last), *last});
+      break;
+    }
+    int64_t count = kAlike;
+    for (const int64_t more : kCounts)
+      if (more > count && more < left && allowed(more)) count = more;
+    blocks.push_back({done, count});
+    done += count;
+  }
+  return blocks;
+}
+
+Tensor row_product(const Tensor& x, const Packed& packed) {
+  const int64_t rows = x.size(0), out = packed.form.size(0), in = x.size(1);
+  const at::ScalarType type = x.scalar_type();
+  static const bool amx = __builtin_cpu_supports("amx-bf16") != 0;
+  if (type != at::kBFloat16 || !amx) return packed_product(padded(x, 2), packed).narrow(0, 0, rows);
+  const std::vector<RowBlock> blocks =
+      row_blocks(rows, [&](int64_t count) { return known_to_sum_alike(count, out, in, type); });
+  if (blocks.size() == 1) return packed_product(padded(x, blocks[0].count), packed).narrow(0, 0, rows);
+  Tensor y = at::empty({rows, out}, x.options());
+  for (const RowBlock& block : blocks) {
+    y.narrow(0, block.first, block.count)
+        .copy_(packed_product(x.narrow(0, block.first, block.count).contiguous(), packed));
+  }
+  return y;
+}
+
+}  // namespace prefer::gemm
