@@ -207,16 +207,15 @@ void Generation::draw(const Tensor& hidden) {
       logits, tensor_of(numbers, at::kDouble).to(logits.device()),
       {options_.temperature, options_.top_p, options_.top_k, options_.tempered, options_.entropies});
   const Tensor chosen = drawn.token.to(at::kCPU), logp = drawn.logp.to(at::kCPU, at::kFloat);
-  const auto* ids = static_cast<const int64_t*>(chosen.const_data_ptr());
+  const auto* ids = chosen.const_data_ptr<int64_t>();
   for (size_t i = 0; i < rows_.size(); ++i) {
     if (ids[i] < 0) fail("generate: the logits after prompt ", rows_[i].prefix->prompt, " are not finite");
   }
   const Tensor entropy = options_.entropies ? drawn.entropy.to(at::kCPU, at::kFloat) : Tensor();
   for (size_t i = 0; i < rows_.size(); ++i) {
     rows_[i].text.tokens.push_back(static_cast<int32_t>(ids[i]));
-    rows_[i].text.logprobs.push_back(static_cast<const float*>(logp.const_data_ptr())[i]);
-    if (options_.entropies)
-      rows_[i].text.entropies.push_back(static_cast<const float*>(entropy.const_data_ptr())[i]);
+    rows_[i].text.logprobs.push_back(logp.const_data_ptr<float>()[i]);
+    if (options_.entropies) rows_[i].text.entropies.push_back(entropy.const_data_ptr<float>()[i]);
   }
 }
 

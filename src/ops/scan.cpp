@@ -18,7 +18,7 @@ Advantages gae(const Tensor& reward, const Tensor& value, const Tensor& begin, d
   const Tensor rewards = reward.detach().contiguous(), values = value.detach().contiguous();
   const Advantages result{at::empty_like(rewards), at::empty_like(rewards)};
   if (begin.is_cpu()) {
-    const int64_t end = *(static_cast<const int64_t*>(begin.const_data_ptr()) + begin.size(0) - 1);
+    const int64_t end = *(begin.const_data_ptr<int64_t>() + begin.size(0) - 1);
     if (end != reward.size(0))
       fail("gae wants boundaries that end at ", reward.size(0), ", the number of tokens, not at ", end);
   }

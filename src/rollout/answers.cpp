@@ -10,11 +10,6 @@
 namespace prefer {
 namespace {
 
-template <class T>
-T* data_of(Tensor& tensor) {
-  return static_cast<T*>(tensor.mutable_data_ptr());
-}
-
 /// Answers end to end, as they go from rank to rank: each fills in its own, and the sum over the ranks, whose
 /// other numbers are zeros, is all of them.
 struct Packed {
@@ -33,28 +28,28 @@ struct Packed {
     ended = at::zeros({lengths.size(0)}, at::kDouble);
   }
   void set(std::size_t i, const Answer& answer) {
-    std::ranges::copy(answer.tokens, data_of<int64_t>(tokens) + begin[i]);
-    std::ranges::copy(answer.logprobs, data_of<float>(logprobs) + begin[i]);
-    std::ranges::copy(answer.entropies, data_of<float>(entropies) + begin[i]);
-    data_of<double>(reward)[i] = answer.reward;
-    data_of<double>(ended)[i] = answer.ended;
+    std::ranges::copy(answer.tokens, tokens.mutable_data_ptr<int64_t>() + begin[i]);
+    std::ranges::copy(answer.logprobs, logprobs.mutable_data_ptr<float>() + begin[i]);
+    std::ranges::copy(answer.entropies, entropies.mutable_data_ptr<float>() + begin[i]);
+    reward.mutable_data_ptr<double>()[i] = answer.reward;
+    ended.mutable_data_ptr<double>()[i] = answer.ended;
   }
   void reduce(Team& team) {
     std::vector<Tensor> all = {tokens, logprobs, entropies, reward, ended};
     team.reduce(all);
   }
   Answer get(std::size_t i, const Question& question, const std::shared_ptr<const Tokenizer>& tokenizer,
-             bool with_entropies) {
-    const auto* id = data_of<int64_t>(tokens);
-    const auto* logp = data_of<float>(logprobs);
-    const auto* entropy = data_of<float>(entropies);
+             bool with_entropies) const {
+    const auto* id = tokens.const_data_ptr<int64_t>();
+    const auto* logp = logprobs.const_data_ptr<float>();
+    const auto* entropy = entropies.const_data_ptr<float>();
     Answer answer{.prompt = question.tokens,
                   .tokens = {id + begin[i], id + begin[i + 1]},
                   .logprobs = {logp + begin[i], logp + begin[i + 1]},
                   .asked = question.text,
                   .text = {},
-                  .ended = data_of<double>(ended)[i] != 0,
-                  .reward = data_of<double>(reward)[i],
+                  .ended = ended.const_data_ptr<double>()[i] != 0,
+                  .reward = reward.const_data_ptr<double>()[i],
                   .entropies = {},
                   .tail = question.tail,
                   .others = question.others};
@@ -143,7 +138,7 @@ std::vector<Answers> sample_answers(const Transformer& model, std::shared_ptr<co
   };
   for (std::size_t i = 0; i < said.size(); ++i)
     for (std::size_t s = 0; s < samples; ++s)
-      data_of<int64_t>(lengths[0])[place(i, s)] = static_cast<int64_t>(said[i][s].tokens.size());
+      lengths[0].mutable_data_ptr<int64_t>()[place(i, s)] = static_cast<int64_t>(said[i][s].tokens.size());
   team.reduce(lengths);
   Packed packed(lengths[0]);
   for (std::size_t i = 0; i < said.size(); ++i)

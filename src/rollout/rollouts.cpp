@@ -16,11 +16,6 @@
 namespace prefer {
 namespace {
 
-template <class T>
-T* data_of(Tensor& tensor) {
-  return static_cast<T*>(tensor.mutable_data_ptr());
-}
-
 /// The answer after its question: its tokens scored, and the states they were drawn in read.
 Sequence sequence_of(const Question& question, std::span<const int32_t> answer, int64_t sample) {
   Sequence s;
@@ -117,14 +112,14 @@ struct RolloutSource::Flat {
     for (Tensor* column : {&reference, &value}) *column = at::zeros_like(logp);
   }
   int64_t answers() const { return begin.size(0) - 1; }
-  int64_t first(int64_t answer) const { return static_cast<const int64_t*>(begin.const_data_ptr())[answer]; }
+  int64_t first(int64_t answer) const { return begin.const_data_ptr<int64_t>()[answer]; }
   std::vector<int32_t> answer(int64_t i) const {
-    const auto* ids = static_cast<const int64_t*>(tokens.const_data_ptr());
+    const auto* ids = tokens.const_data_ptr<int64_t>();
     return {ids + first(i), ids + first(i + 1)};
   }
   /// A column's numbers of the answers to each question.
   std::vector<ScoredColumn> by_question(const Tensor& column, int64_t samples) const {
-    const auto* values = static_cast<const float*>(column.const_data_ptr());
+    const auto* values = column.const_data_ptr<float>();
     std::vector<ScoredColumn> result;
     for (int64_t i = 0; i < answers(); i += samples)
       result.emplace_back(values + first(i), values + first(i + samples));
@@ -168,7 +163,8 @@ void RolloutSource::read_models(const std::vector<int64_t>& mine, const std::vec
   const auto fill = [&](Tensor& column, Axis axis, const std::function<Tensor(const Batch&)>& read) {
     const std::vector<ScoredColumn> read_in = read_records(source, axis, read);
     for (std::size_t i = 0; i < mine.size(); ++i)
-      std::ranges::copy(read_in[i], data_of<float>(column) + flat.first(mine[i] * config_.num_generations));
+      std::ranges::copy(read_in[i],
+                        column.mutable_data_ptr<float>() + flat.first(mine[i] * config_.num_generations));
   };
   fill(flat.reference, Axis::scored,
        [&](const Batch& batch) { return token_logp(*models_.reference, batch, config_.temperature); });
