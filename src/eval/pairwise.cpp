@@ -14,12 +14,12 @@ constexpr uint64_t kResamples = 2000;
 
 double sign(double value) { return value > 0 ? 1 : value < 0 ? -1 : 0; }
 
-/// 1 where the pair is ranked as people did, 0 where not, 1/2 for a tie. [N]
+/// Of each pair. [N]
 std::vector<double> wins(std::span<const double> margins) {
   std::vector<double> result;
   for (const double margin : margins) {
     if (std::isnan(margin)) fail("a margin of pair ", result.size() + 1, " is not a number");
-    result.push_back((1 + sign(margin)) / 2);
+    result.push_back(win(margin));
   }
   return result;
 }

@@ -16,7 +16,6 @@ using Sums = std::vector<double>;
 constexpr Interval kUnknown{NAN, NAN, NAN};
 constexpr std::size_t kBins = 10;
 
-double wins(double gap) { return gap > 0 ? 1 : gap == 0 ? 0.5 : 0; }
 double gap_of(const JudgedPair& pair) { return pair.chosen - pair.rejected; }
 
 /// The sums that `of` gives of each pair, added up a question.
@@ -45,7 +44,7 @@ Interval mean_of(const std::vector<JudgedPair>& pairs, const std::function<doubl
 Interval accuracy_of(const std::vector<JudgedPair>& pairs,
                      const std::function<double(const JudgedPair&)>& gap, uint64_t seed) {
   const Interval interval = mean_of(
-      pairs, [&](const JudgedPair& pair) { return wins(gap(pair)); }, seed);
+      pairs, [&](const JudgedPair& pair) { return win(gap(pair)); }, seed);
   if (interval.low < interval.high) return interval;
   return wilson_interval(interval.mean, by_question(pairs, [](const JudgedPair&) { return Sums{}; }).size());
 }
@@ -57,7 +56,7 @@ Sums calibration_sums(const JudgedPair& pair) {
   Sums sums(3 * kBins);
   sums[3 * bin] = 1;
   sums[3 * bin + 1] = p;
-  sums[3 * bin + 2] = wins(gap_of(pair));
+  sums[3 * bin + 2] = win(gap_of(pair));
   return sums;
 }
 

@@ -2,7 +2,7 @@
 #include "prefer/objectives/preference.hpp"
 
 #include "prefer/core/error.hpp"
-#include "src/objectives/pair_rows.hpp"
+#include "src/objectives/pairs.hpp"
 
 namespace prefer {
 namespace {
@@ -124,7 +124,6 @@ Loss PreferenceObjective::loss(const Pairs& p, const NamedTensors& prepared, int
   const double n = p.share.sum().item<double>();
   const Tensor chosen = loss_.reward(p.chosen);      // [N]
   const Tensor rejected = loss_.reward(p.rejected);  // [N]
-  const Tensor wins = (chosen > rejected).to(at::kDouble) + 0.5 * (chosen == rejected).to(at::kDouble);
   const auto add = [&](const char* name, const Tensor& values) {
     loss.metrics.add(name, (values * share).sum(), n);
   };
@@ -132,7 +131,7 @@ Loss PreferenceObjective::loss(const Pairs& p, const NamedTensors& prepared, int
   add("rewards/chosen", chosen);
   add("rewards/rejected", rejected);
   add("rewards/margins", chosen - rejected);
-  add("rewards/accuracies", wins);
+  add("rewards/accuracies", wins(chosen - rejected));
   add("logps/chosen", p.chosen.logp);
   add("logps/rejected", p.rejected.logp);
   if (loss_.needs_reference() && reference_.is_start && at_start_) {

@@ -2,17 +2,11 @@
 #include "prefer/objectives/reward.hpp"
 
 #include "prefer/core/error.hpp"
-#include "src/objectives/pair_rows.hpp"
+#include "src/objectives/pairs.hpp"
 
 #include <limits>
 
 namespace prefer {
-namespace {
-
-/// 1 where a gap is won, 1/2 where it is none.
-Tensor wins(const Tensor& gap) { return (gap > 0).to(at::kDouble) + 0.5 * (gap == 0).to(at::kDouble); }
-
-}  // namespace
 
 std::vector<ParameterGroup> RewardObjective::parameters() const {
   return {{"model", model_->parameters(), 1.0}};

@@ -9,6 +9,9 @@
 
 namespace prefer {
 
+/// 1 where a pair is ranked as people did, its margin above 0; 1/2 for a tie; 0 where not.
+inline double win(double margin) { return margin > 0 ? 1 : margin == 0 ? 0.5 : 0; }
+
 /// The share of pairs whose margin is above 0; a tie counts half. The 95 % interval is a bootstrap over
 /// pairs; where all pairs are alike it is Wilson's. Throws Error for no pairs.
 Interval pairwise_accuracy(std::span<const double> margins, uint64_t seed);

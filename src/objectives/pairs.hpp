@@ -1,4 +1,4 @@
-// Which sequences of a batch are the sides of its pairs.
+// What objectives on pairs share: which sequences are the sides of a pair, and how often the better one wins.
 #pragma once
 
 #include "prefer/batch/batch.hpp"
@@ -25,5 +25,8 @@ inline PairRows pair_rows(const Batch& batch) {
   }
   return rows;
 }
+
+/// 1 where what is better scores higher by a gap above 0, 1/2 for a tie. Of the gap's shape, double
+inline Tensor wins(const Tensor& gap) { return (gap > 0).to(at::kDouble) + 0.5 * (gap == 0).to(at::kDouble); }
 
 }  // namespace prefer
