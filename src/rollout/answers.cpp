@@ -61,6 +61,12 @@ struct Packed {
 
 }  // namespace
 
+std::vector<Prompt> as_prompts(std::span<const Question> questions) {
+  std::vector<Prompt> prompts;
+  for (const Question& question : questions) prompts.push_back({question.tokens, question.record});
+  return prompts;
+}
+
 std::vector<int32_t> as_judged(const Answer& answer, int64_t context) {
   std::vector<int32_t> text = answer.prompt;
   text.insert(text.end(), answer.tokens.begin(), answer.tokens.end());
@@ -80,10 +86,8 @@ Scorer each(Reward reward) {
 std::vector<Answers> sample_answers(const Transformer& model, std::shared_ptr<const Tokenizer> tokenizer,
                                     std::span<const Question> questions, const GenerateOptions& options,
                                     const Scorer& score, const std::function<void(int64_t done)>& done) {
-  std::vector<Prompt> asked;
-  for (const Question& question : questions) asked.push_back({question.tokens, question.record});
   int64_t count = 0;
-  auto said = generate(model, asked, options, [&](size_t, size_t, const Completion&) {
+  auto said = generate(model, as_prompts(questions), options, [&](size_t, size_t, const Completion&) {
     if (done) done(++count);
   });
   std::vector<Answer> all;

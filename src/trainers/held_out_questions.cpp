@@ -53,9 +53,8 @@ Metrics HeldOutQuestions::measure() {
     for (const Answer& answer : answers) sum += answer.reward;
     scores.push_back(sum / static_cast<double>(answers.size()));
   }
-  std::vector<Prompt> prompts;
-  for (const Question& question : questions_) prompts.push_back({question.tokens, question.record});
-  kl_ = answer_kl(policy_, *reference_, prompts, options_.max_new_tokens, options_.seed, team_);
+  kl_ =
+      answer_kl(policy_, *reference_, as_prompts(questions_), options_.max_new_tokens, options_.seed, team_);
   Metrics metrics;
   const auto add = [&](const char* name, const std::vector<double>& values) {
     metrics.add(name, tensor_of(values, at::kDouble).sum(), static_cast<double>(values.size()));

@@ -32,6 +32,9 @@ struct Answer {
 /// The answers to one prompt.
 using Answers = std::vector<Answer>;
 
+/// Questions as the model reads them.
+std::vector<Prompt> as_prompts(std::span<const Question> questions);
+
 /// What an answer is worth; larger is better.
 using Reward = std::function<double(const std::string& prompt, const std::string& answer)>;
 
