@@ -15,18 +15,6 @@ int64_t completion_of(const Record& record) {
   return static_cast<int64_t>(record.front().tokens.size()) - border_of(record);
 }
 
-/// Cuts the prompt's tokens, `border` many, and the completion after them; returns the new border.
-int64_t truncate(std::vector<int32_t>& tokens, int64_t border, const LengthOptions& length) {
-  const auto size = static_cast<int64_t>(tokens.size()), limit = length.max_length;
-  if (limit == 0 || size <= limit) return border;
-  if (length.truncation == "keep_end") {
-    tokens.erase(tokens.begin(), tokens.begin() + (size - limit));
-    return std::max<int64_t>(1, border - (size - limit));  // the first token has nothing before it
-  }
-  tokens.resize(static_cast<std::size_t>(limit));
-  return border;
-}
-
 }  // namespace
 
 MismatchedSource::MismatchedSource(std::unique_ptr<RecordSource> records, const LengthOptions& length)
@@ -64,12 +52,17 @@ int64_t MismatchedSource::partner(const std::vector<int64_t>& chosen, std::size_
 Sequence MismatchedSource::joined(int64_t asked, int64_t answered) const {
   const Record &question = records_->records()[asked], &answer = records_->records()[answered];
   const Sequence& prompt = question.front();
-  Sequence s;
-  s.tokens.assign(prompt.tokens.begin(), prompt.tokens.begin() + border_of(question));
-  s.tokens.insert(s.tokens.end(), answer.front().tokens.begin() + border_of(answer),
-                  answer.front().tokens.end());
-  const int64_t border = truncate(s.tokens, border_of(question), length_);
-  s.scored = {{border, static_cast<int64_t>(s.tokens.size()), Term::completion}};
+  const auto part = [](const Record& record, int64_t begin, int64_t size) {
+    return std::span(record.front().tokens)
+        .subspan(static_cast<std::size_t>(begin), static_cast<std::size_t>(size));
+  };
+  Sequence s = answer_after(part(question, 0, border_of(question)),
+                            part(answer, border_of(answer), completion_of(answer)));
+  const TokenRange kept = length_.kept(std::ssize(s.tokens));
+  keep(s.tokens, kept);
+  const int64_t border = border_of(question) - kept.begin;
+  s.scored.front().begin = std::max<int64_t>(1, border);  // the first token has nothing before it
+  s.scored.front().end = std::ssize(s.tokens);
   s.role = role::kStatistic;
   s.grade = prompt.grade;
   s.share = prompt.share;
@@ -95,7 +88,7 @@ Plan MismatchedSource::plan(int64_t step) {
     pairs.insert(pairs.end(), {chosen[i], answered});
     const int64_t size =
         border_of(records_->records()[chosen[i]]) + completion_of(records_->records()[answered]);
-    tokens.push_back(length_.max_length == 0 ? size : std::min(size, length_.max_length));
+    tokens.push_back(length_.kept(size).size());
   }
   auto pair = pairs.begin();
   auto count = tokens.begin();

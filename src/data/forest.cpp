@@ -152,6 +152,14 @@ std::int64_t count(const Node& node) {
 
 }  // namespace
 
+Sequence answer_after(std::span<const std::int32_t> prompt, std::span<const std::int32_t> answer) {
+  Sequence s;
+  s.tokens.assign(prompt.begin(), prompt.end());
+  s.tokens.insert(s.tokens.end(), answer.begin(), answer.end());
+  s.scored = {{std::max<std::int64_t>(1, std::ssize(prompt)), std::ssize(s.tokens), Term::completion}};
+  return s;
+}
+
 Forest make_forest(std::span<const Sequence> sequences, Sharing sharing) {
   Forest f;
   if (sequences.empty()) return f;

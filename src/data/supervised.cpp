@@ -116,16 +116,12 @@ class Encoder {
 
 /// Whether anything was cut off.
 bool truncate(Learnt& text, const LengthOptions& options) {
-  const auto limit = static_cast<std::size_t>(options.max_length);
-  if (limit == 0 || text.ids.size() <= limit) return false;
-  const auto over =
-      static_cast<std::ptrdiff_t>(options.truncation == "keep_end" ? text.ids.size() - limit : 0);
-  text.ids.erase(text.ids.begin(), text.ids.begin() + over);
-  text.learnt.erase(text.learnt.begin(), text.learnt.begin() + over);
-  if (!text.weight.empty()) text.weight.erase(text.weight.begin(), text.weight.begin() + over);
-  text.ids.resize(limit);
-  text.learnt.resize(limit);
-  return true;
+  const auto size = std::ssize(text.ids);
+  const TokenRange kept = options.kept(size);
+  keep(text.ids, kept);
+  keep(text.learnt, kept);
+  if (!text.weight.empty()) keep(text.weight, kept);
+  return kept.size() < size;
 }
 
 /// The runs of learnt tokens; the first token of all has nothing before it.

@@ -13,19 +13,12 @@ namespace {
 
 /// Cuts a side to length. Returns whether its end token is still there.
 bool truncate(TokenisedCompletion& side, const LengthOptions& options) {
-  const auto limit = static_cast<std::size_t>(options.max_length);
-  const std::size_t size = side.prompt.size() + side.completion.size();
-  if (limit == 0 || size <= limit) return side.end != 0;
-  if (options.truncation == "keep_end") {
-    const std::size_t over = size - limit, off_prompt = std::min(over, side.prompt.size());
-    side.prompt.erase(side.prompt.begin(), side.prompt.begin() + static_cast<std::ptrdiff_t>(off_prompt));
-    side.completion.erase(side.completion.begin(),
-                          side.completion.begin() + static_cast<std::ptrdiff_t>(over - off_prompt));
-    return side.end > over - off_prompt;
-  }
-  side.prompt.resize(std::min(side.prompt.size(), limit));
-  side.completion.resize(std::min(side.completion.size(), limit - side.prompt.size()));
-  return side.end != 0 && side.end <= side.completion.size();
+  const auto prompt = std::ssize(side.prompt);
+  const auto [begin, end] = options.kept(prompt + std::ssize(side.completion));
+  const TokenRange answer{std::max<std::int64_t>(0, begin - prompt), std::max<std::int64_t>(0, end - prompt)};
+  keep(side.prompt, {std::min(begin, prompt), std::min(end, prompt)});
+  keep(side.completion, answer);
+  return std::cmp_greater(side.end, answer.begin) && std::cmp_less_equal(side.end, answer.end);
 }
 
 class Tokeniser {
@@ -114,11 +107,7 @@ std::string hash_of(const std::vector<std::int32_t>& ids) {
 }
 
 Sequence sequence_of(const TokenisedSide& side, std::int64_t which, std::vector<float> grade) {
-  Sequence out;
-  out.tokens = side.prompt;
-  out.tokens.insert(out.tokens.end(), side.completion.begin(), side.completion.end());
-  const auto begin = std::max<std::int64_t>(1, static_cast<std::int64_t>(side.prompt.size()));
-  out.scored.push_back({begin, static_cast<std::int64_t>(out.tokens.size()), Term::completion});
+  Sequence out = answer_after(side.prompt, side.completion);
   out.role = which;
   out.grade = std::move(grade);
   return out;
@@ -143,6 +132,12 @@ void LengthOptions::describe(Fields& f) {
   f("append_eos", append_eos, "end plain answers with the end token; false for answers that were cut off");
   f("specials_in_text", specials_in_text,
     "plain texts may spell control tokens (true for texts rendered before)");
+}
+
+TokenRange LengthOptions::kept(std::int64_t size) const {
+  if (max_length == 0 || size <= max_length) return {0, size};
+  if (truncation == "keep_end") return {size - max_length, size};
+  return {0, max_length};
 }
 
 std::string TokenCounts::text(std::size_t records, const std::string& what) const {

@@ -32,14 +32,7 @@ double tokens(const Answer& answer) {
 std::vector<std::vector<float>> score_answers(const Transformer& model, std::span<const Answers> answers) {
   std::vector<Sequence> sequences;
   for (const Answers& group : answers) {
-    for (const Answer& answer : group) {
-      Sequence s;
-      s.tokens = answer.prompt;
-      s.tokens.insert(s.tokens.end(), answer.tokens.begin(), answer.tokens.end());
-      s.scored = {{static_cast<int64_t>(answer.prompt.size()), static_cast<int64_t>(s.tokens.size()),
-                   Term::completion}};
-      sequences.push_back(std::move(s));
-    }
+    for (const Answer& answer : group) sequences.push_back(answer_after(answer.prompt, answer.tokens));
   }
   return score_sequences(model, sequences, 4096, model.device());
 }

@@ -5,19 +5,6 @@
 #include "prefer/objectives/token_kl.hpp"
 
 namespace prefer {
-namespace {
-
-Sequence sequence_of(const Prompt& prompt, const Completion& answer, std::size_t group) {
-  Sequence s;
-  s.tokens = prompt.tokens;
-  s.tokens.insert(s.tokens.end(), answer.tokens.begin(), answer.tokens.end());
-  s.scored = {
-      {static_cast<int64_t>(prompt.tokens.size()), static_cast<int64_t>(s.tokens.size()), Term::completion}};
-  s.group = static_cast<int64_t>(group);
-  return s;
-}
-
-}  // namespace
 
 std::vector<double> answer_kl(const Transformer& policy, const Transformer& reference,
                               std::span<const Prompt> prompts, int64_t max_new_tokens, uint64_t seed) {
@@ -30,8 +17,10 @@ std::vector<double> answer_kl(const Transformer& policy, const Transformer& refe
   for (std::size_t first = 0; first < prompts.size(); first += kAtOnce) {
     const std::size_t last = std::min(prompts.size(), first + kAtOnce);
     std::vector<Sequence> sequences;
-    for (std::size_t i = first; i < last; ++i)
-      sequences.push_back(sequence_of(prompts[i], answers[i].front(), i));
+    for (std::size_t i = first; i < last; ++i) {
+      sequences.push_back(answer_after(prompts[i].tokens, answers[i].front().tokens));
+      sequences.back().group = static_cast<int64_t>(i);
+    }
     const Batch batch = make_batch(make_forest(sequences, Sharing::off), policy.device());
     const Tensor sums = by_sequence(token_kl(policy, reference, batch), batch).to(at::kCPU);  // [S]
     result.insert(result.end(), sums.const_data_ptr<double>(), sums.const_data_ptr<double>() + sums.size(0));

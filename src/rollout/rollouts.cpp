@@ -18,13 +18,9 @@ namespace {
 
 /// The answer after its question: its tokens scored, and the states they were drawn in read.
 Sequence sequence_of(const Question& question, std::span<const int32_t> answer, int64_t sample) {
-  Sequence s;
-  s.tokens = question.tokens;
-  s.tokens.insert(s.tokens.end(), answer.begin(), answer.end());
-  const auto begin = static_cast<int64_t>(question.tokens.size()),
-             end = static_cast<int64_t>(s.tokens.size());
-  s.scored = {{begin, end, Term::completion}};
-  for (int64_t t = begin; t < end; ++t) s.reads.push_back({.token = t - 1});
+  Sequence s = answer_after(question.tokens, answer);
+  for (const ScoredRange& range : s.scored)
+    for (int64_t t = range.begin; t < range.end; ++t) s.reads.push_back({.token = t - 1});
   s.role = sample;
   return s;
 }

@@ -45,6 +45,9 @@ struct Sequence {
   std::vector<Read> reads;
 };
 
+/// An answer after its prompt, the answer's tokens scored; where the prompt is empty, all but its first.
+Sequence answer_after(std::span<const std::int32_t> prompt, std::span<const std::int32_t> answer);
+
 /// A run of tokens that stand one after the other in the batch. It attends to its ancestors and, causally, to
 /// itself.
 struct Segment {

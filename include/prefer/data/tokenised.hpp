@@ -15,6 +15,12 @@
 
 namespace prefer {
 
+/// A half-open range of a text's tokens.
+struct TokenRange {
+  std::int64_t begin = 0, end = 0;
+  std::int64_t size() const { return end - begin; }
+};
+
 /// What is done with texts longer than the model shall see.
 struct LengthOptions {
   std::int64_t max_length = 1024;         ///< tokens of prompt and completion together; 0: any
@@ -23,7 +29,16 @@ struct LengthOptions {
   bool specials_in_text = false;  ///< plain texts may spell control tokens (they were rendered before)
 
   void describe(Fields& f);
+  /// What stays of a text of `size` tokens.
+  TokenRange kept(std::int64_t size) const;
 };
+
+/// Cuts a list down to a stretch of it.
+template <class T>
+void keep(std::vector<T>& list, TokenRange kept) {
+  list.erase(list.begin() + kept.end, list.end());
+  list.erase(list.begin(), list.begin() + kept.begin);
+}
 
 /// One answer after its prompt. Both sides of a pair mostly have the same prompt.
 struct TokenisedSide {
