@@ -54,6 +54,41 @@ void differentiable(const char* name, const std::vector<Tensor>& outputs, const 
   torch::autograd::set_history(outputs, node);
 }
 
+namespace {
+
+/// The gradients of a body that is run once more on what was `kept` of its inputs.
+std::vector<Tensor> backward_again(const Body& body, const std::vector<Tensor>& kept,
+                                   const std::vector<Tensor>& parameters,
+                                   const std::vector<Tensor>& gradients, const std::vector<bool>& wanted) {
+  const at::AutoGradMode with_grad(true);
+  std::vector<Tensor> fresh;
+  std::vector<Tensor> sought;
+  for (size_t i = 0; i < kept.size(); ++i) {
+    fresh.push_back(kept[i].detach());
+    if (wanted[i]) sought.push_back(fresh.back().requires_grad_());
+  }
+  for (size_t i = 0; i < parameters.size(); ++i) {
+    if (wanted[kept.size() + i]) sought.push_back(parameters[i]);
+  }
+  std::vector<Tensor> reached;
+  std::vector<Tensor> upstream;
+  const std::vector<Tensor> recomputed = body(fresh);
+  for (size_t i = 0; i < recomputed.size(); ++i) {
+    if (!gradients[i].defined()) continue;
+    reached.push_back(recomputed[i]);
+    upstream.push_back(gradients[i]);
+  }
+  const auto found = torch::autograd::grad(reached, sought, upstream, /*retain_graph=*/false,
+                                           /*create_graph=*/false, /*allow_unused=*/true);
+  std::vector<Tensor> result(wanted.size());
+  for (size_t i = 0, next = 0; i < wanted.size(); ++i) {
+    if (wanted[i]) result[i] = found[next++];
+  }
+  return result;
+}
+
+}  // namespace
+
 std::vector<Tensor> checkpointed(const Body& body, const std::vector<Tensor>& inputs,
                                  const std::vector<Tensor>& parameters) {
   std::vector<Tensor> all = inputs;
@@ -67,35 +102,10 @@ std::vector<Tensor> checkpointed(const Body& body, const std::vector<Tensor>& in
     const at::NoGradGuard no_grad;
     outputs = body(kept);
   }
-  const auto again = [body, kept, parameters](const std::vector<Tensor>& gradients,
-                                              const std::vector<bool>& wanted) {
-    const at::AutoGradMode with_grad(true);
-    std::vector<Tensor> fresh;
-    std::vector<Tensor> sought;
-    for (size_t i = 0; i < kept.size(); ++i) {
-      fresh.push_back(kept[i].detach());
-      if (wanted[i]) sought.push_back(fresh.back().requires_grad_());
-    }
-    for (size_t i = 0; i < parameters.size(); ++i) {
-      if (wanted[kept.size() + i]) sought.push_back(parameters[i]);
-    }
-    std::vector<Tensor> reached;
-    std::vector<Tensor> upstream;
-    const std::vector<Tensor> recomputed = body(fresh);
-    for (size_t i = 0; i < recomputed.size(); ++i) {
-      if (!gradients[i].defined()) continue;
-      reached.push_back(recomputed[i]);
-      upstream.push_back(gradients[i]);
-    }
-    const auto found = torch::autograd::grad(reached, sought, upstream, /*retain_graph=*/false,
-                                             /*create_graph=*/false, /*allow_unused=*/true);
-    std::vector<Tensor> result(wanted.size());
-    for (size_t i = 0, next = 0; i < wanted.size(); ++i) {
-      if (wanted[i]) result[i] = found[next++];
-    }
-    return result;
-  };
-  differentiable("checkpointed", outputs, all, again);
+  differentiable("checkpointed", outputs, all,
+                 [body, kept, parameters](const auto& gradients, const auto& wanted) {
+                   return backward_again(body, kept, parameters, gradients, wanted);
+                 });
   return outputs;
 }
 

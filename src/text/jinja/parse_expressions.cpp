@@ -160,47 +160,53 @@ ExprPtr Parser::unary(bool with_filter) {
 
 ExprPtr Parser::primary() {
   const Token token = now();
-  const auto constant = [&](Value value) {
-    take();
-    ExprPtr out = make(ExprKind::constant, token.place);
-    out->constant = std::move(value);
-    return out;
-  };
-  if (token.kind == TokenKind::name) {
-    if (token.text == "true" || token.text == "True") return constant(Value::boolean(true));
-    if (token.text == "false" || token.text == "False") return constant(Value::boolean(false));
-    if (token.text == "none" || token.text == "None") return constant(None{});
-    take();
-    ExprPtr out = make(ExprKind::name, token.place);
-    out->name = token.text;
-    return out;
-  }
-  if (token.kind == TokenKind::string) {
-    std::string text = take().text;
-    while (now().kind == TokenKind::string) text += take().text;
-    ExprPtr out = make(ExprKind::constant, token.place);
-    out->constant = make_text(text);
-    return out;
-  }
-  if (token.kind == TokenKind::integer) {
-    std::int64_t value = 0;
-    const auto read = std::from_chars(token.text.data(), token.text.data() + token.text.size(), value);
-    if (read.ec != std::errc()) stop(token.place, "integer " + token.text + " does not fit 64 bits");
-    return constant(Value::integer(value));
-  }
-  if (token.kind == TokenKind::number) {
-    double value = 0;
-    const auto read = std::from_chars(token.text.data(), token.text.data() + token.text.size(), value);
-    if (read.ec != std::errc())
-      stop(token.place, "number " + token.text + " is beyond the range of a double");
-    return constant(Value::number(value));
-  }
+  if (token.kind == TokenKind::name) return name();
+  if (token.kind == TokenKind::string) return string();
+  if (token.kind == TokenKind::integer || token.kind == TokenKind::number) return number();
   if (is_mark("[")) return list();
   if (is_mark("{")) return dict();
   if (!skip_mark("(")) stop(token.place, "expected an expression, not " + quote(token.text));
   ExprPtr inside = tuple();
   expect_mark(")");
   return inside;
+}
+
+ExprPtr Parser::constant(const Place& place, Value value) {
+  ExprPtr out = make(ExprKind::constant, place);
+  out->constant = std::move(value);
+  return out;
+}
+
+ExprPtr Parser::name() {
+  const Token token = take();
+  if (token.text == "true" || token.text == "True") return constant(token.place, Value::boolean(true));
+  if (token.text == "false" || token.text == "False") return constant(token.place, Value::boolean(false));
+  if (token.text == "none" || token.text == "None") return constant(token.place, None{});
+  ExprPtr out = make(ExprKind::name, token.place);
+  out->name = token.text;
+  return out;
+}
+
+ExprPtr Parser::string() {
+  const Place place = now().place;
+  std::string text;
+  while (now().kind == TokenKind::string) text += take().text;
+  return constant(place, make_text(text));
+}
+
+ExprPtr Parser::number() {
+  const Token token = take();
+  const auto read = [&](auto value, const std::string& beyond) {
+    const auto end = std::from_chars(token.text.data(), token.text.data() + token.text.size(), value);
+    if (end.ec != std::errc()) stop(token.place, beyond);
+    return value;
+  };
+  if (token.kind == TokenKind::integer) {
+    const std::string beyond = "integer " + token.text + " does not fit 64 bits";
+    return constant(token.place, Value::integer(read(std::int64_t{0}, beyond)));
+  }
+  const std::string beyond = "number " + token.text + " is beyond the range of a double";
+  return constant(token.place, Value::number(read(0.0, beyond)));
 }
 
 ExprPtr Parser::list() {
@@ -235,8 +241,7 @@ ExprPtr Parser::postfix(ExprPtr operand) {
     if (skip_mark(".")) {
       const Token token = take();
       if (token.kind == TokenKind::integer) {
-        ExprPtr index = make(ExprKind::constant, token.place);
-        index->constant = Value::integer(std::stoll(token.text.substr(0, 9)));
+        ExprPtr index = constant(token.place, Value::integer(std::stoll(token.text.substr(0, 9))));
         operand = make(ExprKind::item, place, operands(std::move(operand), std::move(index)));
         continue;
       }

@@ -43,6 +43,10 @@ class Parser {
   ExprPtr concat();
   ExprPtr unary(bool with_filter);
   ExprPtr primary();
+  ExprPtr constant(const Place& place, Value value);
+  ExprPtr name();    ///< or a constant that is spelled like one
+  ExprPtr string();  ///< or several, side by side, that are one
+  ExprPtr number();
   ExprPtr list();
   ExprPtr dict();
   ExprPtr postfix(ExprPtr operand);
