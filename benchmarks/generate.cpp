@@ -38,7 +38,7 @@ std::vector<Prompt> prompts_of(int64_t count, int64_t vocabulary) {
 }
 
 void measure(const Transformer& model, const Config& config, int64_t batch, double read) {
-  GenerateOptions options{.max_new_tokens = config.new_tokens, .batch = batch};
+  GenerateOptions options{.max_new_tokens = config.new_tokens, .batch_size = batch};
   options.stop = {-1};  // no text ends before it is full
   const std::vector<Prompt> prompts = prompts_of(batch, model.config().vocab_size);
   const double seconds =

@@ -78,8 +78,8 @@ int main(int argc, char** argv) {
     check(given, prompts, model->config(), config);
     config.options.seed = static_cast<uint64_t>(config.seed);
     std::vector<std::vector<std::optional<Completion>>> said(
-        prompts.size(), std::vector<std::optional<Completion>>(static_cast<size_t>(config.options.samples)));
-    ProgressLine progress("continuations", static_cast<int64_t>(prompts.size()) * config.options.samples);
+        prompts.size(), std::vector<std::optional<Completion>>(static_cast<size_t>(config.options.n)));
+    ProgressLine progress("continuations", static_cast<int64_t>(prompts.size()) * config.options.n);
     size_t next = 0;  // the first prompt that is not printed yet: lines come in the prompts' order
     int64_t cut = 0;
     generate(
@@ -99,6 +99,6 @@ int main(int argc, char** argv) {
     if (cut > 0)
       process.say("cut at the model's context of " + std::to_string(model->config().context) +
                   " tokens, before max_new_tokens: " + std::to_string(cut) + " of " +
-                  std::to_string(std::ssize(prompts) * config.options.samples) + " continuations");
+                  std::to_string(std::ssize(prompts) * config.options.n) + " continuations");
   });
 }

@@ -25,7 +25,7 @@ struct QuickstartConfig {
   int64_t held_out_samples = 4;
   int64_t pairs_per_opening = 3;
   double least_gap = 0.1;
-  GenerateOptions generate{.max_new_tokens = 20, .samples = 8};
+  GenerateOptions generate{.max_new_tokens = 20, .n = 8};
   DpoConfig dpo = [] {
     DpoConfig config;
     config.length.append_eos = false;  // the answers were cut off, not ended
@@ -159,7 +159,7 @@ class Quickstart {
 
   HeldOutQuestions held_out(const Transformer& policy) const {
     GenerateOptions options = config_.generate;
-    options.samples = config_.held_out_samples;
+    options.n = config_.held_out_samples;
     options.seed = static_cast<uint64_t>(config_.dpo.seed);
     return {as_questions(held_out_, spans_),
             policy,
@@ -176,7 +176,7 @@ class Quickstart {
     if (process_.fs().exists(path)) return path;
     GenerateOptions options = config_.generate;
     options.seed = static_cast<uint64_t>(config_.dpo.seed);
-    ProgressLine progress("answers", static_cast<int64_t>(openings_.size()) * options.samples);
+    ProgressLine progress("answers", static_cast<int64_t>(openings_.size()) * options.n);
     const auto answers = sample_answers(*start_, spans_.shared_tokenizer(), as_questions(openings_, spans_),
                                         options, each(reward()), [&](int64_t done) { progress(done); });
     std::string lines;

@@ -100,19 +100,19 @@ Generation::Generation(const Transformer& model, std::span<const Prompt> prompts
   if (stop_.empty()) stop_ = model.config().eos;
   check();
   for (size_t i = 0; i < prompts.size(); ++i) longest_ = std::max(longest_, prompt_length(i));
-  const int64_t all = static_cast<int64_t>(prompts.size()) * options.samples;
-  const int64_t batch = std::min(options.batch, all);
+  const int64_t all = static_cast<int64_t>(prompts.size()) * options.n;
+  const int64_t batch = std::min(options.batch_size, all);
   prompt_slots_ = std::min<int64_t>(batch, static_cast<int64_t>(prompts.size()));
   free_prompts_ = Slots(prompt_slots_);
   free_rows_ = Slots(batch);
   cache_ = model.make_cache(prompt_slots_ * longest_ + batch * options_.max_new_tokens);
-  results_.assign(prompts.size(), std::vector<Completion>(static_cast<size_t>(options.samples)));
+  results_.assign(prompts.size(), std::vector<Completion>(static_cast<size_t>(options.n)));
 }
 
 void Generation::check() const {
-  if (options_.max_new_tokens < 1 || options_.samples < 1 || options_.batch < 1) {
-    fail("generate wants max_new_tokens, samples and batch of at least 1, not ", options_.max_new_tokens,
-         ", ", options_.samples, " and ", options_.batch);
+  if (options_.max_new_tokens < 1 || options_.n < 1 || options_.batch_size < 1) {
+    fail("generate wants max_new_tokens, n and batch_size of at least 1, not ", options_.max_new_tokens,
+         ", ", options_.n, " and ", options_.batch_size);
   }
   if (options_.tempered && !(options_.temperature > 0))
     fail("generate wants a temperature > 0 for tempered log-probs, not ", options_.temperature);
@@ -144,7 +144,7 @@ void Generation::start(std::vector<Tensor>& hidden) {
     const std::shared_ptr<Prefilled> prefix = waiting_.front();
     rows_.push_back({prefix, prefix->started, free_rows_.take(), {}});
     hidden.push_back(prefix->hidden);
-    if (++prefix->started == options_.samples) waiting_.pop_front();
+    if (++prefix->started == options_.n) waiting_.pop_front();
   }
 }
 
@@ -250,8 +250,8 @@ void GenerateOptions::describe(Fields& f) {
   f("top_p", top_p, "sample from the likeliest tokens whose probability adds up to this",
     positive() & within(0, 1));
   f("top_k", top_k, "sample from this many of the likeliest tokens; 0: all", at_least(0));
-  f("n", samples, "continuations of each prompt", within(1, 1 << 20));
-  f("batch_size", batch, "continuations decoded at once; changes speed and memory alone", at_least(1));
+  f("n", n, "continuations of each prompt", within(1, 1 << 20));
+  f("batch_size", batch_size, "continuations decoded at once; changes speed and memory alone", at_least(1));
 }
 
 std::vector<std::vector<Completion>> generate(const Transformer& model, std::span<const Prompt> prompts,

@@ -107,7 +107,7 @@ std::vector<Answers> sample_answers(const Transformer& model, std::shared_ptr<co
     if (!std::isfinite(scores[i]))
       fail("the reward of an answer to \"", all[i].asked, "\" is ", scores[i], ", and must be finite");
     all[i].reward = scores[i];
-    answers[i / static_cast<std::size_t>(options.samples)].push_back(std::move(all[i]));
+    answers[i / static_cast<std::size_t>(options.n)].push_back(std::move(all[i]));
   }
   return answers;
 }
@@ -122,12 +122,12 @@ std::vector<Answers> sample_answers(const Transformer& model, std::shared_ptr<co
                                     std::span<const Question> questions, const GenerateOptions& options,
                                     const Scorer& score, Team& team,
                                     const std::function<void(int64_t done, int64_t all)>& progress) {
-  const auto samples = static_cast<std::size_t>(options.samples);
+  const auto samples = static_cast<std::size_t>(options.n);
   const std::vector<int64_t> mine = dealt(questions, team);
   std::vector<Question> asked;
   for (const int64_t i : mine) asked.push_back(questions[static_cast<std::size_t>(i)]);
-  const int64_t all = static_cast<int64_t>(questions.size()) * options.samples,
-                share = static_cast<int64_t>(asked.size()) * options.samples;
+  const int64_t all = static_cast<int64_t>(questions.size()) * options.n,
+                share = static_cast<int64_t>(asked.size()) * options.n;
   std::vector<Answers> said;
   if (!asked.empty()) {
     said = sample_answers(model, tokenizer, asked, options, score, [&](int64_t done) {

@@ -172,8 +172,8 @@ void RolloutSource::read_models(const std::vector<int64_t>& mine, const std::vec
 RolloutSource::Flat RolloutSource::roll_out(int64_t iteration, const std::vector<Question>& asked) const {
   const GenerateOptions options{.max_new_tokens = config_.response_length,
                                 .temperature = config_.temperature,
-                                .samples = config_.num_generations,
-                                .batch = config_.local_rollout_forward_batch_size,
+                                .n = config_.num_generations,
+                                .batch_size = config_.local_rollout_forward_batch_size,
                                 .tempered = true,
                                 .entropies = true,
                                 .seed = order_.seed,

@@ -23,8 +23,7 @@ HeldOutQuestions::HeldOutQuestions(std::vector<Question> questions, const Transf
 }
 
 std::vector<Answers> HeldOutQuestions::sample(const Transformer& model) const {
-  ProgressLine progress("held-out answers", static_cast<int64_t>(questions_.size()) * options_.samples,
-                        team_);
+  ProgressLine progress("held-out answers", static_cast<int64_t>(questions_.size()) * options_.n, team_);
   return sample_answers(model, tokenizer_, questions_, options_, score_, team_,
                         [&](int64_t done, int64_t) { progress(done); });
 }
@@ -70,7 +69,7 @@ std::vector<Figure> HeldOutQuestions::figures(uint64_t seed) {
   Comparison comparison = compare_answers(*reference_, before_, after_, seed);
   comparison.kl = bootstrap_mean(kl_, seed);
   const std::string note = std::to_string(questions_.size()) + " held-out prompts, " +
-                           std::to_string(options_.samples) + " answers each of up to " +
+                           std::to_string(options_.n) + " answers each of up to " +
                            std::to_string(options_.max_new_tokens) +
                            " tokens; before: the reference's, after: the policy's";
   std::vector<Figure> figures = comparison.figures(note);

@@ -150,8 +150,8 @@ void PpoTrainer::hold_out(std::vector<Question> questions, const Scorer& score) 
   held_out_.emplace(std::move(questions), *policy_, reference_, spans_.shared_tokenizer(), credited,
                     GenerateOptions{.max_new_tokens = config_.rollout.response_length,
                                     .temperature = config_.rollout.temperature,
-                                    .samples = config_.eval_samples,
-                                    .batch = config_.rollout.local_rollout_forward_batch_size,
+                                    .n = config_.eval_samples,
+                                    .batch_size = config_.rollout.local_rollout_forward_batch_size,
                                     .seed = static_cast<uint64_t>(config_.seed)},
                     run_.team());
 }

@@ -76,7 +76,7 @@ TEST(CudaModel, GeneratesTheCpusTokensAndLogProbabilities) {
     const auto cpu = model_on(at::kCPU, config), gpu = model_on(kGpu, config);
     for (const double temperature : {0.0, 1.0}) {
       const GenerateOptions options{
-          .max_new_tokens = 12, .temperature = temperature, .samples = 2, .batch = 4, .stop = {-1}};
+          .max_new_tokens = 12, .temperature = temperature, .n = 2, .batch_size = 4, .stop = {-1}};
       const auto wanted = generate(*cpu, prompts, options), found = generate(*gpu, prompts, options);
       for (size_t p = 0; p < prompts.size(); ++p) {
         for (size_t s = 0; s < 2; ++s) {

@@ -157,7 +157,7 @@ TEST_P(FamilyBits, AreTheSameGeneratedWithACacheAndScored) {
     prompts.back().tokens.resize(prompts.size() * 2);
   }
   const auto texts =
-      generate(*model_, prompts, {.max_new_tokens = 9, .samples = 2, .batch = 3, .seed = 5, .stop = {-1}});
+      generate(*model_, prompts, {.max_new_tokens = 9, .n = 2, .batch_size = 3, .seed = 5, .stop = {-1}});
   for (size_t p = 0; p < prompts.size(); ++p) {
     for (const Completion& text : texts[p]) {
       std::vector<int32_t> whole = prompts[p].tokens;

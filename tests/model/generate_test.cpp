@@ -34,9 +34,9 @@ class Generated : public ::testing::TestWithParam<at::ScalarType> {};
 TEST_P(Generated, LogProbabilitiesAreTheBitsOfScoring) {
   PREFER_NEEDS_INVARIANCE(GetParam());
   const auto model = tiny_model(GetParam());
-  const auto texts = generate(
-      *model, kPrompts,
-      {.max_new_tokens = 12, .temperature = 0.9, .top_p = 0.95, .samples = 3, .batch = 5, .seed = 7});
+  const auto texts =
+      generate(*model, kPrompts,
+               {.max_new_tokens = 12, .temperature = 0.9, .top_p = 0.95, .n = 3, .batch_size = 5, .seed = 7});
   for (size_t p = 0; p < kPrompts.size(); ++p) {
     ASSERT_EQ(texts[p].size(), 3u);
     for (const Completion& text : texts[p]) EXPECT_EQ(text.logprobs, scored(*model, kPrompts[p], text));
@@ -46,9 +46,9 @@ TEST_P(Generated, LogProbabilitiesAreTheBitsOfScoring) {
 TEST_P(Generated, DrawsDoNotDependOnTheBatch) {
   PREFER_NEEDS_INVARIANCE(GetParam());
   const auto model = tiny_model(GetParam());
-  const GenerateOptions wide{.max_new_tokens = 9, .samples = 4, .batch = 32, .seed = 3, .step = 5};
+  const GenerateOptions wide{.max_new_tokens = 9, .n = 4, .batch_size = 32, .seed = 3, .step = 5};
   GenerateOptions narrow = wide;
-  narrow.batch = 3;
+  narrow.batch_size = 3;
   const auto together = generate(*model, kPrompts, wide), few = generate(*model, kPrompts, narrow);
   for (size_t p = 0; p < kPrompts.size(); ++p) {
     const auto alone = generate(*model, std::vector<Prompt>{kPrompts[p]}, narrow);
@@ -67,7 +67,7 @@ TEST_P(Generated, SmolLm2sLogProbabilitiesAreTheBitsOfScoring) {
   PosixFs fs;
   const auto model = load_model(fs, testing::smollm2(), GetParam());
   const std::vector<Prompt> prompts{{{504, 3575, 282, 4649, 314}, 0}, {{6403, 1980, 253, 655}, 1}};
-  const auto texts = generate(*model, prompts, {.max_new_tokens = 8, .samples = 2, .batch = 3, .stop = {-1}});
+  const auto texts = generate(*model, prompts, {.max_new_tokens = 8, .n = 2, .batch_size = 3, .stop = {-1}});
   for (size_t p = 0; p < prompts.size(); ++p) {
     for (const Completion& text : texts[p]) EXPECT_EQ(text.logprobs, scored(*model, prompts[p], text));
   }
@@ -95,7 +95,7 @@ TEST(Generate, EndsAtAStopTokenAtMaxNewTokensAndAtTheContext) {
 TEST(Generate, TellsOfEachTextOnce) {
   const auto model = tiny_model(at::kFloat);
   std::map<std::pair<size_t, size_t>, std::vector<int32_t>> told;
-  const auto texts = generate(*model, kPrompts, {.max_new_tokens = 4, .samples = 2, .batch = 3},
+  const auto texts = generate(*model, kPrompts, {.max_new_tokens = 4, .n = 2, .batch_size = 3},
                               [&](size_t p, size_t s, const Completion& text) {
                                 const bool first = told.emplace(std::pair{p, s}, text.tokens).second;
                                 EXPECT_TRUE(first);

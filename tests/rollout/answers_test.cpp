@@ -61,7 +61,7 @@ TEST(Scorer, SeesWhatThePromptsRecordHoldsBesides) {
     return rewards;
   };
   const auto said = sample_answers(*tiny_model(at::kFloat), spans.shared_tokenizer(), asked,
-                                   {.max_new_tokens = 3, .samples = 2}, reads);
+                                   {.max_new_tokens = 3, .n = 2}, reads);
   EXPECT_EQ(said.front().at(1).reward, 42);
   const auto other = questions(run, spans, R"({"prompt": "do a", "answer": 43})");
   EXPECT_NE(fingerprint(asked), fingerprint(other));

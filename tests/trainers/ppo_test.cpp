@@ -59,7 +59,7 @@ TEST_F(PpoOnARewardModel, ItsScoresAreTheModels) {
   const auto questions = load_questions(process_.fs(), tiny_.pairs, spans, OnBad::stop, none);
   std::vector<Prompt> prompts;
   for (uint64_t i = 0; i < 7; ++i) prompts.push_back({questions[record_at(0, i, 7)].tokens, i});
-  const auto said = generate(*policy, prompts, {.max_new_tokens = 6, .temperature = 1, .samples = 2});
+  const auto said = generate(*policy, prompts, {.max_new_tokens = 6, .temperature = 1, .n = 2});
   std::vector<std::vector<int32_t>> texts;
   for (std::size_t i = 0; i < 7; ++i) {
     for (const Completion& answer : said[i]) {

@@ -18,8 +18,8 @@ struct GenerateOptions {
   double temperature = 1;
   double top_p = 1;
   int64_t top_k = 0;
-  int64_t samples = 1;    ///< continuations of each prompt, whose keys and values are computed once
-  int64_t batch = 32;     ///< how many are decoded at once: changes speed and memory, and no result
+  int64_t n = 1;            ///< continuations of each prompt, whose keys and values are computed once
+  int64_t batch_size = 32;  ///< how many are decoded at once: changes speed and memory, and no result
   bool tempered = false;  ///< log-probs under the tempered model, as a policy that samples from it wants them
   bool entropies = false;  ///< also the entropy of the distribution that the log-probs are of
   uint64_t seed = 0;
@@ -47,7 +47,7 @@ struct Completion {
 /// Called when a continuation is complete, in the order in which they end.
 using CompletionSink = std::function<void(size_t prompt, size_t sample, const Completion&)>;
 
-/// `samples` continuations of every prompt. Finished rows leave the batch and waiting prompts enter. The
+/// `n` continuations of every prompt. Finished rows leave the batch and waiting prompts enter. The
 /// token at position p of sample s is drawn with RandomKey{seed, step, record, s, site, p};
 /// on the CPU its log-probability has the bits that scoring the whole sequence gives. Throws Error for an
 /// empty prompt, one that fills the model's context, tokens outside the vocabulary, or logits that are not

@@ -49,7 +49,7 @@ std::vector<int32_t> as_judged(const Answer& answer, int64_t context);
 /// A reward applied to answer after answer.
 Scorer each(Reward reward);
 
-/// `options.samples` continuations of each question, drawn by its record and scored together. `done` is
+/// `options.n` continuations of each question, drawn by its record and scored together. `done` is
 /// called after each with how many there are. Throws Error where the scorer gives another count, or a number
 /// that is not finite.
 std::vector<Answers> sample_answers(const Transformer& model, std::shared_ptr<const Tokenizer> tokenizer,

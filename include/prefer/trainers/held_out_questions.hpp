@@ -20,7 +20,7 @@ class HeldOutQuestions {
                    std::shared_ptr<const Transformer> reference, std::shared_ptr<const Tokenizer> tokenizer,
                    Scorer score, const GenerateOptions& options, Team& team);
 
-  /// Answers each (options.samples of them): eval_objective/scores, their mean score; eval_kl, nats an answer
+  /// Answers each (options.n of them): eval_objective/scores, their mean score; eval_kl, nats an answer
   /// (answer_kl); and eval_nll, the negative log-prob a token of the answers under the reference. The same on
   /// every rank. Collective.
   Metrics measure();
