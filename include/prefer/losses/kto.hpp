@@ -19,9 +19,11 @@ struct Kto {
 
   Tensor operator()(const Judged& a) const {
     const Tensor z = a.kl.clamp_min(0);
-    const Tensor gain = 1 - at::sigmoid(beta * (a.ratio() - z));  // [S]
-    const Tensor loss = 1 - at::sigmoid(beta * (z - a.ratio()));  // [S]
-    return desirable_weight * a.desirable * gain + undesirable_weight * (1 - a.desirable) * loss;
+    // The paper's value v of an answer, by its lambda.
+    const Tensor desirable_value = at::sigmoid(beta * (a.ratio() - z));    // [S]
+    const Tensor undesirable_value = at::sigmoid(beta * (z - a.ratio()));  // [S]
+    return desirable_weight * a.desirable * (1 - desirable_value) +
+           undesirable_weight * (1 - a.desirable) * (1 - undesirable_value);
   }
   void describe(Fields& f) {
     f("beta", beta, "pull towards the reference; larger stays closer", positive());
