@@ -58,7 +58,7 @@ DpoTrainer::DpoTrainer(DpoConfig config, Process& process)
   objective_ = std::make_unique<PreferenceObjective>(
       policy_, config_.loss,
       ReferenceSource{keeps_reference() ? nullptr : reference_, !config_.reference,
-                      process.sum_bound(policy_->dtype(), train_->longest())});
+                      run_.reference_bound(*policy_, train_->longest())});
 }
 
 bool DpoTrainer::keeps_reference() const { return config_.reference_logprobs == "cached" && reference_; }

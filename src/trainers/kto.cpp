@@ -71,7 +71,7 @@ KtoTrainer::KtoTrainer(KtoConfig config, Process& process)
   config_.resolve(train_->records().size());
   objective_ = std::make_unique<KtoObjective>(
       policy_, config_.loss,
-      ReferenceSource{reference, !config_.reference, process.sum_bound(policy_->dtype(), train_->longest())});
+      ReferenceSource{reference, !config_.reference, run_.reference_bound(*policy_, train_->longest())});
 }
 
 Metrics KtoTrainer::measure() {

@@ -134,7 +134,7 @@ PpoTrainer::PpoTrainer(PpoConfig config, Process& process, Scorer reward, Json k
                   .temperature = config_.rollout.temperature,
                   .value_rate_scale = config_.value_learning_rate_scale,
                   .starts_at_reference = !config_.reference,
-                  .bound = process.sum_bound(policy_->dtype(), config_.rollout.response_length)},
+                  .bound = run_.reference_bound(*policy_, config_.rollout.response_length)},
       rollouts_->iteration(), controller_);
   if (eval) hold_out(fitting(std::move(*eval)), score);
 }

@@ -116,6 +116,12 @@ void Run::trains(Transformer& model, const std::string& path) const {
                " million parameters, " + config_.dtype);
 }
 
+double Run::reference_bound(const Transformer& policy, int64_t tokens) const {
+  const InvarianceReport products = self_test_invariance(policy.dtype());
+  process_.say_broken(products);
+  return process_.sum_bound(products, policy.dtype(), tokens);
+}
+
 void Run::skipped(const std::string& what, const std::string& path, const Skipped& skipped) {
   process_.say_skipped(path, skipped);
   for (const auto& [reason, cases] : skipped.reasons)

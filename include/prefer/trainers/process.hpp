@@ -7,6 +7,7 @@
 #include "prefer/core/program.hpp"
 #include "prefer/data/records.hpp"
 #include "prefer/dist/team.hpp"
+#include "prefer/ops/gemm.hpp"
 #include "prefer/tensor.hpp"
 #include "prefer/train/hooks.hpp"
 
@@ -49,12 +50,11 @@ class Process {
   }
   /// Says what was left out of a file, where anything was.
   void say_skipped(const std::string& path, const Skipped& skipped) const;
-  /// Tests in a few milliseconds whether the products of `dtype` keep their bits on this CPU; says which do
-  /// not.
-  bool invariant(at::ScalarType dtype) const;
-  /// By how many nats two forwards of one model may differ in the log-prob of a sequence of `tokens`: 0 where
-  /// `invariant`.
-  double sum_bound(at::ScalarType dtype, int64_t tokens) const;
+  /// Says which promises a test of this CPU's products found off.
+  void say_broken(const InvarianceReport& products) const;
+  /// By how many nats two forwards of one model may differ in the log-prob of a sequence of `tokens`: 0 on a
+  /// CPU whose `products` of `dtype` keep their bits.
+  double sum_bound(const InvarianceReport& products, at::ScalarType dtype, int64_t tokens) const;
 
  private:
   at::Device device_ = at::kCPU;

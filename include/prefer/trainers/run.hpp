@@ -79,6 +79,9 @@ class Run {
                                             std::optional<int64_t> pad);
   /// Makes `model`, which came from `path`, the one that is trained, and says how large it is.
   void trains(Transformer& model, const std::string& path) const;
+  /// Tests the products of this CPU, says which do not keep their bits, and gives the bound that follows: by
+  /// how many nats the reference may differ from the same model as policy in a sequence of `tokens`.
+  double reference_bound(const Transformer& policy, int64_t tokens) const;
   /// Anything else that the run reads, by its fingerprint. A run goes on only with the inputs it began with.
   void reads(const std::string& what, const std::string& fingerprint) { inputs_[what] = fingerprint; }
   /// The fingerprint of an input by its name.
