@@ -80,4 +80,6 @@ std::string Interval::text() const {
   return line;
 }
 
+Interval Interval::exp() const { return {std::exp(mean), std::exp(low), std::exp(high)}; }
+
 }  // namespace prefer

@@ -4,7 +4,6 @@
 #include "prefer/core/error.hpp"
 #include "prefer/objectives/score.hpp"
 
-#include <cmath>
 #include <numeric>
 
 namespace prefer {
@@ -43,11 +42,6 @@ std::string trimmed(const std::string& text) {
   return begin == std::string::npos ? "" : text.substr(begin, text.find_last_not_of(" \n\t") - begin + 1);
 }
 
-Interval perplexity(const std::vector<double>& nll, uint64_t seed) {
-  const Interval mean = bootstrap_mean(nll, seed);
-  return {std::exp(mean.mean), std::exp(mean.low), std::exp(mean.high)};
-}
-
 }  // namespace
 
 std::vector<double> reference_nll(const Transformer& model, std::span<const Answers> answers) {
@@ -70,10 +64,12 @@ Comparison compare_answers(const Transformer& model_before, std::span<const Answ
   c.kl = bootstrap_mean(by_prompt(after, [&](const Answer& a) { return sum(a.logprobs) - sum(scores[i++]); }),
                         seed);
   c.perplexity_before =
-      perplexity(by_prompt(before, [&](const Answer& a) { return -sum(a.logprobs) / tokens(a); }), seed);
+      bootstrap_mean(by_prompt(before, [&](const Answer& a) { return -sum(a.logprobs) / tokens(a); }), seed)
+          .exp();
   i = 0;
   c.perplexity_after =
-      perplexity(by_prompt(after, [&](const Answer& a) { return -sum(scores[i++]) / tokens(a); }), seed);
+      bootstrap_mean(by_prompt(after, [&](const Answer& a) { return -sum(scores[i++]) / tokens(a); }), seed)
+          .exp();
   return c;
 }
 

@@ -59,8 +59,7 @@ Metrics SftTrainer::measure() {
 }
 
 Interval SftTrainer::HeldOutTexts::perplexity(uint64_t seed) const {
-  const Interval mean = bootstrap_ratio(nll, tokens, seed);
-  return {std::exp(mean.mean), std::exp(mean.low), std::exp(mean.high)};
+  return bootstrap_ratio(nll, tokens, seed).exp();
 }
 
 std::vector<Figure> SftTrainer::figures() const {

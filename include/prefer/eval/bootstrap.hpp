@@ -16,6 +16,8 @@ struct Interval {
 
   /// "0.29 [0.25, 0.33]".
   std::string text() const;
+  /// e to the power of all three: of a mean negative log-likelihood, the perplexity.
+  Interval exp() const;
 };
 
 /// The mean of `values` with its percentile bootstrap interval (Efron 1979): `resamples` means of as many
