@@ -41,13 +41,8 @@ DpoTrainer::DpoTrainer(DpoConfig config, Process& process)
   samples_ = make_samples(config_.samples, run_, spans_, config_.length.specials_in_text);
   policy_ = run_.model("model", config_.model);
   const std::string reference = config_.reference.value_or(config_.model);
-  if (config_.loss.needs_reference() && config_.reference) {
-    reference_ = run_.model("reference", reference)->frozen();
-    check_tokenizer("reference", reference, spans_.tokenizer(), config_.model);
-  } else if (config_.loss.needs_reference()) {
-    reference_ = policy_->frozen();
-    run_.reads("reference", run_.input("model"));
-  }
+  if (config_.loss.needs_reference())
+    reference_ = run_.reference(config_.reference, *policy_, config_.model, spans_.tokenizer());
   for (const auto& [model, name] : {std::pair(policy_, config_.model), std::pair(reference_, reference)}) {
     if (!model) continue;
     check_fits(*train_, config_.train, model->config(), name);

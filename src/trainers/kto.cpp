@@ -55,14 +55,10 @@ KtoTrainer::KtoTrainer(KtoConfig config, Process& process)
   std::unique_ptr<RecordSource> train = source("train", config_.train, false);
   samples_ = make_samples(config_.samples, run_, spans_, config_.length.specials_in_text);
   policy_ = run_.model("model", config_.model);
-  const auto reference =
-      config_.reference ? run_.model("reference", *config_.reference)->frozen() : policy_->frozen();
+  const auto reference = run_.reference(config_.reference, *policy_, config_.model, spans_.tokenizer());
   if (config_.reference) {
-    check_tokenizer("reference", *config_.reference, spans_.tokenizer(), config_.model);
     check_fits(*train, config_.train, reference->config(), *config_.reference);
     if (eval) check_fits(*eval, *config_.eval, reference->config(), *config_.reference);
-  } else {
-    run_.reads("reference", run_.input("model"));
   }
   const int64_t context = std::min(policy_->config().context, reference->config().context);
   train_ = mismatched(std::move(train), config_.train, context);

@@ -113,13 +113,8 @@ PpoTrainer::PpoTrainer(PpoConfig config, Process& process, Scorer reward, Json k
   if (config_.rollout.missing_eos_penalty && policy_->config().eos.empty())
     fail("missing_eos_penalty=", *config_.rollout.missing_eos_penalty,
          " would be taken from every answer: ", config_.model, " names no end token (eos_token_id)");
-  reference_ = config_.reference ? run_.model("reference", *config_.reference)->frozen() : policy_->frozen();
+  reference_ = run_.reference(config_.reference, *policy_, config_.model, spans_.tokenizer());
   admit(reference_->config(), config_.reference.value_or(config_.model));
-  if (config_.reference) {
-    check_tokenizer("reference", *config_.reference, spans_.tokenizer(), config_.model);
-  } else {
-    run_.reads("reference", run_.input("model"));
-  }
   const std::shared_ptr<ValueModel> value = value_model();
   const Scorer score = scorer(std::move(reward));
   std::vector<Question> questions = fitting(std::move(train));

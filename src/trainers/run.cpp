@@ -116,6 +116,17 @@ void Run::trains(Transformer& model, const std::string& path) const {
                " million parameters, " + config_.dtype);
 }
 
+std::shared_ptr<Transformer> Run::reference(const std::optional<std::string>& path, const Transformer& policy,
+                                            const std::string& model, const Tokenizer& tokenizer) {
+  if (!path) {
+    reads("reference", input("model"));
+    return policy.frozen();
+  }
+  auto reference = this->model("reference", *path)->frozen();
+  check_tokenizer("reference", *path, tokenizer, model);
+  return reference;
+}
+
 double Run::reference_bound(const Transformer& policy, int64_t tokens) const {
   const InvarianceReport products = self_test_invariance(policy.dtype());
   process_.say_broken(products);

@@ -79,6 +79,10 @@ class Run {
                                             std::optional<int64_t> pad);
   /// Makes `model`, which came from `path`, the one that is trained, and says how large it is.
   void trains(Transformer& model, const std::string& path) const;
+  /// The model that `policy`, which came from `model`, is held to: the one at `path`, an input that reads the
+  /// same tokens as `tokenizer`, or, where none is given, the policy as it was loaded.
+  std::shared_ptr<Transformer> reference(const std::optional<std::string>& path, const Transformer& policy,
+                                         const std::string& model, const Tokenizer& tokenizer);
   /// Tests the products of this CPU, says which do not keep their bits, and gives the bound that follows: by
   /// how many nats the reference may differ from the same model as policy in a sequence of `tokens`.
   double reference_bound(const Transformer& policy, int64_t tokens) const;
