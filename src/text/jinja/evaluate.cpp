@@ -67,18 +67,20 @@ Value Machine::evaluate_unchecked(const Expr& expr) {
       return Value::boolean(test(expr.name, operand, arguments(expr)));
     }
     case ExprKind::negate:
-      return arithmetic(*this, "-", Value::integer(0), evaluate(*expr.args[0]));
     case ExprKind::plus:
-      return arithmetic(*this, "+", Value::integer(0), evaluate(*expr.args[0]));
-    case ExprKind::binary: {
-      const Value left = evaluate(*expr.args[0]);
-      return arithmetic(*this, expr.name, left, evaluate(*expr.args[1]));
-    }
+    case ExprKind::binary:
+      return evaluate_arithmetic(expr);
     case ExprKind::compare:
       return evaluate_compare(expr);
     default:
       return evaluate_logic(expr);
   }
+}
+
+Value Machine::evaluate_arithmetic(const Expr& expr) {
+  const Value first = evaluate(*expr.args[0]);
+  if (expr.kind == ExprKind::binary) return arithmetic(*this, expr.name, first, evaluate(*expr.args[1]));
+  return arithmetic(*this, expr.kind == ExprKind::negate ? "-" : "+", Value::integer(0), first);
 }
 
 Value Machine::evaluate_logic(const Expr& expr) {

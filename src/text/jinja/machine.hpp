@@ -66,6 +66,7 @@ class Machine {
 
   Value evaluate(const Expr& expr);
   Value evaluate_unchecked(const Expr& expr);
+  Value evaluate_arithmetic(const Expr& expr);
   Value evaluate_logic(const Expr& expr);  ///< not, and, or, if else, ~
   Value evaluate_parts(const Expr& expr);
   Value evaluate_dict(const Expr& expr);
