@@ -1,8 +1,8 @@
 // Marks what is learnt of demonstrations, cuts them, counts, and hands them to the planner.
 #include "prefer/data/supervised.hpp"
 
-#include "prefer/core/sha256.hpp"
 #include "prefer/text/json.hpp"
+#include "src/data/sides.hpp"
 
 #include <algorithm>
 #include <optional>
@@ -18,6 +18,7 @@ constexpr std::uint8_t kNot = 0, kLearnt = 1, kLearntPrompt = 2;
 struct Learnt {
   std::vector<std::int32_t> ids;
   std::vector<std::uint8_t> learnt;
+  std::string asked;               ///< as TokenisedText has it
   std::vector<float> weight = {};  ///< of each token; empty where all weigh 1
 };
 
@@ -55,6 +56,12 @@ void keep_last_turn(TokenSpans& spans, std::span<const Message> messages) {
   std::fill_n(spans.supervised.begin(), begin, std::uint8_t{0});
 }
 
+/// SHA-256 of what stands before the first token of an answer, or of all where there is none.
+std::string asked_of(const TokenSpans& spans) {
+  const auto answer = std::ranges::find(spans.supervised, kLearnt) - spans.supervised.begin();
+  return hash_of({spans.ids.begin(), spans.ids.begin() + answer});
+}
+
 class Encoder {
  public:
   Encoder(const SpanBuilder& builder, const SupervisedOptions& options)
@@ -69,7 +76,8 @@ class Encoder {
     TokenSpans spans = builder_.chat(messages, {.tools = source.tools});
     if (which == "all") std::ranges::replace(spans.supervised, kNot, kLearntPrompt);
     if (which == "last") keep_last_turn(spans, messages);
-    Learnt text{std::move(spans.ids), std::move(spans.supervised)};
+    std::string asked = asked_of(spans);
+    Learnt text{std::move(spans.ids), std::move(spans.supervised), std::move(asked)};
     weigh(text, spans.message, messages);
     return text;
   }
@@ -104,9 +112,10 @@ class Encoder {
             : builder_.answer(std::get<std::string>(source.prompt), std::get<std::string>(source.completion),
                               length.specials_in_text ? Specials::recognise : Specials::plain,
                               length.append_eos);
-    Learnt out{made.prompt, std::vector<std::uint8_t>(made.prompt.size(), all ? kLearntPrompt : kNot)};
+    Learnt out{made.prompt, std::vector<std::uint8_t>(made.prompt.size(), all ? kLearntPrompt : kNot), {}};
     out.ids.insert(out.ids.end(), made.completion.begin(), made.completion.end());
     out.learnt.resize(out.ids.size(), kLearnt);
+    out.asked = hash_of(source.whole ? out.ids : made.prompt);
     return out;
   }
 
@@ -114,14 +123,11 @@ class Encoder {
   const SupervisedOptions& options_;
 };
 
-/// Whether anything was cut off.
-bool truncate(Learnt& text, const LengthOptions& options) {
-  const auto size = std::ssize(text.ids);
-  const TokenRange kept = options.kept(size);
+void truncate(Learnt& text, const LengthOptions& options) {
+  const TokenRange kept = options.kept(std::ssize(text.ids));
   keep(text.ids, kept);
   keep(text.learnt, kept);
   if (!text.weight.empty()) keep(text.weight, kept);
-  return kept.size() < size;
 }
 
 /// The runs of learnt tokens; the first token of all has nothing before it.
@@ -145,73 +151,70 @@ Instructions instructions_for(const SpanBuilder& builder) {
   return builder.has_template() ? Instructions::as_messages : Instructions::as_text;
 }
 
-class Collector {
+/// Encodes, cuts, and keeps where there is something to learn.
+class Tokeniser {
  public:
-  Collector(const SpanBuilder& builder, const SupervisedOptions& options)
+  Tokeniser(const SpanBuilder& builder, const SupervisedOptions& options)
       : encode_(builder, options), options_(options) {}
 
-  void add(const Demonstration& source, std::vector<float> grade = {}) {
+  void add(const Demonstration& source, SupervisedData& data, std::vector<float> grade = {}) const {
     Learnt text = encode_(source);
     const auto size = static_cast<std::int64_t>(text.ids.size());
-    const bool cut = truncate(text, options_.length);
+    truncate(text, options_.length);
+    std::string asked = std::move(text.asked);
     Sequence sequence = sequence_of(std::move(text));
     if (sequence.scored.empty())
-      return data_.skipped.add("no token to learn, or none left after max_length", source.place);
+      return data.skipped.add("no token to learn, or none left after max_length", source.place);
     sequence.grade = std::move(grade);
-    truncated_ += cut;
-    longest_ = std::max(longest_, size);
-    tokens_ += static_cast<std::int64_t>(sequence.tokens.size());
-    hash_.add(std::as_bytes(std::span(sequence.tokens)));
-    for (const ScoredRange& range : sequence.scored) {
-      learnt_ += range.end - range.begin;
-      hash_.add(std::as_bytes(std::span(&range.begin, 2)));
-      if (range.term == Term::prompt) hash_.add("prompt");
-    }
-    hash_.add(std::as_bytes(std::span(sequence.grade)));
-    hash_.add(std::as_bytes(std::span(sequence.weight)));
-    weighted_ = weighted_ || !sequence.weight.empty();
-    hash_.add("|");
-    data_.records.push_back({std::move(sequence)});
-  }
-  Skipped& skipped() { return data_.skipped; }
-
-  Dataset done(const std::string& path) {
-    const auto count = static_cast<std::int64_t>(data_.records.size());
-    const std::string skipped = data_.skipped.text();
-    if (count == 0) fail(path, ": no text to train on", skipped.empty() ? "" : "; ", skipped);
-    if (truncated_ == count)
-      fail(path, ": every text was truncated to max_length ", options_.length.max_length,
-           "; the longest has ", longest_, " tokens");
-    data_.counts = std::to_string(count) + " texts of " + std::to_string(tokens_) + " tokens, " +
-                   std::to_string(learnt_) + " of them to learn; the longest text " +
-                   std::to_string(longest_) + " tokens";
-    if (truncated_ > 0) {
-      data_.counts += ", " + std::to_string(truncated_) + " texts truncated";
-      data_.noted.emplace_back("texts truncated", truncated_);
-    }
-    if (weighted_) spread_weights();
-    data_.fingerprint = hash_.hex();
-    return std::move(data_);
+    data.texts.push_back({std::move(sequence), size, source.place, std::move(asked)});
   }
 
  private:
-  /// Where one text of a batch has weights, all need them.
-  void spread_weights() {
-    for (std::vector<Sequence>& record : data_.records) {
-      Sequence& text = record.front();
-      if (!text.weight.empty()) continue;
-      for (const ScoredRange& range : text.scored)
-        text.weight.resize(text.weight.size() + static_cast<std::size_t>(range.end - range.begin), 1);
-    }
-  }
-
   Encoder encode_;
   const SupervisedOptions& options_;
-  Dataset data_;
-  Sha256 hash_;
-  bool weighted_ = false;
-  std::int64_t truncated_ = 0, longest_ = 0, tokens_ = 0, learnt_ = 0;
 };
+
+std::int64_t truncated(const SupervisedData& data) {
+  return std::ranges::count_if(data.texts,
+                               [](const auto& text) { return text.size > std::ssize(text.sequence.tokens); });
+}
+
+std::int64_t longest(const SupervisedData& data) {
+  std::int64_t longest = 0;
+  for (const TokenisedText& text : data.texts) longest = std::max(longest, text.size);
+  return longest;
+}
+
+std::int64_t learnt(const Sequence& sequence) {
+  std::int64_t count = 0;
+  for (const ScoredRange& range : sequence.scored) count += range.end - range.begin;
+  return count;
+}
+
+std::string fingerprint(const std::vector<TokenisedText>& texts) {
+  Sha256 hash;
+  for (const auto& [sequence, size, place, asked] : texts) {
+    hash.add(std::as_bytes(std::span(sequence.tokens)));
+    for (const ScoredRange& range : sequence.scored) {
+      hash.add(std::as_bytes(std::span(&range.begin, 2)));
+      if (range.term == Term::prompt) hash.add("prompt");
+    }
+    hash.add(std::as_bytes(std::span(sequence.grade)));
+    hash.add(std::as_bytes(std::span(sequence.weight)));
+    hash.add("|");
+  }
+  return hash.hex();
+}
+
+/// Where one text of a batch has weights, all need them.
+void spread_weights(std::vector<Record>& records) {
+  const auto weighted = [](const Record& record) { return !record.front().weight.empty(); };
+  if (std::ranges::none_of(records, weighted)) return;
+  for (Record& record : records) {
+    Sequence& text = record.front();
+    if (text.weight.empty()) text.weight.resize(static_cast<std::size_t>(learnt(text)), 1);
+  }
+}
 
 }  // namespace
 
@@ -222,25 +225,58 @@ void SupervisedOptions::describe(Fields& f) {
   length.describe(f);
 }
 
-Dataset load_demonstrations(Fs& fs, const std::string& path, const SpanBuilder& builder,
-                            const SupervisedOptions& options, OnBad on_bad) {
-  Collector collector(builder, options);
-  read_records(fs, path, on_bad, collector.skipped(), [&](const Json& record) {
+SupervisedData load_demonstrations(Fs& fs, const std::string& path, const SpanBuilder& builder,
+                                   const SupervisedOptions& options, OnBad on_bad) {
+  SupervisedData data;
+  const Tokeniser tokeniser(builder, options);
+  read_records(fs, path, on_bad, data.skipped, [&](const Json& record) {
     const Demonstration source = demonstration_from_json(record, instructions_for(builder));
-    placed_at(record, [&] { collector.add(source); });
+    placed_at(record, [&] { tokeniser.add(source, data); });
   });
-  return collector.done(path);
+  return data;
 }
 
-Dataset load_judged(Fs& fs, const std::string& path, const SpanBuilder& builder, const LengthOptions& length,
-                    OnBad on_bad) {
+SupervisedData load_judged(Fs& fs, const std::string& path, const SpanBuilder& builder,
+                           const LengthOptions& length, OnBad on_bad) {
   const SupervisedOptions options{.loss_on = "completion", .length = length};
-  Collector collector(builder, options);
-  read_records(fs, path, on_bad, collector.skipped(), [&](const Json& record) {
+  SupervisedData data;
+  const Tokeniser tokeniser(builder, options);
+  read_records(fs, path, on_bad, data.skipped, [&](const Json& record) {
     const JudgedAnswer source = judged_from_json(record, instructions_for(builder));
-    placed_at(record, [&] { collector.add(source.answer, {source.good ? 1.0F : 0.0F}); });
+    placed_at(record, [&] { tokeniser.add(source.answer, data, {source.good ? 1.0F : 0.0F}); });
   });
-  return collector.done(path);
+  return data;
+}
+
+void check_trainable(const SupervisedData& data, const LengthOptions& options, const std::string& name) {
+  const std::string skipped = data.skipped.text();
+  if (data.texts.empty()) fail(name, ": no text to train on", skipped.empty() ? "" : "; ", skipped);
+  if (truncated(data) == std::ssize(data.texts))
+    fail(name, ": every text was truncated to max_length ", options.max_length, "; the longest has ",
+         longest(data), " tokens");
+}
+
+void leave_out(SupervisedData& data, std::span<const std::size_t> places, const std::string& reason) {
+  leave_out(data.texts, data.skipped, places, reason);
+}
+
+Dataset as_dataset(SupervisedData data) {
+  Dataset out{.fingerprint = fingerprint(data.texts), .skipped = std::move(data.skipped)};
+  std::int64_t tokens = 0, to_learn = 0;
+  for (const TokenisedText& text : data.texts) {
+    tokens += std::ssize(text.sequence.tokens);
+    to_learn += learnt(text.sequence);
+  }
+  out.counts = std::to_string(data.texts.size()) + " texts of " + std::to_string(tokens) + " tokens, " +
+               std::to_string(to_learn) + " of them to learn; the longest text " +
+               std::to_string(longest(data)) + " tokens";
+  if (const std::int64_t cut = truncated(data); cut > 0) {
+    out.counts += ", " + std::to_string(cut) + " texts truncated";
+    out.noted.emplace_back("texts truncated", cut);
+  }
+  for (TokenisedText& text : data.texts) out.records.push_back({std::move(text.sequence)});
+  spread_weights(out.records);
+  return out;
 }
 
 }  // namespace prefer

@@ -13,10 +13,9 @@ namespace prefer {
 void KtoConfig::describe(Fields& f) {
   f("model", model, "Hugging Face folder or .gguf that is trained", required());
   f("reference", reference, "model that the policy is held to; null: the model as loaded");
-  f("train", train, "judged answers: .jsonl, .jsonl.gz or a JSON array of {prompt, completion, label}",
-    required());
-  f("eval", eval,
-    "held-out answers, or null; eval_kl is the estimate of the KL that the loss takes from rewards");
+  DataConfig::describe(
+      f, "judged answers: .jsonl, .jsonl.gz or a JSON array of {prompt, completion, label}",
+      "held-out answers, or null; eval_kl is the estimate of the KL that the loss takes from rewards");
   f.group("loss", loss);
   length.describe(f);
   f.group("samples", samples);
@@ -25,12 +24,8 @@ void KtoConfig::describe(Fields& f) {
 
 void KtoConfig::check() const {
   RunConfig::check(eval.has_value());
+  DataConfig::check();
   samples.check();
-}
-
-std::unique_ptr<RecordSource> KtoTrainer::source(const char* what, const std::string& path, bool held_out) {
-  Dataset data = load_judged(run_.process().fs(), path, spans_, config_.length, config_.bad_records());
-  return run_.source(what, path, std::move(data), held_out);
 }
 
 /// With the answers to other prompts, cut where they would be longer than records or `context` are.
@@ -50,9 +45,10 @@ std::unique_ptr<MismatchedSource> KtoTrainer::mismatched(std::unique_ptr<RecordS
 KtoTrainer::KtoTrainer(KtoConfig config, Process& process)
     : config_(std::move(config)), run_(config_, process), spans_(load_tokenizer(config_.model)) {
   config_.check();
+  TextData data = load_judged(config_, config_.length, spans_, config_.bad_records(), process);
   std::unique_ptr<RecordSource> eval;
-  if (config_.eval) eval = source("eval", *config_.eval, true);
-  std::unique_ptr<RecordSource> train = source("train", config_.train, false);
+  if (data.eval) eval = run_.source("eval", *config_.eval, as_dataset(std::move(*data.eval)), true);
+  auto train = run_.source("train", config_.train, as_dataset(std::move(data.train)), false);
   samples_ = make_samples(config_.samples, run_, spans_, config_.length.specials_in_text);
   policy_ = run_.model("model", config_.model);
   const auto reference = run_.reference(config_.reference, *policy_, config_.model, spans_.tokenizer());

@@ -13,8 +13,8 @@ namespace prefer {
 
 void SftConfig::describe(Fields& f) {
   f("model", model, "Hugging Face folder or .gguf that is trained", required());
-  f("train", train, "demonstrations: .jsonl, .jsonl.gz or a JSON array", required());
-  f("eval", eval, "held-out demonstrations, or null");
+  DataConfig::describe(f, "demonstrations: .jsonl, .jsonl.gz or a JSON array",
+                       "held-out demonstrations, or null");
   learn.describe(f);
   f.group("samples", samples);
   RunConfig::describe(f);
@@ -22,18 +22,16 @@ void SftConfig::describe(Fields& f) {
 
 void SftConfig::check() const {
   RunConfig::check(eval.has_value());
+  DataConfig::check();
   samples.check();
 }
 
 SftTrainer::SftTrainer(SftConfig config, Process& process)
     : config_(std::move(config)), run_(config_, process), spans_(load_tokenizer(config_.model)) {
   config_.check();
-  const auto source = [&](const char* what, const std::string& path, bool held_out) {
-    Dataset data = load_demonstrations(process.fs(), path, spans_, config_.learn, config_.bad_records());
-    return run_.source(what, path, std::move(data), held_out);
-  };
-  if (config_.eval) eval_ = source("eval", *config_.eval, true);
-  train_ = source("train", config_.train, false);
+  TextData data = load_demonstrations(config_, config_.learn, spans_, config_.bad_records(), process);
+  if (data.eval) eval_ = run_.source("eval", *config_.eval, as_dataset(std::move(*data.eval)), true);
+  train_ = run_.source("train", config_.train, as_dataset(std::move(data.train)), false);
   samples_ = make_samples(config_.samples, run_, spans_, config_.learn.length.specials_in_text);
   model_ = run_.model("model", config_.model);
   check_fits(*train_, config_.train, model_->config(), config_.model);

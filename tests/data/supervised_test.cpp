@@ -22,11 +22,15 @@ SpanBuilder with_template() {
                        "{% if add_generation_prompt %}a{% endif %}")};
 }
 
-Dataset load(const std::string& record, const SupervisedOptions& options = {}, bool chat = true) {
+SupervisedData texts(const std::string& records, const SupervisedOptions& options = {}, bool chat = true) {
   MemoryFs fs;
-  fs.put("texts.jsonl", record + "\n");
+  fs.put("texts.jsonl", records + "\n");
   return load_demonstrations(fs, "texts.jsonl", chat ? with_template() : SpanBuilder(ending_letters()),
                              options, OnBad::stop);
+}
+
+Dataset load(const std::string& records, const SupervisedOptions& options = {}, bool chat = true) {
+  return as_dataset(texts(records, options, chat));
 }
 
 const char* close(const ScoredRange& range) { return range.term == Term::prompt ? "}" : "]"; }
@@ -187,6 +191,48 @@ TEST(Supervised, IsNamedByWhatALossCanSee) {
   EXPECT_NE(load(text).fingerprint, load(R"({"prompt": "ab", "completion": "ce"})").fingerprint);
 }
 
+TEST(Supervised, TwoRecordsHaveOnePromptWhereWhatStandsBeforeTheAnswerIsTheSame) {
+  const auto asked = [](const std::string& record, const std::string& loss_on = "auto", bool chat = true) {
+    return texts(record, {loss_on, {.max_length = 3, .truncation = "keep_end"}}, chat).texts.at(0).asked;
+  };
+  const auto talk = [](const std::string& question, const std::string& answer, const std::string& more = "") {
+    return R"({"messages": [{"role": "user", "content": ")" + question +
+           R"("}, {"role": "assistant", "content": ")" + answer + R"("})" + more + "]}";
+  };
+  const std::string pair = R"({"prompt": "ab", "completion": "cd"})", text = R"({"text": "abcd"})";
+  EXPECT_EQ(asked(pair), asked(R"({"prompt": "ab", "completion": "efg"})"));
+  EXPECT_EQ(asked(pair), asked(pair, "all"));
+  EXPECT_NE(asked(pair), asked(R"({"prompt": "a", "completion": "bcd"})"));
+  EXPECT_EQ(asked(text), asked(text, "all", false));
+  EXPECT_NE(asked(text), asked(R"({"text": "abce"})"));
+
+  const std::string more = R"(, {"role": "user", "content": "h"}, {"role": "assistant", "content": "i"})";
+  EXPECT_EQ(asked(talk("b", "c")), asked(talk("b", "d", more)));
+  EXPECT_EQ(asked(talk("b", "c")), asked(talk("b", "c"), "all"));
+  EXPECT_EQ(asked(talk("b", "c")), asked(R"({"instruction": "b", "input": "", "output": "e"})"));
+  EXPECT_NE(asked(talk("b", "c")), asked(talk("e", "c")));
+  EXPECT_NE(asked(talk("b", "c", more), "last"), asked(talk("b", "d", more), "last"));
+  const std::string muted = R"({"messages": [{"role": "user", "content": "b"}, )"
+                            R"({"role": "assistant", "content": "c", "weight": 0}, )"
+                            R"({"role": "assistant", "content": "d"}]})";
+  EXPECT_EQ(asked(talk("b", "c")), asked(muted));
+}
+
+TEST(Supervised, WhatIsLeftOutIsCountedAndTheRestIsAsIfItWereAlone) {
+  const std::string first = R"({"prompt": "ab", "completion": "cd"})", second = R"({"text": "abc"})";
+  SupervisedData data = texts(first + "\n" + second);
+  const std::vector<std::size_t> places = {0};
+  leave_out(data, places, "held out");
+  EXPECT_EQ(data.skipped.text(), "1 skipped: held out (1: texts.jsonl:1:1)");
+  const Dataset left = as_dataset(data), alone = load(second);
+  EXPECT_EQ(left.fingerprint, alone.fingerprint);
+  EXPECT_EQ(left.counts, alone.counts);
+  check_trainable(data, {}, "texts.jsonl");
+  leave_out(data, places, "held out");
+  EXPECT_EQ(error_of([&] { check_trainable(data, {}, "texts.jsonl"); }),
+            "texts.jsonl: no text to train on; 2 skipped: held out (2: texts.jsonl:1:1, 2:1)");
+}
+
 TEST(Supervised, ReadsWholeFilesOfEachForm) {
   const auto model = testing::shared_data("models/stories260K/hf");
   PREFER_NEEDS(model);
@@ -198,7 +244,7 @@ TEST(Supervised, ReadsWholeFilesOfEachForm) {
     const auto path = testing::shared_data(std::string("sft/") + file);
     PREFER_NEEDS(path);
     const Dataset data =
-        load_demonstrations(fs, path.string(), builder, {"auto", {.max_length = 0}}, OnBad::stop);
+        as_dataset(load_demonstrations(fs, path.string(), builder, {"auto", {.max_length = 0}}, OnBad::stop));
     EXPECT_EQ(data.records.size() + static_cast<std::size_t>(data.skipped.total()), count) << file;
     EXPECT_GT(data.records.size(), count - 5) << file;
   }

@@ -156,7 +156,7 @@ inline std::vector<Malformed> override_cases() {
       override_case("eval_every_without_eval", "eval_every=3",
                     R"(eval_every=3 wants held-out records, and eval is null)"),
       override_case("overlap_without_eval", "drop_overlap=true",
-                    R"(drop_overlap=true wants held-out pairs, and eval is null)"),
+                    R"(drop_overlap=true wants held-out records, and eval is null)"),
       override_case("samples_missing", "samples.prompts=@/none.jsonl",
                     R"(@/none.jsonl: could not open: No such file or directory)"),
       override_case("samples_are_no_prompts", "samples.prompts=@/in.jsonl",

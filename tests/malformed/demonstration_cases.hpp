@@ -162,7 +162,7 @@ inline std::vector<Malformed> demonstration_cases() {
        Seen::by_program},
       {"reward_overlap_without_eval",
        "reward",
-       "drop_overlap=true wants held-out pairs, and eval is null",
+       "drop_overlap=true wants held-out records, and eval is null",
        {},
        {"drop_overlap=true"},
        Seen::by_program},

@@ -68,21 +68,15 @@ inline void read_as(const std::string& program, const std::vector<std::string>& 
   PosixFs fs;
   const std::string model = arguments.overrides.at("model");
   const SpanBuilder spans(load_tokenizer(model));
-  if (program == "sft") {
-    load_demonstrations(fs, arguments.overrides.at("train"), spans, learn, OnBad::stop);
-    return;
-  }
-  if (program == "kto") {
-    load_judged(fs, arguments.overrides.at("train"), spans, options, OnBad::stop);
-    return;
-  }
-  if (program == "dpo" || program == "reward") {
-    const std::string& pairs = arguments.overrides.at("train");
-    if (arguments.overrides.contains("loss.name"))
-      return check_trainable(load_rankings(fs, pairs, spans, options, OnBad::stop), options, pairs);
-    check_trainable(load_preferences(fs, pairs, spans, options, OnBad::stop), options, pairs);
-    return;
-  }
+  const auto checked = [&](const auto& load, const auto& how) {
+    const std::string& train = arguments.overrides.at("train");
+    check_trainable(load(fs, train, spans, how, OnBad::stop), options, train);
+  };
+  if (program == "sft") return checked(load_demonstrations, learn);
+  if (program == "kto") return checked(load_judged, options);
+  if (program == "dpo" || program == "reward")
+    return arguments.overrides.contains("loss.name") ? checked(load_rankings, options)
+                                                     : checked(load_preferences, options);
   const auto read = [&](const Json& record) {
     constexpr Specials kAsPrograms = Specials::recognise;
     if (program == "tokenize") {

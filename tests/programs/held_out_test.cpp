@@ -69,30 +69,59 @@ TEST(HeldOut, ATinyModelTrainsOnOneHhFileAndIsTestedOnAnother) {
   EXPECT_GT(figure(ran.err, "its margin").low, 0);
 }
 
-TEST(HeldOut, PairsWhosePromptIsHeldOutAreCountedAndOnRequestLeftOut) {
+TEST(HeldOut, RecordsWhosePromptIsHeldOutAreCountedAndOnRequestLeftOut) {
   PREFER_NEEDS(stories260k());
   const TempDir dir;
-  std::vector<std::string> lines;
-  for (const Json& pair : trl().at("pairs").as_array()) lines.push_back(dump(pair));
-  const std::string train = file_of(dir, "train.jsonl", lines);
-  const std::string eval = file_of(dir, "eval.jsonl", {lines[3], lines[7]});
-  const Ran kept = run("dpo", dpo_command(train, dir / "kept", {"steps=1", "eval=" + eval}));
-  ASSERT_EQ(kept.code, 0) << kept.err;
-  EXPECT_NE(kept.err.find("2 of 24 training pairs have a prompt that eval has too; drop_overlap=true"),
-            std::string::npos)
-      << kept.err;
-  const Ran left =
-      run("dpo", dpo_command(train, dir / "left", {"steps=1", "eval=" + eval, "drop_overlap=true"}));
-  ASSERT_EQ(left.code, 0) << left.err;
-  EXPECT_NE(left.err.find("prompt is in eval too (2: " + train + ":4:1, 8:1)"), std::string::npos)
-      << left.err;
-  PosixFs fs;
-  EXPECT_NE(read_file(fs, dir / "left/report.html", 1 << 24).find("prompt is in eval too"),
-            std::string::npos);
-  const Ran none = run("dpo", dpo_command(train, dir / "none", {"eval=" + train, "drop_overlap=true"}));
-  EXPECT_EQ(none.code, 1);
-  EXPECT_NE(none.err.find("no pair to train on; 24 skipped: prompt is in eval too"), std::string::npos)
-      << none.err;
+  std::vector<std::string> pairs, texts, judged, ranked;
+  for (const Json& pair : trl().at("pairs").as_array()) {
+    const Json &prompt = pair.at("prompt"), &chosen = pair.at("chosen");
+    const auto with = [&](Json::Object more) {
+      more.insert(more.begin(), {"prompt", prompt});
+      return dump(Json::object(more));
+    };
+    pairs.push_back(dump(pair));
+    texts.push_back(with({{"completion", chosen}}));
+    judged.push_back(with({{"completion", chosen}, {"label", true}}));
+    ranked.push_back(
+        with({{"answers", Json::array({chosen, pair.at("rejected")})}, {"ranks", Json::array({1, 2})}}));
+  }
+  struct Case {
+    std::string program, records, record;
+    std::vector<std::string> lines;
+    CommandLine more;
+  };
+  for (const auto& [program, records, record, lines, more] :
+       {Case{"dpo", "pairs", "pair", pairs, {}}, Case{"reward", "pairs", "pair", pairs, {}},
+        Case{"reward", "rankings", "ranking", ranked, {"loss.name=plackett_luce"}},
+        Case{"sft", "texts", "text", texts, {}}, Case{"kto", "answers", "text", judged, {}}}) {
+    const std::string name = program + "-" + records + "-";
+    const std::string train = file_of(dir, name + "train.jsonl", lines),
+                      eval = file_of(dir, name + "eval.jsonl", {lines[3], lines[7]});
+    const auto command = [&](const std::string& output, const CommandLine& last) {
+      CommandLine all = dpo_command(train, dir / (name + output), {"steps=1"});
+      all.insert(all.end(), more.begin(), more.end());
+      all.insert(all.end(), last.begin(), last.end());
+      return all;
+    };
+    const Ran kept = run(program, command("kept", {"eval=" + eval}));
+    ASSERT_EQ(kept.code, 0) << kept.err;
+    EXPECT_NE(
+        kept.err.find("2 of 24 training " + records + " have a prompt that eval has too; drop_overlap=true"),
+        std::string::npos)
+        << kept.err;
+    const Ran left = run(program, command("left", {"eval=" + eval, "drop_overlap=true"}));
+    ASSERT_EQ(left.code, 0) << left.err;
+    EXPECT_NE(left.err.find("prompt is in eval too (2: " + train + ":4:1, 8:1)"), std::string::npos)
+        << left.err;
+    PosixFs fs;
+    EXPECT_NE(read_file(fs, dir / (name + "left/report.html"), 1 << 24).find("prompt is in eval too"),
+              std::string::npos);
+    const Ran none = run(program, command("none", {"eval=" + train, "drop_overlap=true"}));
+    EXPECT_EQ(none.code, 1);
+    EXPECT_NE(none.err.find("no " + record + " to train on; 24 skipped: prompt is in eval too"),
+              std::string::npos)
+        << none.err;
+  }
 }
 
 }  // namespace

@@ -57,11 +57,12 @@ TEST(Help, NamesEveryKeyOfTheSmallPrograms) {
 }
 
 TEST(Help, NamesEveryKeyOfTheOtherTrainers) {
-  expect_keys("sft",
-              {"model", "train", "eval", "loss_on", "max_length", "append_eos", "samples.prompts", "output",
-               "steps", "batch_size", "optimizer.learning_rate", "eval_every", "resume", "on_bad"});
-  expect_keys("kto", {"model", "reference", "train", "eval", "loss.beta", "loss.desirable_weight",
-                      "loss.undesirable_weight", "max_length", "output", "steps", "batch_size"});
+  expect_keys("sft", {"model", "train", "eval", "drop_overlap", "loss_on", "max_length", "append_eos",
+                      "samples.prompts", "output", "steps", "batch_size", "optimizer.learning_rate",
+                      "eval_every", "resume", "on_bad"});
+  expect_keys("kto",
+              {"model", "reference", "train", "eval", "drop_overlap", "loss.beta", "loss.desirable_weight",
+               "loss.undesirable_weight", "max_length", "output", "steps", "batch_size"});
   expect_keys("reward",
               {"model", "train", "eval", "drop_overlap", "max_length", "loss.name", "loss.use_margin",
                "loss.center_rewards_coefficient", "output", "steps", "batch_size", "eval_every"});

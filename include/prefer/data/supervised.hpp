@@ -5,7 +5,10 @@
 #include "prefer/data/demonstration.hpp"
 #include "prefer/data/tokenised.hpp"
 
+#include <cstdint>
+#include <span>
 #include <string>
+#include <vector>
 
 namespace prefer {
 
@@ -20,16 +23,39 @@ struct SupervisedOptions {
   void describe(Fields& f);
 };
 
-/// Reads and encodes a file. A record alone is a group, its learnt tokens are scored: for Term::prompt those
-/// that only "all" takes in (a record's prompt, what is not the assistant's), for Term::completion the rest.
-/// One with no token to learn left is skipped and counted, whatever on_bad says. Throws Error, or counts with
+/// A text, and which of its tokens are learnt.
+struct TokenisedText {
+  Sequence sequence;
+  std::int64_t size = 0;  ///< tokens before truncation
+  std::string place;
+  /// SHA-256, before truncation, of its prompt: what stands before the first turn that is learnt, or before
+  /// the completion; of a text in which no part is set apart, the whole.
+  std::string asked;
+};
+
+/// All texts of a data set, ready to be trained on.
+struct SupervisedData {
+  std::vector<TokenisedText> texts;
+  Skipped skipped;
+};
+
+/// Reads and encodes a file. Of each record the learnt tokens are scored: for Term::prompt those that only
+/// "all" takes in (a record's prompt, what is not the assistant's), for Term::completion the rest. One with
+/// no token to learn left is skipped and counted, whatever on_bad says. Throws Error, or counts with
 /// OnBad::skip, for what demonstration_from_json refuses, what the template refuses, and a record without
-/// what `loss_on` names; throws Error, saying what to change, where no record is left or every one was cut.
-Dataset load_demonstrations(Fs& fs, const std::string& path, const SpanBuilder& builder,
-                            const SupervisedOptions& options, OnBad on_bad);
+/// what `loss_on` names.
+SupervisedData load_demonstrations(Fs& fs, const std::string& path, const SpanBuilder& builder,
+                                   const SupervisedOptions& options, OnBad on_bad);
 
 /// The same of judged answers, their completions learnt: the grade is 1 for a good one and 0 for a bad one.
-Dataset load_judged(Fs& fs, const std::string& path, const SpanBuilder& builder, const LengthOptions& length,
-                    OnBad on_bad);
+SupervisedData load_judged(Fs& fs, const std::string& path, const SpanBuilder& builder,
+                           const LengthOptions& length, OnBad on_bad);
+
+/// As for pairs (tokenised.hpp): throws Error where no record is left or every one was cut.
+void check_trainable(const SupervisedData& data, const LengthOptions& options, const std::string& name);
+void leave_out(SupervisedData& data, std::span<const std::size_t> places, const std::string& reason);
+
+/// Each a group of its own.
+Dataset as_dataset(SupervisedData data);
 
 }  // namespace prefer

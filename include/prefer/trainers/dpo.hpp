@@ -4,8 +4,8 @@
 
 #include "prefer/losses/preference_loss.hpp"
 #include "prefer/objectives/preference.hpp"
+#include "prefer/trainers/data.hpp"
 #include "prefer/trainers/held_out.hpp"
-#include "prefer/trainers/pairs.hpp"
 #include "prefer/trainers/run.hpp"
 #include "prefer/trainers/samples.hpp"
 

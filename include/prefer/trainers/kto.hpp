@@ -2,8 +2,8 @@
 #pragma once
 
 #include "prefer/batch/mismatched.hpp"
-#include "prefer/data/supervised.hpp"
 #include "prefer/objectives/kto.hpp"
+#include "prefer/trainers/data.hpp"
 #include "prefer/trainers/run.hpp"
 #include "prefer/trainers/samples.hpp"
 
@@ -13,11 +13,9 @@
 
 namespace prefer {
 
-struct KtoConfig : RunConfig {
+struct KtoConfig : RunConfig, DataConfig {
   std::string model;                     ///< folder or .gguf that is trained
   std::optional<std::string> reference;  ///< what the policy is held to; none: the model as loaded
-  std::string train;                     ///< file of judged answers
-  std::optional<std::string> eval;       ///< file of held-out ones
   LengthOptions length;
   Kto loss;
   SamplesConfig samples;
@@ -47,7 +45,6 @@ class KtoTrainer {
   void write_report() { run_.write_report(); }
 
  private:
-  std::unique_ptr<RecordSource> source(const char* what, const std::string& path, bool held_out);
   std::unique_ptr<MismatchedSource> mismatched(std::unique_ptr<RecordSource> records, const std::string& path,
                                                int64_t context);
   /// One pass over the held-out answers.

@@ -4,7 +4,7 @@
 
 #include "prefer/eval/reward_figures.hpp"
 #include "prefer/objectives/reward.hpp"
-#include "prefer/trainers/pairs.hpp"
+#include "prefer/trainers/data.hpp"
 #include "prefer/trainers/run.hpp"
 
 #include <memory>

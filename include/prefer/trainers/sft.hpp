@@ -1,22 +1,19 @@
 // Supervised fine-tuning: a config, and a trainer that composes a source, an objective and fit.
 #pragma once
 
-#include "prefer/data/supervised.hpp"
 #include "prefer/objectives/supervised.hpp"
+#include "prefer/trainers/data.hpp"
 #include "prefer/trainers/run.hpp"
 #include "prefer/trainers/samples.hpp"
 
 #include <memory>
-#include <optional>
 #include <string>
 #include <vector>
 
 namespace prefer {
 
-struct SftConfig : RunConfig {
-  std::string model;                ///< folder or .gguf that is trained
-  std::string train;                ///< file of demonstrations
-  std::optional<std::string> eval;  ///< file of held-out ones
+struct SftConfig : RunConfig, DataConfig {
+  std::string model;  ///< folder or .gguf that is trained
   SupervisedOptions learn;
   SamplesConfig samples;
 
