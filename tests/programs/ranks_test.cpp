@@ -79,51 +79,89 @@ TEST_F(RanksProgram, ExactSumsEndInTheSameBytesOnOneTwoAndFourRanks) {
   }
 }
 
-TEST_F(RanksProgram, EveryTrainerEndsInTheSameBytesOnOneTwoAndFourRanks) {
-  std::vector<std::string> texts, judged, ranked;
-  for (const char* letter : {"a", "b", "c", "d"}) {
-    const Json prompt(std::string("do ") + letter), completion(std::string(" good ") + letter);
-    texts.push_back(dump(Json::object({{"prompt", prompt}, {"completion", completion}})));
-    judged.push_back(
-        dump(Json::object({{"prompt", prompt}, {"completion", completion}, {"label", *letter < 'c'}})));
-    ranked.push_back(dump(Json::object({{"prompt", prompt},
-                                        {"answers", Json::array({completion, " bad", " so so"})},
-                                        {"scores", Json::array({2, *letter - 'b', 0.5})}})));
+/// A trainer on a few records of its own, for a few steps.
+struct Short {
+  std::string program;
+  std::string records;
+  std::string length;  ///< the key of how long it goes on
+  int64_t last;        ///< and its value
+  int64_t steps;       ///< that are one of those: several of a PPO iteration
+  CommandLine arguments;
+  std::string name() const { return program + "-" + records; }
+};
+
+class EveryTrainer : public RanksProgram {
+ protected:
+  std::vector<Short> trainers() const {
+    std::vector<std::string> texts, judged, ranked;
+    for (const char* letter : {"a", "b", "c", "d"}) {
+      const Json prompt(std::string("do ") + letter), completion(std::string(" good ") + letter);
+      texts.push_back(dump(Json::object({{"prompt", prompt}, {"completion", completion}})));
+      judged.push_back(
+          dump(Json::object({{"prompt", prompt}, {"completion", completion}, {"label", *letter < 'c'}})));
+      ranked.push_back(dump(Json::object({{"prompt", prompt},
+                                          {"answers", Json::array({completion, " bad", " so so"})},
+                                          {"scores", Json::array({2, *letter - 'b', 0.5})}})));
+    }
+    const auto both = [](const std::string& file) { return CommandLine{"train=" + file, "eval=" + file}; };
+    const CommandLine pairs = both(tiny_.pairs);
+    return {{"sft", "texts", "steps", 3, 1, both(file_of(tiny_.dir, "texts.jsonl", texts))},
+            {"dpo", "pairs", "steps", 3, 1, pairs + CommandLine{"loss.name=aot", "kl.prompts=0"}},
+            {"reward", "pairs", "steps", 3, 1, pairs},
+            {"reward", "rankings", "steps", 3, 1,
+             both(file_of(tiny_.dir, "ranked.jsonl", ranked)) + CommandLine{"loss.name=plackett_luce"}},
+            {"kto", "answers", "steps", 3, 1,
+             both(file_of(tiny_.dir, "judged.jsonl", judged)) +
+                 CommandLine{"tokens_per_slot=20"}},  // several statistics
+            {"own_reward", "prompts", "iterations", 2, 4,
+             pairs + CommandLine{"letter=a", "response_length=4", "num_ppo_epochs=2", "num_mini_batches=2",
+                                 "kl_target=0.1", "kl_horizon=20"}}};
   }
-  const std::string demonstrations = file_of(tiny_.dir, "texts.jsonl", texts),
-                    answers = file_of(tiny_.dir, "judged.jsonl", judged),
-                    rankings = file_of(tiny_.dir, "ranked.jsonl", ranked);
-  const std::vector<std::pair<std::string, CommandLine>> programs = {
-      {"sft", {"steps=3", "train=" + demonstrations, "eval=" + demonstrations}},
-      {"dpo", {"steps=3", "loss.name=aot", "train=" + tiny_.pairs, "eval=" + tiny_.pairs, "kl.prompts=0"}},
-      {"reward", {"steps=3", "train=" + tiny_.pairs, "eval=" + tiny_.pairs}},
-      {"reward", {"steps=3", "loss.name=plackett_luce", "train=" + rankings, "eval=" + rankings}},
-      {"kto",
-       {"steps=3", "train=" + answers, "eval=" + answers, "tokens_per_slot=20"}},  // several statistics
-      {"own_reward",
-       {"iterations=2", "letter=a", "train=" + tiny_.pairs, "eval=" + tiny_.pairs, "response_length=4",
-        "num_ppo_epochs=2", "num_mini_batches=2", "kl_target=0.1", "kl_horizon=20"}}};
-  for (std::size_t i = 0; i < programs.size(); ++i) {
-    const auto& [program, arguments] = programs[i];
-    const std::string output = program + "-" + std::to_string(i) + "-";
-    for (const std::string ranks : {"1", "2", "4"}) {
-      const CommandLine command = CommandLine{"n=" + ranks,
-                                              "--",
-                                              PREFER_BIN_DIR "/" + program,
-                                              "model=" + tiny_.model,
-                                              "output=" + path(output + ranks),
-                                              "batch_size=4",
-                                              "threads=1"} +
-                                  kExact + arguments;
-      const Ran ran = run("launch", command);
-      ASSERT_EQ(ran.code, 0) << program << ran.err;
+  /// On so many ranks, from where `output` was left, until `length` is `last`. Returns what was said.
+  std::string go_on(const Short& trainer, int ranks, const std::string& output, int64_t last) const {
+    const CommandLine command = CommandLine{"n=" + std::to_string(ranks),
+                                            "--",
+                                            PREFER_BIN_DIR "/" + trainer.program,
+                                            "model=" + tiny_.model,
+                                            "output=" + path(output),
+                                            trainer.length + "=" + std::to_string(last),
+                                            "batch_size=4",
+                                            "schedule.lr_scheduler_type=constant",
+                                            "eval_every=1",
+                                            "resume=true",
+                                            "threads=1"} +
+                                kExact + trainer.arguments;
+    const Ran ran = run("launch", command);
+    EXPECT_EQ(ran.code, 0) << output << ran.err;
+    return ran.err;
+  }
+  void expect_same(const Short& trainer, const std::string& one, const std::string& other) const {
+    const int64_t last = trainer.last * trainer.steps;
+    EXPECT_TRUE(lasting_files(path(other), last) == lasting_files(path(one), last)) << other;
+  }
+};
+
+TEST_F(EveryTrainer, EndsInTheSameBytesOnOneTwoAndFourRanks) {
+  for (const Short& trainer : trainers()) {
+    const std::string one = trainer.name() + "-1";
+    go_on(trainer, 1, one, trainer.last);
+    for (const int ranks : {2, 4}) {
+      const std::string other = trainer.name() + "-" + std::to_string(ranks);
+      go_on(trainer, ranks, other, trainer.last);
+      expect_same(trainer, one, other);
     }
-    for (const std::string ranks : {"2", "4"}) {
-      const std::string one = output + "1/", other = output + ranks + "/";
-      EXPECT_TRUE(bytes(one + "model/model.safetensors") == bytes(other + "model/model.safetensors"))
-          << other;
-      EXPECT_EQ(bytes(one + "metrics.jsonl"), bytes(other + "metrics.jsonl")) << other;
-    }
+  }
+}
+
+TEST_F(EveryTrainer, ResumesAsAnotherNumberOfRanksInTheSameBytes) {
+  for (const Short& trainer : trainers()) {
+    const std::string whole = trainer.name() + "-whole", parts = trainer.name() + "-parts";
+    go_on(trainer, 1, whole, trainer.last);
+    go_on(trainer, 2, parts, trainer.last - 1);
+    const std::string said = go_on(trainer, 1, parts, trainer.last);
+    const std::string middle = std::to_string((trainer.last - 1) * trainer.steps);
+    EXPECT_NE(said.find("going on after step " + middle), std::string::npos) << said;
+    expect_same(trainer, whole, parts);
   }
 }
 
