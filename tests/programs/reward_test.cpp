@@ -1,5 +1,6 @@
 // The reward program: TRL's numbers, the folder it saves, and real preferences that a tiny model learns.
 #include "prefer/model/load.hpp"
+#include "prefer/model/value_model.hpp"
 #include "prefer/text/tokenizer.hpp"
 #include "support/python.hpp"
 #include "support/tiny_run.hpp"
@@ -8,6 +9,7 @@
 #include <cmath>
 #include <map>
 #include <set>
+#include <tuple>
 
 namespace prefer::testing {
 namespace {
@@ -167,6 +169,41 @@ TEST(RewardProgram, LearnsFromRankingsOfSevenAnswers) {
   EXPECT_NEAR(steps.back().at("eval_accuracy").as_number(), accuracy.mean, 5e-5);
   EXPECT_NEAR(steps.back().at("eval_margin").as_number(), figure(ran.err, "its margin").mean, 5e-3);
   EXPECT_LT(steps.back().at("loss").as_number(), 0.5 * steps.front().at("loss").as_number());
+}
+
+TEST(RewardProgram, OfAHeadOfZerosSevenAnswersLoseTheMeanLogarithmOfHowManyAreLeft) {
+  const TinyRun tiny;
+  PosixFs fs;
+  const std::string model = tiny.dir / "zeros";
+  save_model(fs, model, value_network(*tiny_model(at::kFloat))->transformer(),
+             load_tokenizer(tiny.model)->files());
+  // Where all scores are equal, the best of k answers is chosen with probability 1/k: of seven without a tie
+  // the loss is log(7!) / 6. What is tied is not compared: ranks 1 1 3 4 4 6 7 have six terms, of 6, 6, 5, 3,
+  // 3 and 2 answers.
+  const double strict = std::log(5040.0) / 6, tied = std::log(6.0 * 6 * 5 * 3 * 3 * 2) / 6;
+  const auto line = [](const std::string& prompt, const std::string& ranks) {
+    return R"({"prompt": ")" + prompt +
+           R"(", "answers": [" a", " b", " c", " d", " e", " f g", " h i j"], )" + R"("ranks": )" + ranks +
+           "}";
+  };
+  const std::string permuted = "[5, 2, 7, 1, 3, 6, 4]", ties = "[4, 1, 7, 1, 3, 6, 4]";
+  for (const auto& [name, lines, loss] :
+       {std::tuple("strict", std::vector{line("do a", permuted), line("do b", permuted)}, strict),
+        std::tuple("tied", std::vector{line("do a", ties), line("do b", ties)}, tied),
+        std::tuple("both", std::vector{line("do a", permuted), line("do b", ties)}, (strict + tied) / 2)}) {
+    const std::string output = tiny.dir / name;
+    const Ran ran =
+        run("reward", {"model=" + model, "loss.name=plackett_luce",
+                       "train=" + file_of(tiny.dir, std::string(name) + ".jsonl", lines), "output=" + output,
+                       "steps=4", "batch_size=2", "optimizer.learning_rate=1e-3", "threads=1"});
+    ASSERT_EQ(ran.code, 0) << ran.err;
+    EXPECT_NE(ran.err.find("14 answers in 2 rankings"), std::string::npos) << ran.err;
+    const std::vector<Json> steps = metrics(output);
+    EXPECT_NEAR(steps.front().at("loss").as_number(), loss, 1e-12) << name;
+    EXPECT_EQ(steps.front().at("margin").as_number(), 0) << name;
+    EXPECT_EQ(steps.front().at("accuracy").as_number(), 0.5) << name;
+    EXPECT_LT(steps.back().at("loss").as_number(), loss) << name;
+  }
 }
 
 TEST(TruthfulQa, PairsAreSplitByQuestionAndTheSameEachTime) {
