@@ -47,7 +47,8 @@ struct Sums {
     metrics_[slot] = part.metrics;
     for (const Identity& identity : part.identities) {
       const auto [at, is_new] = identities.try_emplace(identity.name, identity);
-      if (!is_new && !(gap(identity) <= gap(at->second))) at->second = identity;
+      const bool further = !(gap(identity) <= gap(at->second));  // NaN is the furthest
+      if (!is_new && further && !std::isnan(gap(at->second))) at->second = identity;
     }
   }
   /// Adds up over slots and ranks. Only now are losses read: a GPU is not waited for before.
@@ -171,7 +172,8 @@ FitResult fit(Training& training, Team& team, const Hooks& hooks) {
     team.doing("step " + std::to_string(step));
     const Plan plan = training.source.plan(step);
     const Sums sums = backward(training, step, plan, team);
-    if ((step - 1) % config.iteration == 0) event.identities = check_identities(sums, step, team);
+    if ((step - 1) % config.iteration == 0 && sums.not_finite.empty())  // else the guard's
+      event.identities = check_identities(sums, step, team);
     event.skipped = update(training, step, sums, team, event);
     training.step = step;
 

@@ -104,6 +104,20 @@ TEST(Fit, StopsAtABrokenIdentityBeforeAWeightChanges) {
   EXPECT_EQ(seen, 1U);
 }
 
+TEST(Fit, AnIdentityThatIsNotANumberInOneSlotIsBrokenWhateverTheOthersSay) {
+  TinySource source;
+  TinyObjective objective;
+  int asked = 0;
+  objective.identity = Identity{"ratio", 1, 1, 0};
+  objective.spoil = [&](Tensor&) {
+    objective.identity->measured = asked++ == 0 ? std::numeric_limits<double>::quiet_NaN() : 1;
+  };
+  Training training(tiny_config(3), source, objective);
+  Alone team;
+  EXPECT_NE(error_of([&] { fit(training, team, {}); }).find("ratio must be 1, and is nan"), std::string::npos);
+  EXPECT_GT(asked, 1);  // more slots than one were seen
+}
+
 TEST(Fit, ResumedRunsDoNotAskForTheFirstStepsIdentities) {
   TinySource source;
   TinyObjective objective;

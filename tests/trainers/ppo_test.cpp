@@ -8,8 +8,13 @@
 #include "prefer/trainers/reward.hpp"
 #include "support/error.hpp"
 #include "support/tiny_run.hpp"
+#include "tests/programs/dpo.hpp"
 
 #include <gtest/gtest.h>
+
+#include <csignal>
+#include <sys/wait.h>
+#include <unistd.h>
 
 namespace prefer::testing {
 namespace {
@@ -137,6 +142,58 @@ TEST_F(PpoOnARewardModel, APenaltyForAMissingEndWantsAModelThatHasOne) {
   EXPECT_EQ(error_of([&] { PpoTrainer(penalised, process_); }),
             "missing_eos_penalty=1 would be taken from every answer: " + penalised.model +
                 " names no end token (eos_token_id)");
+}
+
+/// Runs `work` in a process of its own. Whether SIGKILL ended it.
+template <class Work>
+bool killed(const Work& work) {
+  const pid_t child = fork();
+  if (child == 0) {
+    try {
+      work();
+    } catch (const std::exception& error) {
+      std::fprintf(stderr, "%s\n", error.what());
+    }
+    _exit(0);
+  }
+  int status = 0;
+  waitpid(child, &status, 0);
+  return WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL;
+}
+
+// Of four iterations of two epochs; the third is killed as its answers are scored, and between its two steps.
+TEST_F(PpoOnARewardModel, ARunKilledInARolloutOrInAnUpdateEndsInTheSameBytes) {
+  constexpr int64_t kThird = 3, kEpochs = 2;
+  const auto train = [&](const std::string& output, int64_t killed_as_scored, int64_t killed_after_step) {
+    PpoConfig config = this->config(output);
+    config.reward_model.reset();
+    config.resume = true;
+    config.iterations = 4;
+    config.rollout.num_ppo_epochs = kEpochs;
+    config.fit.optimizer.learning_rate = 1e-2;
+    int64_t scored = 0;
+    const Scorer reward = [&](std::span<const Answer> answers) {
+      if (++scored == killed_as_scored) raise(SIGKILL);
+      std::vector<double> scores;
+      for (const Answer& answer : answers) scores.push_back(static_cast<double>(answer.text.size()));
+      return scores;
+    };
+    PpoTrainer trainer(config, process_, reward);
+    trainer.train({[&](StepEvent& event) {
+      if (event.step == killed_after_step) raise(SIGKILL);
+    }});
+    return scored;
+  };
+  const int64_t never = 0, scored_an_iteration = train("alone", never, never) / 4;
+  const int64_t steps = 4 * kEpochs;
+  ASSERT_GE(scored_an_iteration, 1);
+  const auto expected = lasting_files(tiny_.dir / "alone", steps);
+  ASSERT_TRUE(killed([&] { train("rollout", (kThird - 1) * scored_an_iteration + 1, never); }));
+  ASSERT_TRUE(killed([&] { train("update", never, (kThird - 1) * kEpochs + 1); }));
+  for (const char* where : {"rollout", "update"}) {
+    EXPECT_EQ(train(where, never, never), 2 * scored_an_iteration) << where;  // the third and the fourth
+    EXPECT_EQ(lasting_files(tiny_.dir / where, steps), expected) << where;
+  }
 }
 
 }  // namespace

@@ -53,7 +53,7 @@ class Process {
   /// Says which promises a test of this CPU's products found off.
   void say_broken(const InvarianceReport& products) const;
   /// By how many nats two forwards of one model may differ in the log-prob of a sequence of `tokens`: 0 on a
-  /// CPU whose `products` of `dtype` keep their bits.
+  /// CPU whose `products` of `dtype` keep a row's bits.
   double sum_bound(const InvarianceReport& products, at::ScalarType dtype, int64_t tokens) const;
 
  private:
