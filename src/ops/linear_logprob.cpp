@@ -97,10 +97,12 @@ void check(const Tensor& hidden, const Matrix& head, const Tensor& label, const 
 // How many of `count` rows or columns of `bytes` each make a piece: all pieces alike, in whole blocks of
 // products where there is room for those, none above the budget but for its least size.
 int64_t piece_of(int64_t count, int64_t bytes, int64_t budget) {
+  constexpr int64_t kBlock = 64, kLeastBlock = 16;
   const int64_t most = std::max<int64_t>(budget / bytes, 2);
   const int64_t pieces = std::max<int64_t>((count + most - 1) / most, 1);
-  const int64_t even = (count + pieces - 1) / pieces, blocks = (even + 63) / 64 * 64;
-  return blocks <= most ? blocks : even;
+  const int64_t even = (count + pieces - 1) / pieces, blocks = (even + kBlock - 1) / kBlock * kBlock;
+  if (blocks <= most) return blocks;
+  return most < kLeastBlock || pieces == 1 ? even : most / kLeastBlock * kLeastBlock;
 }
 
 // Rows are cut: a row of logits is read whole, so that its bits do not depend on the cut.

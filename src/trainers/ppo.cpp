@@ -159,10 +159,10 @@ PpoTrainer::Prompts PpoTrainer::read(const std::string& what, const std::string&
   return prompts;
 }
 
-/// Throws Error where a model has no embedding of a token that may be said, and remembers the shortest
-/// context.
+/// Throws Error where a model has no embedding of a token that may be drawn, one that no text has included,
+/// and remembers the shortest context.
 void PpoTrainer::admit(const ModelConfig& model, const std::string& name) {
-  const int64_t said = std::min<int64_t>(policy_->config().vocab_size, spans_.tokenizer().vocab_size());
+  const int64_t said = policy_->config().vocab_size;
   if (model.vocab_size < said)
     fail(name, ": its vocabulary is 0..", model.vocab_size - 1, ", and ", config_.model,
          " may say tokens up to ", said - 1);

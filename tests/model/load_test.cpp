@@ -19,6 +19,7 @@
 #include <filesystem>
 #include <fstream>
 #include <iostream>
+#include <set>
 
 namespace prefer {
 namespace {
@@ -55,6 +56,36 @@ TEST(SaveModel, LoadsBackWithTheSameBits) {
       EXPECT_EQ(back->config().rope.factor, config.rope.factor);
       EXPECT_EQ(read_file(fs, folder + "/tokenizer.json", 99), "{}");
       EXPECT_FALSE(fs.exists(folder + ".tmp"));
+    }
+  }
+}
+
+// The folders under tests/golden/llama are transformers' own, so what it reads of ours it has written itself.
+TEST(SaveModel, WritesTheTensorsAndTheConfigThatTransformersWrote) {
+  PosixFs fs;
+  const testing::TempDir dir;
+  const std::set<std::string> of_training_or_cache{"attention_dropout", "initializer_range", "pretraining_tp",
+                                                   "use_cache", "transformers_version"};
+  for (const std::string& name : testing::golden_models()) {
+    SCOPED_TRACE(name);
+    const std::string theirs = testing::golden("llama/" + name), ours = dir / name;
+    save_model(fs, ours, *load_model(fs, theirs, at::kBFloat16), {});
+    const NamedTensors wanted = testing::read_tensors(theirs + "/model.safetensors"),
+                       written = testing::read_tensors(ours + "/model.safetensors");
+    ASSERT_EQ(written.size(), wanted.size());
+    for (const auto& [key, tensor] : wanted) {
+      ASSERT_TRUE(written.contains(key)) << key;
+      EXPECT_EQ(written.at(key).scalar_type(), tensor.scalar_type()) << key;
+      EXPECT_TRUE(at::equal(written.at(key), tensor)) << key;
+    }
+    const auto config_of = [&](const std::string& folder) {
+      return parse_json(read_file(fs, folder + "/config.json", 1 << 20), folder);
+    };
+    const Json config = config_of(ours), original = config_of(theirs);
+    for (const auto& [key, value] : original.as_object()) {
+      if (of_training_or_cache.contains(key)) continue;
+      ASSERT_TRUE(config.contains(key)) << key;
+      EXPECT_EQ(dump(config.at(key)), dump(value)) << key;
     }
   }
 }

@@ -50,15 +50,25 @@ TEST_F(Resume, ChainedStepByStepItEndsInTheSameBytes) {
 }
 
 TEST_F(Resume, OtherTrainersChainedStepByStepEndInTheSameBytesToo) {
-  std::vector<std::string> texts;
-  for (const std::string letter : {"a", "b", "c", "d", "e"})
-    texts.push_back(dump(Json::object({{"prompt", "do " + letter}, {"completion", " good " + letter}})));
-  const std::string demonstrations = file_of(tiny_.dir, "texts.jsonl", texts);
-  for (const std::string program : {"sft", "reward"}) {
-    const std::string data = program == "sft" ? demonstrations : tiny_.pairs;
+  std::vector<std::string> texts, judged;
+  for (const std::string letter : {"a", "b", "c", "d", "e"}) {
+    Json text = Json::object({{"prompt", "do " + letter}, {"completion", " good " + letter}});
+    texts.push_back(dump(text));
+    judged.push_back(dump(text.set("label", letter < "d")));
+  }
+  const std::string demonstrations = file_of(tiny_.dir, "texts.jsonl", texts),
+                    answers = file_of(tiny_.dir, "judged.jsonl", judged);
+  const std::vector<std::tuple<std::string, std::string, CommandLine>> trainers = {
+      {"sft", demonstrations, {}},
+      {"reward", tiny_.pairs, {}},
+      {"kto", answers, {"batch_size=4"}},
+      {"dpo", tiny_.pairs, {"loss.name=aot", "kl.prompts=0"}}};
+  for (const auto& [program, data, more] : trainers) {
     const auto with_steps = [&](int64_t steps) {
-      return CommandLine{"train=" + data,     "eval=" + data, "checkpoint.every=0",
-                         "checkpoint.keep=1", "resume=true",  "steps=" + std::to_string(steps)};
+      CommandLine all{"train=" + data,     "eval=" + data, "checkpoint.every=0",
+                      "checkpoint.keep=1", "resume=true",  "steps=" + std::to_string(steps)};
+      all.insert(all.end(), more.begin(), more.end());
+      return all;
     };
     const std::string alone = program + "_alone", chained = program + "_chained";
     ASSERT_EQ(run(program, command(alone, with_steps(3))).code, 0);

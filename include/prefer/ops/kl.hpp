@@ -20,8 +20,10 @@ struct TokenKl {
   Tensor log_ratio() const { return policy_logp - reference_logp; }
 };
 
-/// The same in one pass with the log-probabilities of label [M] int64, drawn tokens say. The gradients of
-/// both reach the policy's logits in one pass, too.
+/// The same in one pass with the log-probabilities of label [M] int64, drawn tokens say: what the estimators
+/// k1, k2, k3 of the KL are made of (Schulman, "Approximating KL Divergence", 2020). The gradients of both
+/// reach the policy's logits in one pass, too. Throws Error as kl_divergence does, and where label is not
+/// [M] int64.
 TokenKl kl_of_tokens(const Tensor& policy, const Tensor& reference, const Tensor& label,
                      double temperature = 1);
 

@@ -35,11 +35,13 @@ using Answers = std::vector<Answer>;
 /// Questions as the model reads them.
 std::vector<Prompt> as_prompts(std::span<const Question> questions);
 
-/// What an answer is worth; larger is better.
+/// What an answer is worth; larger is better. Called by one thread of each rank, with its own answers, in
+/// their order. What it throws ends the run with that message.
 using Reward = std::function<double(const std::string& prompt, const std::string& answer)>;
 
 /// What many answers are worth, one number each: for rewards that are models, which see batches and tokens,
-/// or that look at what a prompt's record holds besides.
+/// or that look at what a prompt's record holds besides. Called as a Reward is, once for all answers of a
+/// batch that were drawn together; any count but theirs, and a number that is not finite, ends the run.
 using Scorer = std::function<std::vector<double>(std::span<const Answer>)>;
 
 /// What a reward model reads of an answer: prompt, answer, and after its end token what the template writes
