@@ -35,6 +35,15 @@ std::vector<std::int32_t> path_to(const Forest& f, std::int64_t at) {
   return {reversed.rbegin(), reversed.rend()};
 }
 
+TEST(Forest, AnAnswerAfterItsPromptIsScoredButForWhatHasNothingBeforeIt) {
+  const std::vector<std::int32_t> prompt = {5, 6}, answer = {7, 8, 9};
+  const Sequence both = answer_after(prompt, answer), alone = answer_after({}, answer);
+  EXPECT_EQ(both.tokens, (std::vector<std::int32_t>{5, 6, 7, 8, 9}));
+  EXPECT_EQ(std::pair(both.scored.front().begin, both.scored.front().end), std::pair(2L, 5L));
+  EXPECT_EQ(alone.tokens, answer);
+  EXPECT_EQ(std::pair(alone.scored.front().begin, alone.scored.front().end), std::pair(1L, 3L));
+}
+
 TEST(Forest, SharesThePromptOfAPair) {
   const std::vector<Sequence> pair = {sequence({1, 2, 3, 10, 11}, 3, 7, role::kChosen),
                                       sequence({1, 2, 3, 20}, 3, 7, role::kRejected)};
