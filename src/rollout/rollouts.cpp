@@ -45,6 +45,8 @@ void RolloutConfig::describe(Fields& f) {
     "answers that a rank decodes at once; changes speed and memory alone", at_least(1));
   f("missing_eos_penalty", missing_eos_penalty,
     "taken from the score of an answer without an end; null: nothing");
+  f("missing_eos_score", missing_eos_score,
+    "what an answer without an end gets instead of its score; null: its score");
   f("score_clip", score_clip, "scores are cut to -score_clip .. score_clip; 0: not", non_negative());
   f("kl_coef", kl_coef,
     "penalty on the KL from the reference in the reward, a nat; where kl_target is given, at first",
@@ -63,6 +65,9 @@ void RolloutConfig::check(int64_t prompts) const {
   if (prompts % num_mini_batches != 0)
     fail("num_mini_batches=", num_mini_batches,
          " must divide the prompts of an iteration, batch_size=", prompts);
+  if (missing_eos_penalty && missing_eos_score)
+    fail("missing_eos_penalty=", *missing_eos_penalty, " and missing_eos_score=", *missing_eos_score,
+         " are two rules for answers without an end; give one");
   if (kl_target == 0) return;
   if (kl_coef == 0)
     fail("kl_target=", kl_target, " steers kl_coef by factors, and kl_coef=0 stays 0; give more than 0");
@@ -74,7 +79,7 @@ void RolloutConfig::check(int64_t prompts) const {
 
 double RolloutConfig::credited(double score, bool ended) const {
   if (score_clip > 0) score = std::clamp(score, -score_clip, score_clip);
-  return ended ? score : score - missing_eos_penalty.value_or(0);
+  return ended ? score : missing_eos_score.value_or(score - missing_eos_penalty.value_or(0));
 }
 
 /// The answers of an iteration end to end.

@@ -110,9 +110,13 @@ PpoTrainer::PpoTrainer(PpoConfig config, Process& process, Scorer reward, Json k
   samples_ = make_samples(samples, run_, spans_, config_.specials_in_text);
   policy_ = run_.model("model", config_.model);
   admit(policy_->config(), config_.model);
-  if (config_.rollout.missing_eos_penalty && policy_->config().eos.empty())
-    fail("missing_eos_penalty=", *config_.rollout.missing_eos_penalty,
-         " would be taken from every answer: ", config_.model, " names no end token (eos_token_id)");
+  const auto wants_end = [&](const char* key, const std::optional<double>& value, const char* what) {
+    if (value && policy_->config().eos.empty())
+      fail(key, "=", *value, " would be ", what, " every answer: ", config_.model,
+           " names no end token (eos_token_id)");
+  };
+  wants_end("missing_eos_penalty", config_.rollout.missing_eos_penalty, "taken from");
+  wants_end("missing_eos_score", config_.rollout.missing_eos_score, "the score of");
   reference_ = run_.reference(config_.reference, *policy_, config_.model, spans_.tokenizer());
   admit(reference_->config(), config_.reference.value_or(config_.model));
   const std::shared_ptr<ValueModel> value = value_model();

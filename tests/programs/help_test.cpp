@@ -124,6 +124,7 @@ TEST(Help, OfPpoNamesEveryKnobOnce) {
                       "num_mini_batches",
                       "local_rollout_forward_batch_size",
                       "missing_eos_penalty",
+                      "missing_eos_score",
                       "score_clip",
                       "kl_coef",
                       "kl_target",

@@ -121,6 +121,13 @@ TEST_F(Ppo, PenaltiesShowInTheScoresAndTheControllerInItsCoefficient) {
   const auto penalised = metrics_of("penalised", {"iterations=1", "missing_eos_penalty=3"});
   const double without_end = 16 - penalised.front().at("val/num_eos_tokens").as_number();
   EXPECT_NEAR(penalised.front().at("objective/scores").as_number(), plain - 3 * without_end / 16, 1e-12);
+  const auto scores = [&](const std::string& name, const std::string& score) {
+    const auto replaced = metrics_of(name, {"iterations=1", "missing_eos_score=" + score});
+    return replaced.front().at("objective/scores").as_number();
+  };
+  EXPECT_NEAR(scores("minus_1", "-1") - scores("minus_2", "-2"), without_end / 16, 1e-12);
+  EXPECT_GT(without_end, 0);
+  EXPECT_LT(without_end, 16);
   // Scores of this reward are 0 or more than the clip, so the mean says how many answers have the letter.
   const double clipped =
       metrics_of("clipped", {"iterations=1", "score_clip=0.001"}).front().at("objective/scores").as_number();

@@ -86,5 +86,20 @@ TEST(RolloutConfig, CreditsClippedScoresLessThePenalty) {
   EXPECT_EQ(config.credited(-7, false), -7);
 }
 
+TEST(RolloutConfig, CreditsAnswersWithoutAnEndWithTheScoreForThem) {
+  RolloutConfig config;
+  config.missing_eos_score = -1;
+  for (const double score : {-7.0, 0.0, 7.0}) {
+    EXPECT_EQ(config.credited(score, false), -1);
+    EXPECT_EQ(config.credited(score, true), score);
+  }
+  config.score_clip = 0.5;
+  EXPECT_EQ(config.credited(7, false), -1);
+  EXPECT_EQ(config.credited(7, true), 0.5);
+  EXPECT_NO_THROW(config.check(1));
+  config.missing_eos_penalty = 1;
+  EXPECT_THROW(config.check(1), Error) << "two rules";
+}
+
 }  // namespace
 }  // namespace prefer::testing

@@ -142,6 +142,11 @@ TEST_F(PpoOnARewardModel, APenaltyForAMissingEndWantsAModelThatHasOne) {
   EXPECT_EQ(error_of([&] { PpoTrainer(penalised, process_); }),
             "missing_eos_penalty=1 would be taken from every answer: " + penalised.model +
                 " names no end token (eos_token_id)");
+  penalised.rollout.missing_eos_penalty = {};
+  penalised.rollout.missing_eos_score = -1;
+  EXPECT_EQ(error_of([&] { PpoTrainer(penalised, process_); }),
+            "missing_eos_score=-1 would be the score of every answer: " + penalised.model +
+                " names no end token (eos_token_id)");
 }
 
 /// Runs `work` in a process of its own. Whether SIGKILL ended it.

@@ -24,6 +24,7 @@ struct RolloutConfig {
   int64_t num_mini_batches = 1;                   ///< optimizer steps a pass
   int64_t local_rollout_forward_batch_size = 32;  ///< answers that a rank decodes at once
   std::optional<double> missing_eos_penalty;      ///< taken from the score of an answer without an end
+  std::optional<double> missing_eos_score;        ///< what such an answer gets instead of its score
   double score_clip = 0;                          ///< scores are cut to -score_clip .. score_clip; 0: not
   double kl_coef = 0.05;                          ///< penalty in the reward, a nat of KL
   double kl_target = 0;                           ///< nats an answer that kl_coef is steered to; 0: it stays
@@ -35,10 +36,12 @@ struct RolloutConfig {
   double lam = 0.95;              ///< lambda of generalised advantage estimation
 
   void describe(Fields& f);
-  /// Throws Error unless minibatches divide the prompts of an iteration and kl_coef stays positive where it
-  /// is steered.
+  /// Throws Error unless minibatches divide the prompts of an iteration, kl_coef stays positive where it is
+  /// steered, and there is one rule for answers without an end.
   void check(int64_t prompts) const;
-  /// What a score counts for: clipped, and less for an answer without an end.
+  /// What a score counts for: clipped, and, for an answer without an end, less by missing_eos_penalty, as TRL
+  /// has it, or missing_eos_score instead, clipped or not, as in Ziegler et al. 2019 (arXiv 1909.08593) and
+  /// in Huang et al. 2024 (arXiv 2403.17031), where it is -1.
   double credited(double score, bool ended) const;
   /// Optimizer steps an iteration.
   int64_t steps() const { return num_ppo_epochs * num_mini_batches; }
