@@ -19,9 +19,6 @@ int64_t completion_of(const Record& record) {
 
 MismatchedSource::MismatchedSource(std::unique_ptr<RecordSource> records, const LengthOptions& length)
     : records_(std::move(records)), length_(length) {
-  if (records_->order().batch_size < 2)
-    fail("batch_size=", records_->order().batch_size,
-         ": an answer to another prompt of the step wants 2 or more");
   std::map<std::vector<int32_t>, int64_t> prompts;
   for (const Record& record : records_->records()) {
     const bool fits = record.size() == 1 && record.front().scored.size() == 1 &&
@@ -32,7 +29,8 @@ MismatchedSource::MismatchedSource(std::unique_ptr<RecordSource> records, const 
     prompt_.push_back(prompts.emplace(prompt, static_cast<int64_t>(prompts.size())).first->second);
   }
   if (prompts.size() < 2)
-    fail("mismatched answers want two prompts that differ, and the ", prompt_.size(), " records have one");
+    fail("answers to other prompts want two prompts that differ, and all records (", prompt_.size(),
+         ") have one");
 }
 
 /// The record whose completion the prompt at `place` of the step gets.

@@ -221,7 +221,7 @@ void Checkpoints::discard(const std::string& folder) {
 
 Hook save_checkpoints(Checkpoints& checkpoints, Training& training, Team& team) {
   return [&](StepEvent& event) {
-    if (event.save) team.on_first([&] { checkpoints.save(event.step, training.state()); });
+    if (event.saved()) team.on_first([&] { checkpoints.save(event.step, training.state()); });
   };
 }
 

@@ -164,8 +164,8 @@ FitResult fit(Training& training, Team& team, const Hooks& hooks) {
   FitConfig& config = training.config;
   if (config.steps < 1) fail("fit wants steps >= 1, not ", config.steps);
   if (!config.clock) config.clock = system_time;
-  bool stop = false;
-  for (int64_t step = training.step + 1; step <= config.steps && !stop; ++step) {
+  bool last = false, stop = false, pause = false;
+  for (int64_t step = training.step + 1; step <= config.steps && !last; ++step) {
     const double begin = config.clock();
     const int64_t faults = page_faults();
     StepEvent event{.step = step, .steps = config.steps, .iteration = config.iteration};
@@ -183,10 +183,14 @@ FitResult fit(Training& training, Team& team, const Hooks& hooks) {
     event.page_faults = page_faults() - faults;
     event.boundary = step % config.iteration == 0 || step == config.steps;
     event.save = due(config, step);
+    event.stop = stop;
+    event.pause = pause;
     for (const Hook& hook : hooks) hook(event);
     stop = event.stop;
+    pause = event.pause;
+    last = event.last();
   }
-  return {training.step, training.guard.skipped(), stop && training.step < config.steps};
+  return {training.step, training.guard.skipped(), pause && training.step < config.steps};
 }
 
 FitResult fit(const FitConfig& config, Source& source, Objective& objective, Team& team, const Hooks& hooks) {

@@ -38,7 +38,7 @@ extern "C" void see_signal(int signal) {
 
 Hook every(int64_t n, Hook hook) {
   return [n, hook = std::move(hook)](StepEvent& event) {
-    if (n > 0 && (event.step % n == 0 || event.step >= event.steps)) hook(event);
+    if (n > 0 && (event.step % n == 0 || event.complete())) hook(event);
   };
 }
 
@@ -65,7 +65,7 @@ Hook on_first(Team& team, Hook hook) {
 
 Hook stop_when(std::function<bool()> requested, Team& team) {
   return [&team, requested = std::move(requested)](StepEvent& event) {
-    if (event.boundary && team.any(requested())) event.stop = event.save = true;
+    if (event.boundary && team.any(requested())) event.pause = true;
   };
 }
 

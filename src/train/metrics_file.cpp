@@ -68,7 +68,7 @@ Hook metrics_file(Fs& fs, const std::string& folder, int64_t first) {
     with_space(fs, folder, static_cast<int64_t>(line.size()), [&] {
       metrics->write(line);
       times->write(times_line(event));
-      if (!event.save) return;
+      if (!event.saved()) return;
       metrics->sync();
       times->sync();
     });

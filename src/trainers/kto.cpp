@@ -25,6 +25,8 @@ void KtoConfig::describe(Fields& f) {
 void KtoConfig::check() const {
   RunConfig::check(eval.has_value());
   DataConfig::check();
+  if (order.batch_size < 2)
+    fail("batch_size=", order.batch_size, ": an answer to another prompt of the step wants 2 or more");
   samples.check();
 }
 
@@ -34,7 +36,12 @@ std::unique_ptr<MismatchedSource> KtoTrainer::mismatched(std::unique_ptr<RecordS
   check_fits(*records, path, policy_->config(), config_.model);
   LengthOptions length = config_.length;
   length.max_length = length.max_length == 0 ? context : std::min(length.max_length, context);
-  auto source = std::make_unique<MismatchedSource>(std::move(records), length);
+  std::unique_ptr<MismatchedSource> source;
+  try {
+    source = std::make_unique<MismatchedSource>(std::move(records), length);
+  } catch (const Error& error) {
+    fail(path, ": ", error.what());
+  }
   if (source->longest() > length.max_length)
     run_.process().say(path + ": a prompt with another's answer may have " +
                        std::to_string(source->longest()) + " tokens; those of more than " +

@@ -292,7 +292,12 @@ FitResult Run::fit(Training& training, Hooks hooks) {
   hooks.push_back(save_checkpoints(*checkpoints_, training, team()));
   const FitResult result = prefer::fit(training, team(), hooks);
   team().doing("after the last step");
-  if (!result.stopped) return result;
+  if (!result.paused) {
+    if (result.step < training.config.steps)
+      process_.say("a hook made " + counted(result.step) + " the last of " +
+                   std::to_string(training.config.steps));
+    return result;
+  }
   process_.say("stopped after " + counted(result.step) + "; resume=true goes on from there");
   throw Stopped(
       static_cast<int>(std::ranges::max(team().gather(signals.signal()))));  // it may have come to one rank

@@ -56,7 +56,7 @@ Hook Samples::hook(const Transformer& model, int64_t step, Team& team) {
   const Hook speak = on_first(team, [this, &model](StepEvent& event) { write(event.step, model); });
   if (config_.every > 0) return every(config_.every, speak);
   return [speak](StepEvent& event) {
-    if (event.step >= event.steps) speak(event);
+    if (event.complete()) speak(event);
   };
 }
 

@@ -264,12 +264,14 @@ TEST(MismatchedSource, RefusesDataOfOnePrompt) {
   EXPECT_EQ(testing::error_of([&] {
               MismatchedSource(std::make_unique<RecordSource>(records, RecordOrder{.batch_size = 2}));
             }),
-            "mismatched answers want two prompts that differ, and the 3 records have one");
+            "answers to other prompts want two prompts that differ, and all records (3) have one");
 }
 
-TEST(MismatchedSource, RefusesAStepOfOne) {
-  EXPECT_THROW(MismatchedSource(std::make_unique<RecordSource>(judged(3), RecordOrder{.batch_size = 1})),
-               Error);
+TEST(MismatchedSource, OfAStepOfOneTakesTheAnswerOfTheNextRecord) {
+  MismatchedSource source(
+      std::make_unique<RecordSource>(judged(3), RecordOrder{.batch_size = 1, .shuffle = false}));
+  for (int64_t i = 0; i < 3; ++i)
+    EXPECT_EQ(source.plan(i + 1).statistics.at(0).records, (std::vector<int64_t>{i, (i + 1) % 3}));
 }
 
 }  // namespace

@@ -58,7 +58,34 @@ TEST(KtoProgram, RefusesRecordsWithoutVerdictAndStepsOfOne) {
       << whole.err;
   const Ran alone = run("kto", dpo_command(judged_file(dir), dir / "out", {"batch_size=1"}));
   EXPECT_EQ(alone.code, 1);
-  EXPECT_NE(alone.err.find("batch_size=1"), std::string::npos) << alone.err;
+  EXPECT_NE(alone.err.find("error: batch_size=1: an answer to another prompt of the step wants 2 or more"),
+            std::string::npos)
+      << alone.err;
+}
+
+TEST(KtoProgram, MeasuresTwoHeldOutAnswersAndSaysWhyItCannotMeasureOne) {
+  PREFER_NEEDS(stories260k());
+  const TempDir dir;
+  const std::string judged = judged_file(dir);
+  const auto judged_line = [](const std::string& prompt, const char* label) {
+    return R"({"prompt": ")" + prompt + R"(", "completion": " he said.", "label": )" + label + "}";
+  };
+  const auto with_eval = [&](const std::string& name, const std::vector<std::string>& lines) {
+    const std::string eval = file_of(dir, name + ".jsonl", lines);
+    return run("kto", dpo_command(judged, dir / name, {"steps=1", "eval=" + eval}));
+  };
+  const Ran two = with_eval("two", {judged_line("Yes,", "true"), judged_line("No,", "false")});
+  ASSERT_EQ(two.code, 0) << two.err;
+  EXPECT_GT(metrics(dir / "two").back().at("eval_loss").as_number(), 0);
+  for (const auto& [name, count] : {std::pair("one", 1), std::pair("same", 3)}) {
+    const Ran ran =
+        with_eval(name, std::vector(static_cast<std::size_t>(count), judged_line("Yes,", "true")));
+    EXPECT_EQ(ran.code, 1);
+    EXPECT_EQ(ran.err.substr(ran.err.find("error: ")),
+              "error: " + (dir / name) +
+                  ".jsonl: answers to other prompts want two prompts that differ, and all records (" +
+                  std::to_string(count) + ") have one\n");
+  }
 }
 
 TEST(KtoProgram, TheConfigThatIsShippedRuns) {

@@ -18,7 +18,7 @@ TEST(Resume, IsBitwiseAfterAStopAtEveryStep) {
     Session first(fs), second(fs);
     first.stop_at = stop;
     first.run(false);
-    EXPECT_TRUE(first.result.stopped);
+    EXPECT_TRUE(first.result.paused);
     EXPECT_TRUE(same_bits(second.run(true), expected)) << stop;
     EXPECT_EQ(second.began, stop);
     EXPECT_EQ(lasting_files(fs), files) << stop;

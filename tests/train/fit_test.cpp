@@ -1,4 +1,5 @@
 // The loop: any cut and any ranks give one gradient; identities, the guard and precision.
+#include "prefer/train/hooks.hpp"
 #include "support/error.hpp"
 #include "tests/train/tiny.hpp"
 
@@ -195,6 +196,36 @@ TEST(Fit, IterationsHoldTheLearningRateAndSaveAtTheirEnds) {
   for (std::size_t i = 0; i < rates.size(); ++i)
     EXPECT_NEAR(rates[i], 1 - static_cast<double>(i / 4) / 3, 1e-12);
   EXPECT_EQ(saved, (std::vector<int64_t>{4, 8, 12}));
+}
+
+TEST(Fit, AHookMakesAnEarlierStepTheLastAndInsideAnIterationThatOfIt) {
+  for (const int64_t iteration : {1, 4}) {
+    for (const bool pause : {false, true}) {
+      TinySource source;
+      TinyObjective objective;
+      FitConfig config = tiny_config(12);
+      config.iteration = iteration;
+      Alone team;
+      std::vector<int64_t> done, complete, saved;
+      const FitResult result = fit(config, source, objective, team,
+                                   {[&](StepEvent& event) {
+                                      if (event.step == 6) event.stop = true;
+                                      if (pause && event.step == 7) event.pause = true;
+                                    },
+                                    every(100, [&](StepEvent& event) { complete.push_back(event.step); }),
+                                    [&](StepEvent& event) {
+                                      done.push_back(event.step);
+                                      if (event.saved()) saved.push_back(event.step);
+                                    }});
+      const int64_t last = iteration == 1 ? 6 : 8;
+      const bool paused = pause && iteration > 1;
+      EXPECT_EQ(result.step, last);
+      EXPECT_EQ(result.paused, paused);
+      EXPECT_EQ(done.back(), last);
+      EXPECT_EQ(saved, std::vector<int64_t>{last});
+      EXPECT_EQ(complete, paused ? std::vector<int64_t>{} : std::vector<int64_t>{last});
+    }
+  }
 }
 
 TEST(Fit, EpochsBecomeSteps) {

@@ -222,8 +222,8 @@ TEST(Stop, IsAskedForOnEveryRankWhereOneHasTheSignalButNotInsideAnIteration) {
     inside.boundary = false;
     hook(inside);
     hook(boundary);
-    EXPECT_FALSE(inside.stop || inside.save);
-    EXPECT_TRUE(boundary.stop && boundary.save);
+    EXPECT_FALSE(inside.last() || inside.saved());
+    EXPECT_TRUE(boundary.last() && boundary.saved() && !boundary.complete());
   });
 }
 

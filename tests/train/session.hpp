@@ -47,7 +47,7 @@ struct Session {
     if (team.first()) hooks.push_back(metrics_file(fs, output, began));
     hooks.insert(hooks.end(), more.begin(), more.end());
     hooks.push_back(save_checkpoints(checkpoints, training, team));
-    hooks.push_back([&](StepEvent& event) { promised = event.save ? event.step : promised; });
+    hooks.push_back([&](StepEvent& event) { promised = event.saved() ? event.step : promised; });
     result = fit(training, team, hooks);
     return copied(training.state());
   }

@@ -13,8 +13,8 @@ namespace prefer {
 /// are. Sequences have the role kStatistic and what is left of the other record's scored tokens.
 class MismatchedSource final : public Source {
  public:
-  /// Throws Error unless a step has two records or more, every record is one sequence with one scored range
-  /// at its end, and there are two prompts that differ. Of `length` max_length and truncation are read.
+  /// Throws Error unless every record is one sequence with one scored range at its end, and there are two
+  /// prompts that differ. Of `length` max_length and truncation are read.
   explicit MismatchedSource(std::unique_ptr<RecordSource> records, const LengthOptions& length = {});
 
   Plan plan(int64_t step) override;

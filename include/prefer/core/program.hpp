@@ -20,7 +20,7 @@ Environment environment(const char* const* variables);
 class Stopped : public std::exception {
  public:
   explicit Stopped(int signal) : signal_(signal) {}
-  int signal() const { return signal_; }
+  int signal() const { return signal_; }  ///< 0 where it was none, but a hook
   const char* what() const noexcept override { return "stopped by a signal"; }
 
  private:

@@ -26,9 +26,19 @@ struct StepEvent {
   std::map<std::string, double> times;  ///< what else differs from run to run; a hook may add
 
   bool boundary = true;  ///< a run can go on from here: false inside an iteration of several steps (PPO)
-  bool save = false;     ///< the step will be saved: set by fit where it is due, and by any hook
-  bool stop = false;     ///< set by a hook to make this the last step; the same on every rank
-  bool last() const { return stop || step >= steps; }
+  bool save = false;     ///< set by fit where a save is due, and by any hook
+  /// Set by a hook, the same on every rank, to make this the last step of the run; inside an iteration, the
+  /// last step of that.
+  bool stop = false;
+  /// Set by a hook likewise, to leave off there and go on another time: what belongs to the end of the run
+  /// waits until then.
+  bool pause = false;
+
+  /// Whether fit returns after this step.
+  bool last() const { return step >= steps || (boundary && (stop || pause)); }
+  /// Whether the run is then whole.
+  bool complete() const { return step >= steps || (boundary && stop && !pause); }
+  bool saved() const { return save || last(); }
 };
 
 using Hook = std::function<void(StepEvent&)>;

@@ -56,9 +56,9 @@ struct Training {
 };
 
 struct FitResult {
-  int64_t step = 0;      ///< the last step done
-  int64_t skipped = 0;   ///< steps that the guard kept from changing anything
-  bool stopped = false;  ///< a hook asked for it before the last step
+  int64_t step = 0;     ///< the last step done
+  int64_t skipped = 0;  ///< steps that the guard kept from changing anything
+  bool paused = false;  ///< a hook asked to leave off before the last step, and go on another time
 };
 
 /// Trains from training.step + 1 to training.config.steps. Every rank calls it alike. Throws Error where an

@@ -15,8 +15,8 @@ namespace prefer {
 class Fs;
 class Source;
 
-/// Runs `hook` at steps that `n` divides and at the last of the run; never for n = 0. A run that is stopped
-/// and goes on does the same as one left alone, so a stop is no reason.
+/// Runs `hook` at steps that `n` divides and at the last of the run; never for n = 0. A run that pauses and
+/// goes on does the same as one left alone, so a pause is no reason.
 Hook every(int64_t n, Hook hook);
 
 /// Adds the metrics that `measure` returns to the event. Every rank calls it, and it returns the same on
@@ -30,7 +30,7 @@ Hook on_first(Team& team, Hook hook);
 /// the source's plans. Stands before the hooks that write.
 Hook count_tokens(Source& source, int64_t step);
 
-/// Saves and stops when `requested` holds on any rank. The first of the hooks.
+/// Saves and pauses when `requested` holds on any rank. The first of the hooks.
 Hook stop_when(std::function<bool()> requested, Team& team);
 
 /// While it lives, the first SIGINT, SIGTERM or SIGHUP (unless that is ignored, as nohup has it) is kept for
