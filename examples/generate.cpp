@@ -69,7 +69,7 @@ int main(int argc, char** argv) {
     const SpanBuilder spans(tokenizer);
     const std::vector<Json> given = prompts_of(config, process);
     std::vector<Prompt> prompts;
-    const Specials specials = config.specials ? Specials::recognise : Specials::plain;
+    const Specials specials = specials_if(config.specials);
     for (const Json& each : given)
       prompts.push_back({prompt_tokens_from_json(each, spans, specials, config.chat), prompts.size()});
 

@@ -27,7 +27,7 @@ struct ScoreConfig {
 std::vector<ScoredText> read_texts(const ScoreConfig& config, Process& process, const SpanBuilder& spans) {
   std::vector<ScoredText> texts;
   LineReader lines(process.fs(), config.input);
-  const Specials specials = config.specials ? Specials::recognise : Specials::plain;
+  const Specials specials = specials_if(config.specials);
   for (Line line; lines.next(line);)
     texts.push_back(scored_text_from_json(lines.record(line), spans, specials));
   process.say_skipped(config.input, {.blank_lines = lines.blank_lines()});

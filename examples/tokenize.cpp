@@ -26,7 +26,7 @@ int main(int argc, char** argv) {
     Process process(config.process);
     const SpanBuilder spans(load_tokenizer(config.model));
     LineReader lines(process.fs(), config.input);
-    const Specials specials = config.specials ? Specials::recognise : Specials::plain;
+    const Specials specials = specials_if(config.specials);
     for (Line line; lines.next(line);)
       std::cout << dump(
                        converted_from_json(lines.record(line), spans, specials, config.add_generation_prompt))

@@ -110,8 +110,7 @@ class Encoder {
             ? builder_.answer(std::get<Messages>(source.prompt), std::get<Messages>(source.completion),
                               {.tools = source.tools})
             : builder_.answer(std::get<std::string>(source.prompt), std::get<std::string>(source.completion),
-                              length.specials_in_text ? Specials::recognise : Specials::plain,
-                              length.append_eos);
+                              specials_if(length.specials_in_text), length.append_eos);
     Learnt out{made.prompt, std::vector<std::uint8_t>(made.prompt.size(), all ? kLearntPrompt : kNot), {}};
     out.ids.insert(out.ids.end(), made.completion.begin(), made.completion.end());
     out.learnt.resize(out.ids.size(), kLearnt);

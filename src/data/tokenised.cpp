@@ -60,8 +60,8 @@ class Tokeniser {
 TokenisedCompletion encode(const Words& prompt, const Words& answer, const SpanBuilder& builder,
                            const LengthOptions& options) {
   if (prompt.index() == 1) return builder.answer(std::get<1>(prompt), std::span(std::get<1>(answer)));
-  return builder.answer(std::get<0>(prompt), std::get<0>(answer),
-                        options.specials_in_text ? Specials::recognise : Specials::plain, options.append_eos);
+  return builder.answer(std::get<0>(prompt), std::get<0>(answer), specials_if(options.specials_in_text),
+                        options.append_eos);
 }
 
 TokenisedSide cut(TokenisedCompletion made, const LengthOptions& options, TokenCounts& counts) {

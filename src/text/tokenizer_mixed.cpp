@@ -97,8 +97,7 @@ class Mixed {
     const std::string normal = normalised(stretch);
     const bool specials = literal(begin, begin + stretch.size());
     bool begins = begins_;
-    for (const Segment& segment :
-         tokenizer_.normalized.split(normal, specials ? Specials::recognise : Specials::plain)) {
+    for (const Segment& segment : tokenizer_.normalized.split(normal, specials_if(specials))) {
       const auto from = static_cast<std::size_t>(segment.text.data() - normal.data());
       if (segment.id >= 0) {
         tokens_.push_back(

@@ -157,9 +157,8 @@ void PpoTrainer::hold_out(std::vector<Question> questions, const Scorer& score) 
 
 PpoTrainer::Prompts PpoTrainer::read(const std::string& what, const std::string& path) {
   Prompts prompts{what, path};
-  prompts.questions =
-      load_questions(run_.process().fs(), path, spans_, config_.bad_records(), prompts.skipped,
-                     config_.specials_in_text ? Specials::recognise : Specials::plain);
+  prompts.questions = load_questions(run_.process().fs(), path, spans_, config_.bad_records(),
+                                     prompts.skipped, specials_if(config_.specials_in_text));
   return prompts;
 }
 

@@ -3,6 +3,7 @@
 
 #include "kernels/isa.hpp"
 #include "prefer/core/error.hpp"
+#include "prefer/core/gguf.hpp"
 #include "prefer/core/program.hpp"
 #include "prefer/core/sha256.hpp"
 #include "prefer/core/version.hpp"
@@ -362,8 +363,8 @@ void check_fits(const RecordSource& source, const std::string& path, const Model
 namespace {
 
 bool has_tokenizer(const std::string& path) {
-  if (path.ends_with(".gguf")) return true;
   PosixFs fs;
+  if (is_gguf(fs, path)) return true;
   return fs.exists(join_path(path, "tokenizer.json")) || fs.exists(join_path(path, "tokenizer.model"));
 }
 

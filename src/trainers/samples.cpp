@@ -64,7 +64,7 @@ std::unique_ptr<Samples> make_samples(const SamplesConfig& config, Run& run, con
                                       bool specials_in_text) {
   if (!config.prompts) return {};
   auto samples = std::make_unique<Samples>(config, run.process().fs(), run.path("samples"), spans,
-                                           specials_in_text ? Specials::recognise : Specials::plain);
+                                           specials_if(specials_in_text));
   run.reads("samples.prompts", samples->fingerprint());
   return samples;
 }

@@ -19,6 +19,8 @@ enum class Specials {
   recognise,  ///< it becomes the special token's id: for text written by the program (chat templates)
   plain,      ///< it is text like any other: for text written by users, which then never yields a special id
 };
+/// What a config's yes or no means.
+constexpr Specials specials_if(bool recognised) { return recognised ? Specials::recognise : Specials::plain; }
 
 /// A part of a text that ends before byte `end`. Only a `literal` one may spell special tokens.
 struct TextPart {
