@@ -1,3 +1,4 @@
+// Which counts of rows sum alike, how rows are cut into those, and the matrices that tell.
 #include "src/ops/row_blocks.hpp"
 
 #include "src/ops/packed.hpp"

@@ -173,6 +173,7 @@ TEST_F(PpoOnARewardModel, ARunKilledInARolloutOrInAnUpdateEndsInTheSameBytes) {
     PpoConfig config = this->config(output);
     config.reward_model.reset();
     config.resume = true;
+    config.checkpoint.every = 1;
     config.iterations = 4;
     config.rollout.num_ppo_epochs = kEpochs;
     config.fit.optimizer.learning_rate = 1e-2;
