@@ -143,6 +143,8 @@ void report(const Phases& sum, const ModelConfig& model, const Config& config) {
 
   const at::ScalarType dtype = dtype_from_name(config.dtype);
   const Products products(model, dtype);
+  products.forward(tokens, scored), products.backward(tokens, scored);  // generates code, finds forms out
+  products.forget();
   const double packing = products.forward(tokens, scored) + products.backward(tokens, scored);
   const double forward = products.forward(tokens, scored), backward = products.backward(tokens, scored);
   const double flop = products.flop(tokens, scored), rate = 4 * flop / (2 * forward + backward),
