@@ -16,13 +16,6 @@ int64_t least_rows(const Tensor& x) {
   return x.scalar_type() == at::kFloat ? 16 : 2;
 }
 
-Tensor padded(const Tensor& x, int64_t rows) {
-  if (x.size(0) >= rows) return x.contiguous();
-  Tensor wider = at::zeros({rows, x.size(1)}, x.options());
-  wider.narrow(0, 0, x.size(0)).copy_(x);
-  return wider;
-}
-
 void check_product(const char* what, const Tensor& x, const Matrix& w, int64_t width) {
   if (!w.defined()) fail(what, " wants a weight, not an empty Matrix");
   if (!x.defined() || x.dim() != 2 || x.size(1) != width) {
@@ -132,7 +125,7 @@ Tensor times_transposed(const Tensor& x, const Matrix& w) {
   if (x.size(0) == 0) return at::empty({0, w.rows()}, x.options());
   if (gemm::route_of(x) == GemmRoute::onednn)
     return gemm::row_product(x.detach().contiguous(), PackedForms::packed_of(w));
-  return at::linear(padded(x.detach(), least_rows(x)), PackedForms::plain_of(w))
+  return at::linear(gemm::padded(x.detach(), least_rows(x)), PackedForms::plain_of(w))
       .narrow(0, 0, x.size(0));  // [M, out]
 }
 

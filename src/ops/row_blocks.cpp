@@ -56,13 +56,6 @@ Tensor pairs(int64_t rows, int64_t columns, int64_t different, bool negated, at:
   return result.to(type);
 }
 
-Tensor padded(const Tensor& x, int64_t rows) {
-  if (x.size(0) >= rows) return x.contiguous();
-  Tensor wider = at::zeros({rows, x.size(1)}, x.options());
-  wider.narrow(0, 0, x.size(0)).copy_(x);
-  return wider;
-}
-
 /// Whether a call with this many rows sums as one with 32 rows does.
 bool sums_alike(int64_t count, int64_t out, int64_t in, at::ScalarType type) {
   const Packed weight = pack_by_library(cancelling_weight(out, in, type));
@@ -95,6 +88,13 @@ Tensor cancelling_rows(int64_t rows, int64_t in, at::ScalarType type) {
 }
 Tensor cancelling_weight(int64_t out, int64_t in, at::ScalarType type) {
   return pairs(out, in, 512, false, type);
+}
+
+Tensor padded(const Tensor& x, int64_t rows) {
+  if (x.size(0) >= rows) return x.contiguous();
+  Tensor wider = at::zeros({rows, x.size(1)}, x.options());
+  wider.narrow(0, 0, x.size(0)).copy_(x);
+  return wider;
 }
 
 std::vector<RowBlock> row_blocks(int64_t rows, const std::function<bool(int64_t count)>& allowed) {

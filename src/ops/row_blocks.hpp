@@ -13,6 +13,9 @@ namespace prefer::gemm {
 /// x [M, in] times a packed weight [out, in]: [M, out].
 Tensor row_product(const Tensor& x, const Packed& packed);
 
+/// x with rows of zeros behind it, `rows` in all where it has fewer. Contiguous.
+Tensor padded(const Tensor& x, int64_t rows);
+
 /// A stretch of rows: [first, first + count), padded where fewer are left.
 struct RowBlock {
   int64_t first, count;

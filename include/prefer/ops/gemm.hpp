@@ -39,7 +39,7 @@ struct InvarianceReport {
 };
 
 /// Multiplies small matrices of `dtype` in calls of different heights on the routes in use and compares bits:
-/// a few milliseconds. The number of threads is put back.
+/// some milliseconds, and tens where the library generates code first. The number of threads is put back.
 InvarianceReport self_test_invariance(at::ScalarType dtype);
 
 }  // namespace prefer
