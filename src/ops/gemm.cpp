@@ -92,7 +92,8 @@ InvarianceReport self_test_invariance(at::ScalarType dtype) {
   const std::string where = std::string(" (") + c10::toString(dtype) + ", " + gemm_routes().name() + ")";
   if (!report.rows)
     report.broken.push_back("a row's bits depend on how many rows are multiplied with it" + where);
-  if (!report.threads) report.broken.push_back("a product's bits depend on the number of threads" + where);
+  if (!report.threads)
+    report.broken.push_back("products of some shapes have other bits with another number of threads" + where);
   return report;
 }
 

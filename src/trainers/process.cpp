@@ -16,6 +16,8 @@
 #include <algorithm>
 #include <cstdlib>
 #include <fstream>
+#include <iomanip>
+#include <sstream>
 #include <thread>
 
 namespace prefer {
@@ -53,6 +55,18 @@ void ProcessConfig::describe(Fields& f) {
   f("threads", threads, "CPU threads; 0 takes all cores, or this rank's share of them", within(0, 1024));
 }
 
+void Process::warn_of_other_work() const {
+  const bool chosen = std::getenv("GOMP_SPINCOUNT") != nullptr || std::getenv("OMP_WAIT_POLICY") != nullptr;
+  double load = 0;  // of the last minute, in processes that wanted to run
+  if (chosen || at::get_num_threads() == 1 || getloadavg(&load, 1) != 1 || load < 0.75) return;
+  std::ostringstream text;
+  text << "other work wanted " << std::setprecision(2) << load
+       << " cores in the last minute: where it goes on, set GOMP_SPINCOUNT=1000, or threads that wait hold "
+          "the cores "
+          "that those awaited want";
+  log_.warning(text.str());
+}
+
 Process::Process(const ProcessConfig& config, Fs& fs, const Environment& environment) : fs_(fs) {
   const Place place = place_of(environment);
   const auto cores = static_cast<int64_t>(std::thread::hardware_concurrency()) / place.local_size;
@@ -74,6 +88,7 @@ Process::Process(const ProcessConfig& config, Fs& fs, const Environment& environ
   } else {
     team_ = std::make_unique<Alone>();
   }
+  if (team_->first()) warn_of_other_work();
 }
 
 std::string Process::description() const {
@@ -88,8 +103,7 @@ void Process::say_skipped(const std::string& path, const Skipped& skipped) const
 }
 
 void Process::say_broken(const InvarianceReport& products) const {
-  for (const std::string& broken : products.broken)
-    if (team_->first()) log_.warning("on this CPU: ", broken);
+  for (const std::string& broken : products.broken) say("on this CPU " + broken);
 }
 
 double Process::sum_bound(const InvarianceReport& products, at::ScalarType dtype, int64_t tokens) const {

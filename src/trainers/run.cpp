@@ -218,6 +218,8 @@ void Run::open(Training& training, const Json& resolved) {
   if (first > training.config.steps)
     fail("output ", config_.output, " is after ", counted(first), " already, and ",
          counted(training.config.steps), " is asked for as the last; give no less, or another output");
+  if (config_.resume && first == 0)
+    process_.say("there is no checkpoint in output " + config_.output + ": beginning at the first step");
   if (first > 0)
     process_.say("going on after " + counted(first) + " of " + std::to_string(training.config.steps));
   team().on_first([&] { write_config(); });
@@ -323,7 +325,7 @@ void Run::say_memory(const Training& training, RecordSource& source, const Model
 void Run::say_memory(const Training& training, MemoryEstimate estimate) const {
   for (const Trained& parameter : training.parameters)
     if (config_.team.exact) estimate.gradients += parameter.value.numel() * int64_t{sizeof(int64_t)};
-  process_.say("memory: " + estimate.text());
+  process_.say("memory: " + estimate.text(/*resumed=*/training.step > 0));
 }
 
 void Run::finish(const FitResult& result, const Transformer& model, const std::string& model_path) {

@@ -112,15 +112,18 @@ MemoryEstimate estimate_memory(const ModelConfig& model, int64_t width, bool ref
   return estimate;
 }
 
-std::string MemoryEstimate::text() const {
+std::string MemoryEstimate::text(bool resumed) const {
   const auto said = [](int64_t bytes) {  // parts and whole in one unit
     char text[32];
     std::snprintf(text, sizeof text, "%.2f GB", static_cast<double>(bytes) / 1e9);
     return std::string(text);
   };
+  // What a checkpoint holds is in memory twice while it is read.
+  const int64_t reading = 2 * (weights + optimizer) + program;
   return "about " + said(total()) + " at the peak: weights " + said(weights) + ", gradients " +
          said(gradients) + ", optimizer " + said(optimizer) + ", activations " + said(activations) +
-         ", the program itself " + said(program);
+         ", the program itself " + said(program) +
+         (resumed && reading > total() ? "; reading the checkpoint took about " + said(reading) : "");
 }
 
 }  // namespace prefer

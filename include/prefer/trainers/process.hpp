@@ -57,6 +57,8 @@ class Process {
   double sum_bound(const InvarianceReport& products, at::ScalarType dtype, int64_t tokens) const;
 
  private:
+  void warn_of_other_work() const;
+
   at::Device device_ = at::kCPU;
   PosixFs disk_;
   Fs& fs_;

@@ -33,7 +33,8 @@ struct MemoryEstimate {
   int64_t activations = 0;        ///< kept for backward, and logits
   int64_t program = 150'000'000;  ///< LibTorch, tokenizer and data
   int64_t total() const { return weights + gradients + optimizer + activations + program; }
-  std::string text() const;
+  /// With what reading a checkpoint took, where that is more.
+  std::string text(bool resumed = false) const;
 };
 
 struct ModelConfig;
