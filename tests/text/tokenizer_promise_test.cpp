@@ -109,18 +109,18 @@ double seconds_to_encode(const Tokenizer& tokenizer, const std::string& characte
 }
 
 // Of eight times the text: linear time takes eight times as long and, with what caches and the logarithm of a
-// heap add, less than 14 times in one of three tries; quadratic time 64 times.
+// heap add (sentencepiece: 14 times), less than 20 times in one of three tries; quadratic time 64 times.
 void expect_linear(const Tokenizer& tokenizer, const std::string& name,
                    const std::vector<std::string>& runs_of) {
   constexpr std::size_t kBytes =
       testing::kSanitized ? 1 << 17 : 1 << 20;  // as much time with sanitizers as without
   for (const std::string& character : runs_of) {
     double eighth = 0, whole = 0;
-    for (int tries = 0; tries < 3 && whole >= 14 * eighth; ++tries) {
+    for (int tries = 0; tries < 3 && whole >= 20 * eighth; ++tries) {
       eighth = seconds_to_encode(tokenizer, character, kBytes / 8);
       whole = seconds_to_encode(tokenizer, character, kBytes);
     }
-    EXPECT_LT(whole, 14 * eighth) << name << ": " << character;
+    EXPECT_LT(whole, 20 * eighth) << name << ": " << character;
   }
 }
 
