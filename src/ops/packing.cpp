@@ -172,12 +172,6 @@ void fill_transposed(const Panels& panels, const Tensor& part, int64_t first_col
                    });
 }
 
-int64_t rows_of(std::span<const Tensor> stacked) {
-  int64_t rows = 0;
-  for (const Tensor& part : stacked) rows += part.size(0);
-  return rows;
-}
-
 }  // namespace
 
 Packed pack_by_library(const Tensor& weight) {

@@ -1,6 +1,7 @@
 // Which counts of rows sum alike, how rows are cut into those, and the matrices that tell.
 #include "src/ops/row_blocks.hpp"
 
+#include "prefer/core/random.hpp"
 #include "src/ops/packed.hpp"
 
 #include <ATen/Parallel.h>
@@ -12,7 +13,6 @@
 #include <cstring>
 #include <map>
 #include <mutex>
-#include <numeric>
 #include <tuple>
 
 namespace prefer::gemm {
@@ -28,19 +28,13 @@ uint64_t mixed(int64_t row, int64_t column) {
   return (i ^ i >> 29) * 0xBF58476D1CE4E5B9u >> 24;
 }
 
-/// The numbers below n in an order without a pattern.
-std::vector<int64_t> shuffled(int64_t n) {
-  std::vector<int64_t> order(static_cast<size_t>(n));
-  std::iota(order.begin(), order.end(), 0);
-  for (size_t i = order.size(); i > 1; --i)
-    std::swap(order[i - 1], order[mixed(-1, static_cast<int64_t>(i)) % i]);
-  return order;
-}
-
 /// [rows, columns] of 16 orders of magnitude, so that sums of products are rounded at every step; each value
 /// twice, the second one negated in one of the two factors. Rows repeat.
 Tensor pairs(int64_t rows, int64_t columns, int64_t different, bool negated, at::ScalarType type) {
-  const std::vector<int64_t> place = shuffled(columns);
+  std::vector<int64_t> place;  // in an order without a pattern
+  for (int64_t i = 0; i < columns; ++i)
+    place.push_back(
+        static_cast<int64_t>(record_at(0, static_cast<uint64_t>(i), static_cast<uint64_t>(columns))));
   Tensor result = at::zeros({rows, columns}, at::kBFloat16);
   auto* values = static_cast<uint16_t*>(result.mutable_data_ptr());
   different = std::min(rows, different);

@@ -76,10 +76,15 @@ void transpose(const uint32_t* from, int64_t rows, int64_t columns, uint32_t* to
   transpose_all(from, rows, columns, to, to_stride);
 }
 
-Tensor transposed(std::span<const Tensor> stacked) {
-  const Tensor& first = stacked.front();
+int64_t rows_of(std::span<const Tensor> stacked) {
   int64_t rows = 0;
   for (const Tensor& part : stacked) rows += part.size(0);
+  return rows;
+}
+
+Tensor transposed(std::span<const Tensor> stacked) {
+  const Tensor& first = stacked.front();
+  const int64_t rows = rows_of(stacked);
   Tensor result = at::empty({first.size(1), rows}, first.options().requires_grad(false));
   int64_t at_column = 0;
   for (const Tensor& part : stacked) {

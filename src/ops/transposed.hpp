@@ -8,6 +8,9 @@
 
 namespace prefer::gemm {
 
+/// Of all matrices together.
+int64_t rows_of(std::span<const Tensor> stacked);
+
 /// The transpose of matrices [out_i, in] stacked, in memory of its own: [in, sum of out_i]. One type and
 /// device.
 Tensor transposed(std::span<const Tensor> stacked);
