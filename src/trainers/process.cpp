@@ -56,14 +56,12 @@ void ProcessConfig::describe(Fields& f) {
 }
 
 void Process::warn_of_other_work() const {
-  const bool chosen = std::getenv("GOMP_SPINCOUNT") != nullptr || std::getenv("OMP_WAIT_POLICY") != nullptr;
   double load = 0;  // of the last minute, in processes that wanted to run
-  if (chosen || at::get_num_threads() == 1 || getloadavg(&load, 1) != 1 || load < 0.75) return;
+  if (at::get_num_threads() == 1 || getloadavg(&load, 1) != 1 || load < 0.75) return;
   std::ostringstream text;
   text << "other work wanted " << std::setprecision(2) << load
        << " cores in the last minute: where it goes on, set GOMP_SPINCOUNT=1000, or threads that wait hold "
-          "the cores "
-          "that those awaited want";
+          "the cores that those awaited want";
   log_.warning(text.str());
 }
 
@@ -88,7 +86,8 @@ Process::Process(const ProcessConfig& config, Fs& fs, const Environment& environ
   } else {
     team_ = std::make_unique<Alone>();
   }
-  if (team_->first()) warn_of_other_work();
+  const bool chosen = environment.contains("GOMP_SPINCOUNT") || environment.contains("OMP_WAIT_POLICY");
+  if (team_->first() && !environment.empty() && !chosen) warn_of_other_work();
 }
 
 std::string Process::description() const {
