@@ -42,8 +42,8 @@ void fused(State& s, double step) {
 void peers(State s, double ours) {
   const at::NoGradGuard no_grad;
   double step = 0;
-  const double one_pass = prefer::benchmark::best_seconds(9, [&] { fused(s, ++step); });
-  const double many = prefer::benchmark::best_seconds(5, [&] { composite(s, ++step); });
+  const double one_pass = prefer::benchmark::best_seconds([&] { fused(s, ++step); });
+  const double many = prefer::benchmark::best_seconds([&] { composite(s, ++step); });
   prefer::benchmark::report_peer("LibTorch, fused", one_pass, ours);
   prefer::benchmark::report_peer("LibTorch, operation by operation", many, ours);
 }

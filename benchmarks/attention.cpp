@@ -18,13 +18,6 @@ namespace {
 
 constexpr Sizes kSmolLm2{9, 3, 64, 0};
 
-/// The shortest of a few repeats, in seconds: as many as take 0.4 s.
-template <class Work>
-double best_time(Work work) {
-  const double once = benchmark::best_seconds(1, work);
-  return benchmark::best_seconds(std::clamp(static_cast<int>(0.4 / once), 3, 200), work);
-}
-
 /// Products that the visible half of the score matrix asks for: q k and p v.
 double flops(const Plan& plan, const Sizes& sizes) {
   double seen = 0;
@@ -43,8 +36,8 @@ void training(const char* name_of_case, const char* type, const std::vector<Segm
   auto backward = problem.backward(plan);
   forward.isa = backward.isa = isa;
   const double work = flops(plan, kSmolLm2);
-  const double f = best_time([&] { cpu::forward(forward); });
-  const double b = best_time([&] { cpu::backward(backward); });
+  const double f = benchmark::best_seconds([&] { cpu::forward(forward); });
+  const double b = benchmark::best_seconds([&] { cpu::backward(backward); });
   std::printf("%-28s %-5s %-9s forward %7.2f ms %6.1f GFLOP/s   backward %7.2f ms %6.1f GFLOP/s\n",
               name_of_case, type, name(isa), 1e3 * f, 1e-9 * work / f, 1e3 * b, 2.5e-9 * work / b);
 }
@@ -69,7 +62,7 @@ void decoding(const char* type, std::int64_t sequences, std::int64_t keys, Isa i
   forward.key_rows = sequences * keys;
   forward.k = {cache.data(), width};
   forward.v = {cache.data() + sequences * keys * width, width};
-  const double t = best_time([&] { cpu::forward(forward); });
+  const double t = benchmark::best_seconds([&] { cpu::forward(forward); });
   const double bytes = static_cast<double>(cache.size() * sizeof(T));
   std::printf("decode %4lld x %4lld keys        %-5s %-9s %7.3f ms %6.1f GFLOP/s %6.1f GB/s of cache\n",
               static_cast<long long>(sequences), static_cast<long long>(keys), type, name(isa), 1e3 * t,
@@ -82,7 +75,7 @@ void limits(Isa isa, double read) {
   constexpr std::int64_t kRounds = 2000000;
   const int threads = omp_get_max_threads();
   volatile float sink = 0;
-  const double t = best_time([&] {
+  const double t = benchmark::best_seconds([&] {
 #pragma omp parallel
     sink = products(kRounds);
   });

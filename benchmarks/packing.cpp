@@ -27,12 +27,12 @@ void time_shape(at::ScalarType type, int64_t out, int64_t in, int64_t count, dou
   const double ours =
       prefer::benchmark::measure(what, bytes, copy, every([](const Tensor& w) { gemm::pack(w); }));
   prefer::benchmark::report_peer(
-      "  by oneDNN", best_seconds(9, every([](const Tensor& w) { gemm::pack_by_library(w); })), ours);
+      "  by oneDNN", best_seconds(every([](const Tensor& w) { gemm::pack_by_library(w); })), ours);
   const double transposed = prefer::benchmark::measure(
       what + ", transposed", bytes, copy, every([](const Tensor& w) { gemm::pack_transposed(w); }));
   prefer::benchmark::report_peer(
       "  by oneDNN, after our own transpose",
-      best_seconds(9, every([](const Tensor& w) { gemm::pack_by_library(gemm::transposed(w)); })),
+      best_seconds(every([](const Tensor& w) { gemm::pack_by_library(gemm::transposed(w)); })),
       transposed);
 }
 

@@ -7,6 +7,8 @@
 
 #include <ATen/ops/gather.h>
 
+#include <functional>
+#include <utility>
 #include <vector>
 
 namespace {
@@ -20,21 +22,24 @@ struct Limits {
   double read, copy;
 };
 
-/// The label's log-probability as LibTorch gives it: with its own allocator, which takes fresh memory for a
-/// result of this size, and into memory that is there already.
-void peers(const std::string& type, const Tensor& logits, const std::vector<std::int64_t>& label,
-           double ours) {
-  using prefer::benchmark::best_seconds;
+/// By turns: reading memory, ours, and the label's log-probability as LibTorch gives it, with its own
+/// allocator, which takes fresh memory for a result of this size, and into memory that is there already.
+void by_turns(const std::string& type, const Tensor& logits, const std::vector<std::int64_t>& label,
+              const std::function<void()>& ours) {
   const at::NoGradGuard no_grad;
   const Tensor index = prefer::tensor_of(label, at::kLong).unsqueeze(1);  // [rows, 1]
   Tensor all = at::empty_like(logits), one = at::empty(index.sizes(), logits.options());
-  const double fresh = best_seconds(9, [&] { at::log_softmax(logits, 1).gather(1, index); });
-  const double warm = best_seconds(9, [&] {
-    at::log_softmax_out(all, logits, 1);
-    at::gather_out(one, all, 1, index);
-  });
-  prefer::benchmark::report_peer(type + " LibTorch, as shipped", fresh, ours);
-  prefer::benchmark::report_peer(type + " LibTorch, into warm memory", warm, ours);
+  prefer::benchmark::Reader read;
+  const std::vector<double> seconds = prefer::benchmark::median_seconds(
+      21, {std::ref(read), ours, [&] { at::log_softmax(logits, 1).gather(1, index); },
+           [&] {
+             at::log_softmax_out(all, logits, 1);
+             at::gather_out(one, all, 1, index);
+           }});
+  prefer::benchmark::report(type + " forward, by turns with reading", static_cast<double>(logits.nbytes()),
+                            seconds[1], read.bytes() / seconds[0]);
+  prefer::benchmark::report_peer(type + " LibTorch, as shipped, by turns", seconds[2], seconds[1]);
+  prefer::benchmark::report_peer(type + " LibTorch, into warm memory, by turns", seconds[3], seconds[1]);
 }
 
 template <class T>
@@ -44,7 +49,7 @@ void run(const std::string& type, std::int64_t rows, std::int64_t vocab, const L
   std::vector<std::int64_t> label(static_cast<std::size_t>(rows), vocab / 2), argmax(label);
   std::vector<float> logp(label.size()), lse(logp), entropy(logp), upstream(label.size(), 0.5f);
   const double bytes = static_cast<double>(rows * vocab) * sizeof(T);
-  double best = 1e30;
+  bool widest = true;
   prefer::benchmark::for_each_isa([&](Isa isa) {
     token_logprob::Forward<T> forward{
         .logits = logits.data(), .label = label.data(), .rows = rows, .vocab = vocab};
@@ -55,13 +60,15 @@ void run(const std::string& type, std::int64_t rows, std::int64_t vocab, const L
     backward.lse = lse.data(), backward.grad_logp = upstream.data(), backward.grad = grad.data();
     const std::string name = type + " " + prefer::kernels::name(isa);
     const auto forwards = [&] { token_logprob::cpu::forward(forward); };
-    best = std::min(best, measure(name + " forward", bytes, limits.read, forwards));
+    measure(name + " forward", bytes, limits.read, forwards);
+    if (std::exchange(widest, false)) {
+      const at::TensorOptions number(sizeof(T) == 2 ? at::kBFloat16 : at::kFloat);
+      by_turns(type, at::from_blob(logits.data(), {rows, vocab}, number), label, forwards);
+    }
     forward.entropy = entropy.data(), forward.argmax = argmax.data();
     measure(name + " forward, entropy, argmax", bytes, limits.read, forwards);
     measure(name + " backward", 2 * bytes, limits.copy, [&] { token_logprob::cpu::backward(backward); });
   });
-  const at::ScalarType number = sizeof(T) == 2 ? at::kBFloat16 : at::kFloat;
-  peers(type, at::from_blob(logits.data(), {rows, vocab}, at::TensorOptions(number)), label, best);
 }
 
 }  // namespace

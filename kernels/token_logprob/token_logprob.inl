@@ -1,34 +1,6 @@
 // A row's sums and a row's gradient with vectors; compiled once for each instruction set.
 
-constexpr std::int64_t kBlock = 1024;  // 4 KiB: read from memory once, then from the first cache
-
-/// Copies x to `block` as floats, padded with -inf to pairs of vectors; returns the largest, passing over
-/// NaN.
-template <class T>
-PREFER_INLINE float load_block(const T* x, std::int64_t count, float* block) {
-  Vec largest[4];
-  for (Vec& lane : largest) lane = fill(-INFINITY);
-  std::int64_t i = 0;
-  for (; i + 4 * kLanes <= count; i += 4 * kLanes) {
-#pragma GCC unroll 4
-    for (std::int64_t k = 0; k < 4; ++k) {
-      const Vec v = load(x + i + k * kLanes);
-      store(block + i + k * kLanes, v);
-      largest[k] = larger(v, largest[k]);
-    }
-  }
-  for (; i < count; i += kLanes) {
-    Vec v = i + kLanes <= count ? load(x + i) : load_part(x + i, count - i);
-    const std::int32_t left = static_cast<std::int32_t>(count - i);
-    v = lane_index() < fill_int(left) ? v : fill(-INFINITY);
-    store(block + i, v);
-    largest[0] = larger(v, largest[0]);
-  }
-  if (i % (2 * kLanes) != 0) store(block + i, fill(-INFINITY));
-  return max_of_lanes(larger(larger(largest[0], largest[1]), larger(largest[2], largest[3])));
-}
-
-/// 2^x for x <= 1, within 2e-7 of it down to 2^-126; 0 for -inf, at most 2^-126 between, NaN for NaN. With n
+/// 2^x for x < 127, within 2e-7 of it down to 2^-126; 0 for -inf, at most 2^-126 between, NaN for NaN. With n
 /// the nearest integer and r = x - n: 2^n (1 + r q(r)), q near-minimax of degree 4 over |r| <= 1/2. Half the
 /// work of exp(x).
 PREFER_INLINE Vec small_exp2(Vec x) {
@@ -55,55 +27,77 @@ PREFER_INLINE Vec small_exp2(Vec x) {
 #endif
 }
 
-/// Adds sum 2^(scale x - max), and with kWeighted that times (scale x - max), of a block. Meanwhile asks for
-/// `next`, what will be read after it, so that memory and arithmetic overlap.
+constexpr std::int64_t kBlock = 1024;  // sums of so many are taken to double
+constexpr float kRoom = 4;             // bits by which a weight may pass 1
+
+/// Of one block: its largest x, passing over NaN; sum 2^(scale x - shift), and with kWeighted that times
+/// (scale x - shift). Meanwhile asks for what will be read a block later, so that memory and arithmetic
+/// overlap; and for what lies two blocks further, into the second cache alone: the first has fewer places for
+/// what is under way than memory can serve.
 template <bool kWeighted, class T>
-PREFER_INLINE void add_block(const float* block, std::int64_t count, float scale, const T* next,
-                             RowSums* sums) {
-  const Vec max = fill(-sums->shift(scale));
+PREFER_INLINE RowSums block_sums(const T* x, std::int64_t count, float scale, float shift) {
+  Vec largest[2] = {fill(-INFINITY), fill(-INFINITY)};
   Vec sum[2] = {fill(0), fill(0)};
   Vec weighted[2] = {fill(0), fill(0)};
-  for (std::int64_t i = 0; i < count; i += 2 * kLanes) {
-    __builtin_prefetch(next + i);
-    __builtin_prefetch(next + i + kLanes);
+  const auto add = [&](Vec v, std::int64_t k) __attribute__((always_inline)) {
+    largest[k] = larger(v, largest[k]);
+    const Vec off = multiply_add(v, fill(scale), fill(-shift));
+    const Vec e = small_exp2(off);
+    sum[k] += e;
+    if (kWeighted) weighted[k] = multiply_add(e, larger(fill(-200.0f), off), weighted[k]);
+  };
+  std::int64_t i = 0;
+  for (; i + 2 * kLanes <= count; i += 2 * kLanes) {
 #pragma GCC unroll 2
     for (std::int64_t k = 0; k < 2; ++k) {
-      const Vec off = multiply_add(load(block + i + k * kLanes), fill(scale), max);
-      const Vec e = small_exp2(off);
-      sum[k] += e;
-      if (kWeighted) weighted[k] = multiply_add(e, larger(fill(-200.0f), off), weighted[k]);
+      const T* at = x + i + k * kLanes;
+      __builtin_prefetch(at + kBlock);
+      __builtin_prefetch(at + 3 * kBlock, 0, 2);
+      add(load(at), k);
     }
   }
-  sums->sum += sum_of_lanes(sum[0] + sum[1]);
-  if (kWeighted) sums->weighted += sum_of_lanes(weighted[0] + weighted[1]);
+  for (; i < count; i += kLanes) {
+    const Vec v = i + kLanes <= count ? load(x + i) : load_part(x + i, count - i);
+    add(lane_index() < fill_int(static_cast<std::int32_t>(count - i)) ? v : fill(-INFINITY), 0);
+  }
+  return {.largest = max_of_lanes(larger(largest[0], largest[1])),
+          .sum = sum_of_lanes(sum[0] + sum[1]),
+          .weighted = sum_of_lanes(weighted[0] + weighted[1])};
 }
 
-PREFER_INLINE std::int64_t first_equal(const float* block, float value) {
+template <class T>
+std::int64_t first_equal(const T* x, float value) {
   std::int64_t at = 0;
-  while (block[at] != value) ++at;
+  while (widen(x[at]) != value) ++at;
   return at;
 }
 
-/// `scale` takes x to log2 of its weight.
-template <class T>
-RowSums row_sums(const T* x, std::int64_t size, float scale, bool weighted) {
-  alignas(64) float block[kBlock];
+/// `scale` takes x to log2 of its weight. A block is read once, its weights taken relative to the largest
+/// before it; it is read again, from the first cache, where one passes that by more than kRoom.
+template <bool kWeighted, class T>
+PREFER_INLINE RowSums sums_of_row(const T* x, std::int64_t size, float scale) {
   RowSums sums;
-  for (std::int64_t begin = 0; begin < size; begin += kBlock) {
-    const std::int64_t count = size - begin < kBlock ? size - begin : kBlock;
-    const float largest = load_block(x + begin, count, block);
-    if (largest > sums.largest) {
-      sums.argmax = begin + first_equal(block, largest);
-      sums.raise(largest, scale);
+  std::int64_t begin = 0, count = kBlock / 8;  // what stands first is read twice
+  for (; begin < size; begin += count, count = kBlock) {
+    if (count > size - begin) count = size - begin;
+    RowSums block = block_sums<kWeighted>(x + begin, count, scale, sums.shift(scale));
+    const bool passes = block.largest > sums.largest;
+    if (passes) sums.argmax = begin + first_equal(x + begin, block.largest);
+    const bool far = sums.largest == -INFINITY || scale * block.largest > sums.shift(scale) + kRoom;
+    if (passes && far) {
+      sums.raise(block.largest, scale);
+      block = block_sums<kWeighted>(x + begin, count, scale, sums.shift(scale));
     }
-    const T* next = x + begin + count;
-    if (weighted) {
-      add_block<true>(block, count, scale, next, &sums);
-    } else {
-      add_block<false>(block, count, scale, next, &sums);
-    }
+    sums.sum += block.sum;
+    sums.weighted += block.weighted;
+    if (passes) sums.raise(block.largest, scale);
   }
   return sums;
+}
+
+template <class T>
+RowSums row_sums(const T* x, std::int64_t size, float scale, bool weighted) {
+  return weighted ? sums_of_row<true>(x, size, scale) : sums_of_row<false>(x, size, scale);
 }
 
 /// dx of a whole row as if no element were the label: p (slope log2 p + offset).
