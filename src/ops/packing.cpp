@@ -54,15 +54,17 @@ constexpr int64_t kGrain = int64_t{1} << 14;  // elements for a thread of its ow
 
 template <class T>
 bool lies_in(const Panels& panels, const T* packed, int64_t rows, int64_t columns) {
-  const int64_t padded_rows = panels.elements / panels.width;
+  const int64_t panel_size = panels.height * panels.width;
   std::atomic<bool> same = true;
-  at::parallel_for(0, padded_rows, 1 + kGrain / panels.width, [&](int64_t begin, int64_t end) {
-    for (int64_t row = begin; row < end && same; ++row)
-      for (int64_t column = 0; column < panels.width; ++column) {
-        const bool inside = row < rows && column < columns;
-        const T wanted = inside ? probe_value<T>(row * columns + column) : T{0};
-        if (packed[panels.offset(row, column)] != wanted) same = false;
-      }
+  at::parallel_for(0, panels.elements / panel_size, 1 + kGrain / panel_size, [&](int64_t begin, int64_t end) {
+    const T* at = packed + begin * panel_size;
+    for (int64_t panel = begin; panel < end && same; ++panel)
+      for (int64_t column = 0; column < panels.width; column += panels.group)
+        for (int64_t row = panel * panels.height; row < (panel + 1) * panels.height; ++row)
+          for (int64_t i = column; i < column + panels.group; ++i) {
+            const bool inside = row < rows && i < columns;
+            if (*at++ != (inside ? probe_value<T>(row * columns + i) : T{0})) same = false;
+          }
   });
   return same;
 }
@@ -89,14 +91,15 @@ std::optional<Panels> find_panels(at::ScalarType type, int64_t rows, int64_t col
   return std::nullopt;
 }
 
-/// How the second and every later matrix of this shape is packed; the first may be the only one.
-std::optional<Panels> panels_of(at::ScalarType type, int64_t rows, int64_t columns) {
+/// The panels of a shape. Unless it is `wanted`, of the second and every later matrix alone, since the first
+/// may be the only one.
+std::optional<Panels> panels_of(at::ScalarType type, int64_t rows, int64_t columns, bool wanted = false) {
   if (columns % (kUnit / static_cast<int64_t>(c10::elementSize(type))) != 0) return std::nullopt;
   static std::mutex mutex;
   static std::map<Shape, std::optional<std::optional<Panels>>> found;  // empty: met once
   const std::lock_guard lock(mutex);
   const auto [at, first] = found.try_emplace({type, rows, columns, at::get_num_threads()});
-  if (first) return std::nullopt;
+  if (first && !wanted) return std::nullopt;
   if (!at->second) {
     at->second = type == at::kFloat ? find_panels<uint32_t>(type, rows, columns)
                                     : find_panels<uint16_t>(type, rows, columns);
@@ -173,6 +176,11 @@ void fill_transposed(const Panels& panels, const Tensor& part, int64_t first_col
 }
 
 }  // namespace
+
+std::optional<PanelForm> panel_form(at::ScalarType type, int64_t rows, int64_t columns) {
+  const std::optional<Panels> panels = panels_of(type, rows, columns, true);
+  return panels ? std::optional(PanelForm{panels->height, panels->width}) : std::nullopt;
+}
 
 Packed pack_by_library(const Tensor& weight) {
   return {library_call<Tensor(const Tensor&, std::optional<c10::SymInt>)>("mkldnn::_reorder_linear_weight",

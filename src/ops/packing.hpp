@@ -3,6 +3,7 @@
 
 #include "prefer/tensor.hpp"
 
+#include <optional>
 #include <span>
 #include <string_view>
 
@@ -20,6 +21,14 @@ Packed pack(std::span<const Tensor> stacked);
 Packed pack_transposed(std::span<const Tensor> stacked);
 inline Packed pack(const Tensor& weight) { return pack({&weight, 1}); }
 inline Packed pack_transposed(const Tensor& weight) { return pack_transposed({&weight, 1}); }
+
+/// Where oneDNN's form of a shape is panels of `height` rows, each padded to `width` elements: pairs (of one
+/// float: single ones) of a row, side by side with those of the panel's other rows. Found out once, by
+/// packing a matrix.
+struct PanelForm {
+  int64_t height, width;
+};
+std::optional<PanelForm> panel_form(at::ScalarType type, int64_t rows, int64_t columns);
 
 /// The same by oneDNN itself: what the others are held to.
 Packed pack_by_library(const Tensor& weight);

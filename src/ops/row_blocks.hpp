@@ -1,6 +1,6 @@
 // Products whose rows keep their bits whatever the rows beside them. Where the CPU has AMX, oneDNN's products
 // of bfloat16 sum in an order that depends on the number of rows; there they are made of calls with counts of
-// rows that were found to sum alike.
+// rows that were found to sum alike, and few rows are multiplied by a kernel of prefer's in the same order.
 #pragma once
 
 #include "src/ops/packing.hpp"
@@ -22,7 +22,9 @@ struct RowBlock {
   bool operator==(const RowBlock&) const = default;
 };
 /// How `rows` are covered by calls with the counts that are allowed: few calls, few rows twice. 32 always is.
-std::vector<RowBlock> row_blocks(int64_t rows, const std::function<bool(int64_t count)>& allowed);
+/// What is left and not more than `few` is a block of its own.
+std::vector<RowBlock> row_blocks(int64_t rows, const std::function<bool(int64_t count)>& allowed,
+                                 int64_t few);
 
 /// Matrices to tell orders of summation apart: in x w^T every product occurs twice, with both signs, so that
 /// what is left is rounding. The rows of x repeat after 32.
