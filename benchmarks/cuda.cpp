@@ -109,11 +109,14 @@ void logits(std::int64_t rows, std::int64_t vocab) {
   });
   report<T>("sample", size, [&] { sample::cuda::forward(draw); });
   const Memory<T> other(rows * vocab, 4);
-  const Memory<float> kl(rows), other_lse(rows);
-  kl::Forward<T> apart{.policy = x.data(), .reference = other.data(), .rows = rows, .vocab = vocab};
-  apart.policy_stride = apart.reference_stride = vocab, apart.kl = kl.data();
-  apart.policy_lse = lse.data(), apart.reference_lse = other_lse.data();
+  const Memory<float> kl(rows), k1(rows), k2(rows), k3(rows);
+  kl::Divergence<T> apart{.policy = x.data(), .reference = other.data(), .rows = rows, .vocab = vocab};
+  apart.policy_stride = apart.reference_stride = apart.grad_stride = vocab, apart.kl = kl.data();
   report<T>("kl", 2 * size, [&] { kl::cuda::forward(apart); });
+  apart.label = label.data(), apart.k1 = k1.data(), apart.k2 = k2.data(), apart.k3 = k3.data();
+  report<T>("kl, k1, k2, k3", 2 * size, [&] { kl::cuda::forward(apart); });
+  apart.grad = grad.data(), apart.grad_kl = apart.grad_k1 = apart.grad_k2 = apart.grad_k3 = upstream.data();
+  report<T>("kl, k1, k2, k3, gradient", 3 * size, [&] { kl::cuda::forward(apart); });
   draw.top_k = 50, draw.top_p = 0.9;
   report<T>("sample top_k top_p", size, [&] { sample::cuda::forward(draw); });
 }

@@ -1,4 +1,5 @@
-// Speed of kl's CPU twin beside the read bandwidth of the same run: kl [rows] [vocab].
+// Speed of kl's CPU twin, of values alone and with their gradient, beside the bandwidth of the same run: kl
+// [rows] [vocab].
 #include "kernels/kl/kl.hpp"
 
 #include "support.hpp"
@@ -16,24 +17,21 @@ void run(const std::string& type, std::int64_t rows, std::int64_t vocab, double 
   Memory<T> policy(rows * vocab), reference(rows * vocab), grad(rows * vocab);
   prefer::benchmark::fill(policy, 10);
   prefer::benchmark::fill(reference, 11);
-  std::vector<float> kl(static_cast<std::size_t>(rows)), policy_lse(kl), reference_lse(kl),
-      upstream(kl.size(), 0.5f);
+  const std::vector<std::int64_t> label(static_cast<std::size_t>(rows), vocab / 2);
+  std::vector<float> kl(label.size()), k1(kl), k2(kl), k3(kl), upstream(kl.size(), 0.5f);
   const double bytes = static_cast<double>(rows * vocab) * sizeof(T);
   prefer::benchmark::for_each_isa([&](Isa isa) {
-    kl::Forward<T> forward{
+    kl::Divergence<T> args{
         .policy = policy.data(), .reference = reference.data(), .rows = rows, .vocab = vocab};
-    forward.policy_stride = forward.reference_stride = vocab, forward.isa = isa;
-    forward.kl = kl.data(), forward.policy_lse = policy_lse.data(),
-    forward.reference_lse = reference_lse.data();
-    kl::Backward<T> backward{
-        .policy = policy.data(), .reference = reference.data(), .rows = rows, .vocab = vocab};
-    backward.policy_stride = backward.reference_stride = backward.grad_stride = vocab, backward.isa = isa;
-    backward.kl = kl.data(), backward.policy_lse = policy_lse.data(),
-    backward.reference_lse = reference_lse.data();
-    backward.grad_kl = upstream.data(), backward.grad = grad.data();
+    args.policy_stride = args.reference_stride = args.grad_stride = vocab, args.isa = isa;
+    args.kl = kl.data();
     const std::string name = type + " " + prefer::kernels::name(isa);
-    measure(name + " forward", 2 * bytes, read, [&] { kl::cpu::forward(forward); });
-    measure(name + " backward", 3 * bytes, copy, [&] { kl::cpu::backward(backward); });
+    const auto pass = [&] { kl::cpu::forward(args); };
+    measure(name + " kl", 2 * bytes, read, pass);
+    args.label = label.data(), args.k1 = k1.data(), args.k2 = k2.data(), args.k3 = k3.data();
+    measure(name + " kl, k1, k2, k3", 2 * bytes, read, pass);
+    args.grad = grad.data(), args.grad_kl = args.grad_k1 = args.grad_k2 = args.grad_k3 = upstream.data();
+    measure(name + " kl, k1, k2, k3, gradient", 3 * bytes, copy, pass);
   });
 }
 

@@ -40,8 +40,7 @@ namespace adamw::cuda {
 PREFER_ABSENT(Step, forward, float)
 }  // namespace adamw::cuda
 namespace kl::cuda {
-PREFER_ABSENT_TWINS(Forward, forward)
-PREFER_ABSENT_TWINS(Backward, backward)
+PREFER_ABSENT_TWINS(Divergence, forward)
 }  // namespace kl::cuda
 namespace scan::cuda {
 PREFER_ABSENT(Gae, forward, float)

@@ -3,42 +3,52 @@
 
 #include "kernels/check.hpp"
 #include "kernels/group.hpp"
+#include "kernels/kl/estimators.hpp"
 #include "kernels/kl/kl.hpp"
 
 #include <cmath>
 
 namespace prefer::kernels::kl {
 
-template <class Args>
-void check_rows(const Args& a) {
+template <class T>
+void check(const Divergence<T>& a) {
+  const bool any = a.rows > 0, estimated = a.k1 || a.k2 || a.k3 || a.grad_k1 || a.grad_k2 || a.grad_k3;
+  const bool upstream = a.grad_kl || a.grad_k1 || a.grad_k2 || a.grad_k3;
   require(a.rows >= 0 && a.vocab >= 1, "kl wants rows >= 0 and vocab >= 1", "rows", a.rows, "vocab", a.vocab);
   require(a.policy_stride >= a.vocab && a.reference_stride >= a.vocab, "kl wants strides of at least vocab",
           "policy_stride", a.policy_stride, "reference_stride", a.reference_stride, "vocab", a.vocab);
   require(a.inv_temperature > 0, "kl wants inv_temperature > 0", "inv_temperature", a.inv_temperature);
-  require(a.rows == 0 || (a.policy && a.reference && a.kl && a.policy_lse && a.reference_lse),
-          "kl wants policy, reference, kl, policy_lse and reference_lse", "policy", a.policy, "reference",
-          a.reference, "kl", a.kl, "policy_lse", a.policy_lse, "reference_lse", a.reference_lse);
-}
-
-template <class T>
-void check(const Forward<T>& a) {
-  check_rows(a);
-  require(a.rows == 0 || !a.label || (a.policy_logp && a.reference_logp),
-          "kl wants policy_logp and reference_logp with label", "policy_logp", a.policy_logp,
-          "reference_logp", a.reference_logp);
-}
-
-template <class T>
-void check(const Backward<T>& a) {
-  check_rows(a);
-  require(a.rows == 0 || (a.grad_kl && a.grad), "kl's backward wants grad_kl and grad", "grad_kl", a.grad_kl,
-          "grad", a.grad);
-  require(a.rows == 0 || !a.grad_policy_logp || a.label, "kl's backward wants label with grad_policy_logp",
-          "label", a.label);
-  require(a.grad_stride >= a.vocab, "kl's backward wants a grad_stride of at least vocab", "grad_stride",
+  require(!any || (a.policy && a.reference), "kl wants policy and reference", "policy", a.policy, "reference",
+          a.reference);
+  require(!any || !estimated || a.label, "kl wants label with k1, k2, k3 or their upstreams", "label",
+          a.label);
+  require(!any || upstream == (a.grad != nullptr), "kl wants grad and an upstream, or neither", "grad",
+          a.grad);
+  require(!a.grad || a.grad_stride >= a.vocab, "kl wants a grad_stride of at least vocab", "grad_stride",
           a.grad_stride, "vocab", a.vocab);
-  require(a.grad != a.policy || a.grad_stride == a.policy_stride, "kl in place wants equal strides",
-          "grad_stride", a.grad_stride, "policy_stride", a.policy_stride);
+  require(!a.grad || a.grad != a.policy || a.grad_stride == a.policy_stride,
+          "kl in place wants equal strides", "grad_stride", a.grad_stride, "policy_stride", a.policy_stride);
+}
+
+/// What is wanted of a row, computed in W.
+template <class T, class W>
+PREFER_HOST_DEVICE void write_values(const Divergence<T>& a, std::int64_t row, W kl, W log_ratio) {
+  const Estimators<W> estimate{log_ratio};
+  if (a.kl) a.kl[row] = static_cast<Wide<T>>(kl);
+  if (a.k1) a.k1[row] = static_cast<Wide<T>>(estimate.k1());
+  if (a.k2) a.k2[row] = static_cast<Wide<T>>(estimate.k2());
+  if (a.k3) a.k3[row] = static_cast<Wide<T>>(estimate.k3());
+}
+
+/// The upstream of log p of the label, which the estimates' upstreams make.
+template <class T, class W>
+PREFER_HOST_DEVICE W label_upstream(const Divergence<T>& a, std::int64_t row, W log_ratio) {
+  const Estimators<W> estimate{log_ratio};
+  W sum = 0;
+  if (a.grad_k1) sum += a.grad_k1[row] * estimate.k1_slope();
+  if (a.grad_k2) sum += a.grad_k2[row] * estimate.k2_slope();
+  if (a.grad_k3) sum += a.grad_k3[row] * estimate.k3_slope();
+  return sum;
 }
 
 /// Of a part of two rows, with z and w the scaled logits and e = exp(z - max z): the largest of each, sum e,
@@ -76,42 +86,52 @@ struct Online {
   }
 };
 
-template <class T, class Group>
-PREFER_HOST_DEVICE void forward_row(const Forward<T>& a, std::int64_t row, const Group& group) {
-  using W = Wide<T>;
-  const T *x = a.policy + row * a.policy_stride, *y = a.reference + row * a.reference_stride;
-  Online<W> mine;
-  for (std::int64_t i = group.rank(); i < a.vocab; i += group.size())
-    mine.add(a.inv_temperature * widen(x[i]), a.inv_temperature * widen(y[i]));
-  const Online<W> all = group.reduce(mine, [](Online<W> one, Online<W> two) { return merge(one, two); });
-  if (group.rank() != 0) return;
-  const W policy_log = std::log(all.policy_sum), reference_log = std::log(all.reference_sum);
-  a.kl[row] = all.weighted / all.policy_sum - policy_log + reference_log;
-  a.policy_lse[row] = all.policy_max + policy_log;
-  a.reference_lse[row] = all.reference_max + reference_log;
-  if (!a.label) return;
-  const std::int64_t at = a.label[row];
-  const bool known = at >= 0 && at < a.vocab;
-  const auto logp = [&](const T* z, W max, W log_sum) {
-    return known ? a.inv_temperature * widen(z[at]) - max - log_sum : static_cast<W>(NAN);
-  };
-  a.policy_logp[row] = logp(x, all.policy_max, policy_log);
-  a.reference_logp[row] = logp(y, all.reference_max, reference_log);
-}
+/// What every element of a row's gradient needs; the upstreams come times scale.
+template <class W>
+struct RowGradient {
+  W scale, policy_lse, reference_lse, kl, of_kl, of_label;
+
+  PREFER_HOST_DEVICE W other(W x, W y) const {
+    const W logp = scale * x - policy_lse, logq = scale * y - reference_lse, p = std::exp(logp);
+    return p == 0 ? W{0} : p * (of_kl * (logp - logq - kl) - of_label);
+  }
+  /// The label's: 1 - p cancels where the label is likely.
+  PREFER_HOST_DEVICE W label(W x, W y) const {
+    const W logp = scale * x - policy_lse, logq = scale * y - reference_lse, p = std::exp(logp);
+    return (p == 0 ? W{0} : p * of_kl * (logp - logq - kl)) - of_label * std::expm1(logp);
+  }
+};
 
 template <class T, class Group>
-PREFER_HOST_DEVICE void backward_row(const Backward<T>& a, std::int64_t row, const Group& group) {
+PREFER_HOST_DEVICE void forward_row(const Divergence<T>& a, std::int64_t row, const Group& group) {
   using W = Wide<T>;
   const T *x = a.policy + row * a.policy_stride, *y = a.reference + row * a.reference_stride;
+  const W scale = a.inv_temperature;
+  const std::int64_t label = a.label ? a.label[row] : -1;
+  const bool known = label >= 0 && label < a.vocab;
+  // Read before the group meets: behind that the gradient may be written over the policy.
+  const W z = known ? scale * widen(x[label]) : static_cast<W>(NAN), w = known ? scale * widen(y[label]) : z;
+  Online<W> mine;
+  for (std::int64_t i = group.rank(); i < a.vocab; i += group.size())
+    mine.add(scale * widen(x[i]), scale * widen(y[i]));
+  const Online<W> all = group.reduce(mine, [](Online<W> one, Online<W> two) { return merge(one, two); });
+  const W policy_log = std::log(all.policy_sum), reference_log = std::log(all.reference_sum);
+  const W kl = all.weighted / all.policy_sum - policy_log + reference_log;
+  const W log_ratio = (z - all.policy_max - policy_log) - (w - all.reference_max - reference_log);
+  if (group.rank() == 0) write_values(a, row, kl, log_ratio);
+  if (!a.grad) return;
+
   T* dx = a.grad + row * a.grad_stride;
-  const W scale = a.inv_temperature, upstream = scale * a.grad_kl[row];
-  const W of_label = a.grad_policy_logp ? scale * a.grad_policy_logp[row] : W{0};
-  const std::int64_t label = a.grad_policy_logp ? a.label[row] : -1;
+  const RowGradient<W> gradient{
+      scale,
+      all.policy_max + policy_log,
+      all.reference_max + reference_log,
+      kl,
+      a.grad_kl ? scale * a.grad_kl[row] : W{0},
+      a.label && !known ? static_cast<W>(NAN) : scale * label_upstream(a, row, log_ratio)};
   for (std::int64_t i = group.rank(); i < a.vocab; i += group.size()) {
-    const W logp = scale * widen(x[i]) - a.policy_lse[row], logq = scale * widen(y[i]) - a.reference_lse[row];
-    const W p = std::exp(logp);
-    const W slope = p == 0 ? W{0} : upstream * p * (logp - logq - a.kl[row]);
-    dx[i] = narrow<T>(slope + of_label * ((i == label ? W{1} : W{0}) - p));
+    const W ours = widen(x[i]), theirs = widen(y[i]);
+    dx[i] = narrow<T>(i == label ? gradient.label(ours, theirs) : gradient.other(ours, theirs));
   }
 }
 

@@ -49,13 +49,13 @@ RowSums row_sums(const T* x, const T* y, std::int64_t size, float scale) {
 }
 
 template <class T>
-void gradient_row(const T* x, const T* y, T* dx, std::int64_t size, const RowGradient& row) {
+void gradient_row(const T* x, const T* y, T* dx, std::int64_t size, const RowGradient<float>& row) {
   for (std::int64_t i = 0; i < size; i += kLanes) {
     const std::int64_t left = size - i;
     const Vec logp = load_some(x + i, left, 0) * fill(row.scale) - fill(row.policy_lse);
     const Vec logq = load_some(y + i, left, 0) * fill(row.scale) - fill(row.reference_lse);
     const Vec p = exp(logp);
-    const Vec d = fill(row.upstream) * p * ((logp - logq) - fill(row.kl)) - fill(row.of_label) * p;
+    const Vec d = p * (fill(row.of_kl) * ((logp - logq) - fill(row.kl)) - fill(row.of_label));
     const Vec gradient = p == fill(0) ? p : d;
     left >= kLanes ? store(dx + i, gradient) : store_part(dx + i, gradient, left);
   }

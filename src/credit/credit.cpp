@@ -1,4 +1,5 @@
 // Chooses an estimator by its name, whitens, and moves the KL coefficient.
+#include "kernels/kl/estimators.hpp"
 #include "prefer/core/error.hpp"
 #include "prefer/credit/kl_controller.hpp"
 #include "prefer/credit/kl_estimators.hpp"
@@ -21,9 +22,10 @@ double sum_in_order(const Tensor& values) {
 }  // namespace
 
 Tensor kl_estimate(const std::string& name, const Tensor& q) {
-  if (name == "k1") return k1(q);
-  if (name == "k2") return k2(q);
-  if (name == "k3") return k3(q);
+  const kernels::kl::Estimators<Tensor> of{q};
+  if (name == "k1") return of.k1();
+  if (name == "k2") return of.k2();
+  if (name == "k3") return of.k3();
   fail("there is no estimator of the KL called ", name, "; there are k1, k2 and k3");
 }
 

@@ -1,9 +1,11 @@
-// linear_logprob: products with the head in pieces, and kernels/token_logprob over the logits of each.
+// linear_logprob: products with the head in pieces, and kernels/token_logprob and kernels/kl over the logits
+// of each.
 #include "prefer/ops/linear_logprob.hpp"
 
 #include "kernels/token_logprob/token_logprob.hpp"
 #include "prefer/ops/differentiable.hpp"
 #include "src/ops/dispatch.hpp"
+#include "src/ops/kl_rows.hpp"
 #include "src/ops/row_counts.hpp"
 
 namespace prefer {
@@ -78,9 +80,22 @@ struct Kept {
   Matrix head;
   Rows rows;
   double temperature = 1;
-  int64_t piece_bytes = 0;  // of logits that are not kept
-  Tensor logits;            // [M, V]: they fit the budget
-  Tensor slope;             // [M, D] dlogp/dhidden: a frozen head whose logits do not fit, no entropy
+  int64_t logits_bytes = 0;  // the budget
+  int64_t piece_bytes = 0;   // of logits that are not kept
+  Tensor logits;             // [M, V]: they fit the budget
+  Tensor slope;              // [M, D] dlogp/dhidden: a frozen head whose logits do not fit, no entropy
+  SecondModel second;        // its hidden [M, its D], or empty
+  ops::KlRows kl;            // [M] to the second model
+
+  int64_t row_bytes() const {  // of the logits of all models there are
+    const int64_t columns = head.rows() + (second.head.defined() ? second.head.rows() : 0);
+    return columns * static_cast<int64_t>(hidden.element_size());
+  }
+  /// Both models' logits of `count` rows, ours given.
+  ops::TwoLogits beside(const Tensor& ours, int64_t begin, int64_t count) const {
+    const Tensor theirs = times_transposed(second.hidden.narrow(0, begin, count), second.head);  // [m, V2]
+    return {ours, theirs, second.estimates ? rows.label.narrow(0, begin, count) : Tensor(), temperature};
+  }
 };
 
 void check(const Tensor& hidden, const Matrix& head, const Tensor& label, const LogprobOptions& options) {
@@ -92,6 +107,17 @@ void check(const Tensor& hidden, const Matrix& head, const Tensor& label, const 
          head.columns(), "] and ", label.sizes(), " ", label.scalar_type());
   }
   if (!(options.temperature > 0)) fail("linear_logprob wants a temperature > 0, not ", options.temperature);
+}
+
+void check(const SecondModel& second, const Tensor& hidden) {
+  const Tensor& theirs = second.hidden;
+  if (!theirs.defined() || theirs.dim() != 2 || theirs.size(0) != hidden.size(0) || !second.head.defined() ||
+      theirs.size(1) != second.head.columns() || theirs.scalar_type() != hidden.scalar_type()) {
+    fail("linear_logprob wants a second model's ", hidden.scalar_type(), " [", hidden.size(0),
+         ", D] and [V, D], not ",
+         theirs.defined() ? c10::str(theirs.scalar_type(), " ", theirs.sizes()) : "an undefined tensor",
+         " and [", second.head.rows(), ", ", second.head.columns(), "]");
+  }
 }
 
 // How many of `count` rows or columns of `bytes` each make a piece: all pieces alike, in whole blocks of
@@ -108,8 +134,7 @@ int64_t piece_of(int64_t count, int64_t bytes, int64_t budget) {
 // Rows are cut: a row of logits is read whole, so that its bits do not depend on the cut.
 void forward(Kept& kept, bool keep_logits) {
   const int64_t count = kept.hidden.size(0);
-  const int64_t row_bytes = kept.head.rows() * static_cast<int64_t>(kept.hidden.element_size());
-  const int64_t piece = keep_logits ? count : piece_of(count, row_bytes, kept.piece_bytes);
+  const int64_t piece = keep_logits ? count : piece_of(count, kept.row_bytes(), kept.piece_bytes);
   if (kept.slope.defined())
     prepare_times(kept.head);  // before there are logits: packing takes memory of its own
   for (int64_t begin = 0; begin < count; begin += piece) {
@@ -117,6 +142,7 @@ void forward(Kept& kept, bool keep_logits) {
     Rows rows = kept.rows.part(begin, size);
     const Tensor logits = times_transposed(kept.hidden.narrow(0, begin, size), kept.head);  // [m, V]
     read_rows(logits, rows, kept.temperature);
+    if (kept.kl.any()) ops::read_kl(kept.beside(logits, begin, size), kept.kl.part(begin, size));
     if (keep_logits) kept.logits = logits;
     if (!kept.slope.defined()) continue;
     rows.dlogp = at::ones_like(rows.logp);
@@ -129,6 +155,7 @@ void forward(Kept& kept, bool keep_logits) {
 struct Sum {
   Tensor value;
   void add(const Tensor& part) {
+    if (!part.defined()) return;
     if (!value.defined()) {
       value = part;
     } else {
@@ -147,9 +174,11 @@ Tensor filled(const Tensor& values, int64_t rows) {
   return at::cat({values, at::zeros(sizes, values.options())});
 }
 
-// {gradient of hidden, gradient of the head}. The vocabulary is cut, not the rows: with lse known each part's
+using Gradient = std::pair<Tensor, Tensor>;  // of hidden and of the head, [M, D] and [V, D], or undefined
+
+// The vocabulary is cut, not the rows: with lse known each part's
 // gradient stands alone, the head's is written once, and what adds up is only [M, D].
-std::pair<Tensor, Tensor> backward(const Kept& kept, bool hidden_wanted, bool head_wanted) {
+Gradient backward(const Kept& kept, bool hidden_wanted, bool head_wanted) {
   const Tensor weight = kept.head.weight().detach();  // [V, D]
   const int64_t vocab = weight.size(0);
   const int64_t column_bytes = kept.hidden.size(0) * static_cast<int64_t>(kept.hidden.element_size());
@@ -166,56 +195,107 @@ std::pair<Tensor, Tensor> backward(const Kept& kept, bool hidden_wanted, bool he
     if (hidden_wanted) dhidden.add(times(dlogits, part));
     if (head_wanted) dhead.narrow(0, begin, size).copy_(transposed_times(dlogits, kept.hidden));
   }
-  if (dhidden.value.defined()) dhidden.value = dhidden.value.to(kept.hidden.scalar_type());
   return {dhidden.value, dhead};
+}
+
+// Of the KL and its estimates. Rows are cut: their gradient wants the whole row of both models' logits, which
+// it takes the place of while they lie in cache. Every piece adds to all of the head's gradient, so there
+// they are few: half the budget, as its product makes a copy of them.
+Gradient kl_backward(const Kept& kept, const ops::KlRows& upstream, bool hidden_wanted, bool head_wanted) {
+  const int64_t count = kept.hidden.size(0), bytes = head_wanted ? kept.logits_bytes / 2 : kept.piece_bytes;
+  const int64_t piece = piece_of(count, kept.row_bytes(), bytes);
+  const Tensor dhidden = hidden_wanted ? at::empty_like(kept.hidden) : Tensor();
+  Sum dhead;
+  for (int64_t begin = 0; begin < count; begin += piece) {
+    const int64_t size = std::min(piece, count - begin);
+    const Tensor hidden = kept.hidden.narrow(0, begin, size);
+    const Tensor logits = times_transposed(hidden, kept.head);  // [m, V]
+    ops::write_kl_gradient(kept.beside(logits, begin, size), upstream.part(begin, size));
+    if (hidden_wanted) dhidden.narrow(0, begin, size).copy_(times(logits, kept.head));
+    if (head_wanted) dhead.add(transposed_times(logits, hidden));
+  }
+  if (kept.head.trained()) kept.head.forget_packed();
+  return {dhidden, dhead.value};
+}
+
+// From the gradients of what was asked for, logp first, of `asked` rows, to those of hidden and of the head.
+std::vector<Tensor> gradient(Kept& kept, int64_t asked, const std::vector<Tensor>& gradients,
+                             const std::vector<bool>& wanted) {
+  size_t next = 0;
+  const auto upstream_of = [&](const Tensor& output) {
+    const Tensor given = output.defined() ? gradients[next++] : Tensor();
+    return given.defined() ? filled(given.contiguous(), kept.hidden.size(0)) : given;
+  };
+  kept.rows.dlogp = upstream_of(kept.rows.logp);
+  kept.rows.dentropy = upstream_of(kept.rows.entropy);
+  const ops::KlRows dkl{upstream_of(kept.kl.kl), upstream_of(kept.kl.k1), upstream_of(kept.kl.k2),
+                        upstream_of(kept.kl.k3)};
+  Sum dhidden, dhead;
+  const auto add = [&](const Gradient& part) { dhidden.add(part.first), dhead.add(part.second); };
+  if (kept.slope.defined()) {
+    if (kept.rows.dlogp.defined())
+      dhidden.add(kept.slope * kept.rows.dlogp.unsqueeze(1).to(kept.slope.scalar_type()));
+  } else if (kept.rows.dlogp.defined() || kept.rows.dentropy.defined()) {
+    if (!kept.rows.dlogp.defined()) kept.rows.dlogp = at::zeros_like(kept.rows.lse);
+    add(backward(kept, wanted[0], wanted[1]));
+  }
+  kept.logits = Tensor();  // the KL's take their room
+  if (dkl.any()) add(kl_backward(kept, dkl, wanted[0], wanted[1]));
+  const auto type = kept.hidden.scalar_type();
+  return {dhidden.value.defined() ? dhidden.value.to(type).narrow(0, 0, asked) : Tensor(),
+          dhead.value.defined() ? dhead.value.to(type) : Tensor()};
+}
+
+// What a call on these inputs keeps, its values not computed yet. On CPUs its rows are rounded up.
+Kept made(const Tensor& hidden, const Matrix& head, const Tensor& label, const LogprobOptions& options,
+          const SecondModel& second) {
+  const auto wide = hidden.options().dtype(ops::wide_type(hidden.scalar_type())).requires_grad(false);
+  const int64_t rows = hidden.is_cpu() ? rounded_rows(hidden.size(0), 8) : hidden.size(0);
+  const auto column = [&](bool wanted) { return wanted ? at::empty({rows}, wide) : Tensor(); };
+  Kept kept{filled(hidden.detach().contiguous(), rows),
+            head,
+            {filled(label.contiguous(), rows), column(true), column(true), column(options.entropy)},
+            options.temperature,
+            options.logits_bytes};
+  kept.piece_bytes = std::min(options.logits_bytes, hidden.is_cpu() ? kCachedBytes : options.logits_bytes);
+  if (options.argmax) kept.rows.argmax = at::empty({rows}, label.options());
+  if (second.head.defined()) {
+    kept.second = {filled(second.hidden.detach().contiguous(), rows), second.head, second.estimates};
+    kept.kl = {column(true), column(second.estimates), column(second.estimates), column(second.estimates)};
+  }
+  return kept;
 }
 
 }  // namespace
 
 Logprobs linear_logprob(const Tensor& hidden, const Matrix& head, const Tensor& label,
-                        const LogprobOptions& options) {
+                        const LogprobOptions& options, const SecondModel& second) {
   check(hidden, head, label, options);
-  const auto wide = hidden.options().dtype(ops::wide_type(hidden.scalar_type())).requires_grad(false);
-  const int64_t asked = hidden.size(0), rows = hidden.is_cpu() ? rounded_rows(asked, 8) : asked;
-  const auto column = [&] { return at::empty({rows}, wide); };
-  Kept kept{filled(hidden.detach().contiguous(), rows),
-            head,
-            {filled(label.contiguous(), rows), column(), column()},
-            options.temperature};
-  if (options.entropy) kept.rows.entropy = column();
-  if (options.argmax) kept.rows.argmax = at::empty({rows}, label.options());
+  if (second.head.defined() || second.hidden.defined()) check(second, hidden);
+  Kept kept = made(hidden, head, label, options, second);
   std::vector<Tensor> inputs{hidden};
   inputs.insert(inputs.end(), head.parts().begin(), head.parts().end());
-  const bool gradient = wants_gradient(inputs);
-  const int64_t bytes = rows * head.rows() * static_cast<int64_t>(hidden.element_size());
-  const bool fits = bytes <= options.logits_bytes;
-  kept.piece_bytes = std::min(options.logits_bytes, hidden.is_cpu() ? kCachedBytes : options.logits_bytes);
-  if (gradient && !fits && !head.trained() && !options.entropy) kept.slope = at::empty_like(kept.hidden);
-  forward(kept, gradient && fits);
-  if (gradient && head.trained()) head.forget_packed();
+  const bool trains = wants_gradient(inputs);
+  const bool fits = kept.hidden.size(0) * kept.row_bytes() <= options.logits_bytes;
+  if (trains && !fits && !head.trained() && !options.entropy) kept.slope = at::empty_like(kept.hidden);
+  forward(kept, trains && fits);
+  if (trains && head.trained()) head.forget_packed();
 
+  const int64_t asked = hidden.size(0);
   const auto asked_of = [&](const Tensor& t) { return t.defined() ? t.narrow(0, 0, asked).detach() : t; };
-  const Logprobs result{asked_of(kept.rows.logp), asked_of(kept.rows.entropy), asked_of(kept.rows.argmax)};
-  if (!gradient) return result;
+  const Logprobs result{asked_of(kept.rows.logp), asked_of(kept.rows.entropy), asked_of(kept.rows.argmax),
+                        asked_of(kept.kl.kl),     asked_of(kept.kl.k1),        asked_of(kept.kl.k2),
+                        asked_of(kept.kl.k3)};
+  if (!trains) return result;
   if (head.parts().size() != 1)
     fail("linear_logprob trains a head of one weight, and ", head.parts().size(), " are stacked");
-  std::vector<Tensor> outputs{result.logp};
-  if (options.entropy) outputs.push_back(result.entropy);
-  differentiable(
-      "linear_logprob", outputs, inputs, [kept, asked, rows](const auto& gradients, const auto& wanted) {
-        const auto filled_row = [&](const Tensor& t) {
-          return t.defined() ? filled(t.contiguous(), rows) : t;
-        };
-        if (kept.slope.defined()) {
-          const Tensor slope = kept.slope.narrow(0, 0, asked);
-          return std::vector<Tensor>{slope * gradients[0].unsqueeze(1).to(slope.scalar_type()), Tensor()};
-        }
-        Kept known = kept;
-        known.rows.dlogp = gradients[0].defined() ? filled_row(gradients[0]) : at::zeros_like(kept.rows.lse);
-        if (gradients.size() > 1) known.rows.dentropy = filled_row(gradients[1]);
-        const auto [dhidden, dhead] = backward(known, wanted[0], wanted[1]);
-        return std::vector<Tensor>{dhidden.defined() ? dhidden.narrow(0, 0, asked) : dhidden, dhead};
-      });
+  std::vector<Tensor> outputs;
+  for (const Tensor& t : {result.logp, result.entropy, result.kl, result.k1, result.k2, result.k3})
+    if (t.defined()) outputs.push_back(t);
+  differentiable("linear_logprob", outputs, inputs,
+                 [kept, asked](const auto& gradients, const auto& wanted) mutable {
+                   return gradient(kept, asked, gradients, wanted);
+                 });
   return result;
 }
 

@@ -4,7 +4,6 @@
 #include "prefer/ops/attention.hpp"
 #include "prefer/ops/differentiable.hpp"
 #include "prefer/ops/embedding.hpp"
-#include "prefer/ops/kl.hpp"
 #include "prefer/ops/linear_logprob.hpp"
 #include "prefer/ops/norm.hpp"
 #include "prefer/ops/rope.hpp"
@@ -86,6 +85,17 @@ Case logprob_case(const char* name, const LogprobOptions& options, bool frozen_h
           }};
 }
 
+Case second_model_case(const char* name, const LogprobOptions& options, bool frozen_head) {
+  return {
+      name, {normal({9, 48}, 1), normal({1031, 48}, 2) * 0.3}, [=](const Tensors& x) {
+        const auto here = [&](const Tensor& t) { return t.to(x[0].device(), x[0].scalar_type()); };
+        const Matrix head(frozen_head ? x[1].detach() : x[1]);
+        const SecondModel second{here(normal({9, 40}, 3)), Matrix(here(normal({1029, 40}, 4) * 0.3)), true};
+        const Logprobs got = linear_logprob(x[0], head, ids(some(9, 1029), x[0]), options, second);
+        return Tensors{got.logp, got.kl, got.k1, got.k2};
+      }};
+}
+
 std::vector<Case> cases() {
   const Tensor rows = normal({67, 96}, 1), gain = normal({96}, 2) + 1;
   return {
@@ -129,19 +139,9 @@ std::vector<Case> cases() {
       logprob_case("linear_logprob_in_chunks", {.temperature = 1.3, .entropy = true, .logits_bytes = 9000},
                    false),
       logprob_case("linear_logprob_frozen_head_in_chunks", {.logits_bytes = 9000}, true),
-      {"kl_divergence",
-       {normal({9, 1031}, 1)},
-       [](const Tensors& x) {
-         const Tensor reference = normal({9, 1031}, 2).to(x[0].device(), x[0].scalar_type());
-         return Tensors{kl_divergence(x[0], reference, 0.7)};
-       }},
-      {"kl_of_tokens",
-       {normal({9, 1031}, 1)},
-       [](const Tensors& x) {
-         const Tensor reference = normal({9, 1031}, 2).to(x[0].device(), x[0].scalar_type());
-         const TokenKl seen = kl_of_tokens(x[0], reference, ids(some(9, 1031), x[0]), 0.7);
-         return Tensors{seen.kl, seen.policy_logp};
-       }},
+      second_model_case("linear_logprob_second_model", {.temperature = 0.7}, false),
+      second_model_case("linear_logprob_second_model_in_chunks", {.logits_bytes = 18000}, false),
+      second_model_case("linear_logprob_second_model_frozen_head", {.logits_bytes = 18000}, true),
       {"checkpointed",
        {rows, normal({80, 96}, 2)},
        [](const Tensors& x) {

@@ -3,7 +3,6 @@
 #include "prefer/ops/attention.hpp"
 #include "prefer/ops/differentiable.hpp"
 #include "prefer/ops/embedding.hpp"
-#include "prefer/ops/kl.hpp"
 #include "prefer/ops/linear.hpp"
 #include "prefer/ops/linear_logprob.hpp"
 #include "prefer/ops/norm.hpp"
@@ -43,32 +42,6 @@ TEST(OpGradient, LinearComputesOnlyWhatIsWanted) {
   weighed(linear(x, Matrix(w))).backward();
   EXPECT_TRUE(x.grad().defined());
   EXPECT_FALSE(w.grad().defined());
-}
-
-TEST(OpGradient, KlDivergenceOfThePolicysLogits) {
-  const Tensor reference = normal({3, 11}, 2);
-  expect_gradient([&](const auto& x) { return weighed(kl_divergence(x[0], reference, 0.7)); },
-                  {normal({3, 11}, 1)});
-  const Tensor p = at::log_softmax(normal({3, 11}, 1) / 0.7, 1), q = at::log_softmax(reference / 0.7, 1);
-  const Tensor kl = kl_divergence(normal({3, 11}, 1), reference, 0.7);
-  EXPECT_LT((kl - (p.exp() * (p - q)).sum(1)).abs().max().item<double>(), 1e-14);
-}
-
-TEST(OpGradient, KlOfTokensAndWhatEstimatorsMakeOfThem) {
-  const Tensor reference = normal({3, 11}, 2), label = at::arange(3, at::kLong) * 4;
-  expect_gradient(
-      [&](const auto& x) {
-        const TokenKl seen = kl_of_tokens(x[0], reference, label, 0.7);
-        const Tensor r = seen.log_ratio();
-        return weighed(seen.kl) + weighed(0.5 * r * r) + weighed(at::expm1(-r) + r);  // k2 and k3
-      },
-      {normal({3, 11}, 1)});
-  const TokenKl seen = kl_of_tokens(normal({3, 11}, 1), reference, label, 0.7);
-  const Tensor logq = at::log_softmax(reference / 0.7, 1).gather(1, label.unsqueeze(1)).squeeze(1);
-  EXPECT_LT((seen.reference_logp - logq).abs().max().item<double>(), 1e-14);
-  EXPECT_TRUE(at::equal(seen.kl, kl_divergence(normal({3, 11}, 1), reference, 0.7)));
-  EXPECT_THROW(kl_of_tokens(normal({3, 11}, 1), reference, label.narrow(0, 0, 2)), Error);
-  EXPECT_THROW(kl_of_tokens(normal({3, 11}, 1), reference, label + 7), Error);
 }
 
 TEST(OpGradient, RmsNorm) {
@@ -147,6 +120,36 @@ INSTANTIATE_TEST_SUITE_P(
     ::testing::Values(LogprobOptions{}, LogprobOptions{.temperature = 0.7, .entropy = true},
                       LogprobOptions{.logits_bytes = 112},
                       LogprobOptions{.temperature = 1.3, .entropy = true, .logits_bytes = 112}));
+
+class SecondModelGradient : public ::testing::TestWithParam<LogprobOptions> {};
+
+TEST_P(SecondModelGradient, OfHiddenAndHead) {
+  const Tensor label = ids({6, 0, 3, 3, 1}), theirs = normal({5, 3}, 8), head = normal({7, 4}, 2);
+  for (const int64_t vocab : {6, 7, 9}) {  // fewer ids than the first, as many, more
+    SecondModel second{theirs, Matrix(normal({vocab, 3}, 9)), vocab > 6};  // with 6, id 6 is not in both
+    const auto f = [&](const auto& x) {
+      const Logprobs got = linear_logprob(x[0], Matrix(x[1]), label, GetParam(), second);
+      Tensor sum = weighed(got.kl, 6);
+      if (second.estimates) sum = sum + weighed(got.k1, 7) + weighed(got.k2, 8) + weighed(got.k3, 9);
+      return sum;
+    };
+    const auto with_logp = [&](const auto& x) {
+      const Logprobs got = linear_logprob(x[0], Matrix(x[1]), label, GetParam(), second);
+      return weighed(got.logp) + weighed(got.kl, 6);
+    };
+    const Tensor hidden = normal({5, 4}, 1);
+    expect_gradient(f, {hidden, head});
+    expect_gradient(with_logp, {hidden, head});
+    expect_gradient([&](const auto& x) { return with_logp(std::vector<Tensor>{x[0], head}); }, {hidden});
+    expect_gradient([&](const auto& x) { return f(std::vector<Tensor>{hidden, x[0]}); }, {head});
+  }
+}
+
+// One chunk of 5 rows, or chunks of two: 2 * (7 + 7) * 8 bytes.
+INSTANTIATE_TEST_SUITE_P(Cuts, SecondModelGradient,
+                         ::testing::Values(LogprobOptions{},
+                                           LogprobOptions{.temperature = 0.7, .entropy = true},
+                                           LogprobOptions{.temperature = 1.3, .logits_bytes = 224}));
 
 TEST(OpGradient, CheckpointedIsTheSameGradient) {
   const Tensor x = normal({3, 4}, 1).requires_grad_(), w = normal({5, 4}, 2).requires_grad_();

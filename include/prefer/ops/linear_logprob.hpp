@@ -13,20 +13,33 @@ struct LogprobOptions {
   int64_t logits_bytes = int64_t{256} << 20;  ///< no more logits than these are held at once
 };
 
+/// What another model says of the same rows, for the KL to it. No gradient reaches it.
+struct SecondModel {
+  Tensor hidden;           // [M, its D], of the type of the first's
+  Matrix head;             // [its V, its D]
+  bool estimates = false;  ///< also k1, k2 and k3 of the labels
+};
+
 struct Logprobs {
   Tensor logp;     // [M] float, or double for double
   Tensor entropy;  // [M], or undefined
   Tensor argmax;   // [M] int64, or undefined; the lowest id among equals
+  /// KL(first || second) in nats, exact, where there is a second model; and Schulman's estimates of it from
+  /// the labels, drawn from the first (kernels/kl/estimators.hpp). Where one head has more rows than the
+  /// other (they are often padded), all of distributions over the ids that both have.
+  Tensor kl;          // [M], or undefined
+  Tensor k1, k2, k3;  // [M], or undefined
 };
 
 /// log softmax(hidden head^T / temperature)[label]: hidden [M, D], head [V, D], label [M] int64.
 /// Logits that fit the budget are kept for the gradient. Otherwise they come in pieces, which go again: a
 /// frozen head keeps dlogp/dhidden (unless the entropy is asked for), a trained one computes the logits again
-/// in backward. Any budget gives the same bits of logp and entropy, and the same gradient but for rounding.
-/// Throws Error when shapes do not fit, where the gradient of a head of several stacked weights is wanted, or
-/// when a label lies outside the vocabulary; on CUDA, where a look at the labels would wait for the device,
-/// such a label gets NaN. Does not wait for the device.
+/// in backward. The gradients of kl, k1, k2 and k3 always compute both models' logits again, in pieces. Any
+/// budget gives the same bits of all values, and the same gradient but for rounding.
+/// Throws Error when shapes or types do not fit, where the gradient of a head of several stacked weights is
+/// wanted, or when a label lies outside the vocabulary; on CUDA, where a look at the labels would wait for
+/// the device, such a label gets NaN. Does not wait for the device.
 Logprobs linear_logprob(const Tensor& hidden, const Matrix& head, const Tensor& label,
-                        const LogprobOptions& options = {});
+                        const LogprobOptions& options = {}, const SecondModel& second = {});
 
 }  // namespace prefer
