@@ -7,9 +7,9 @@
 // added. Of a token t drawn from p, Schulman's k1, k2 and k3 (estimators.hpp) estimate it from the log-ratio
 // r = log p_t - log q_t:
 //   dk/dx_j = scale dk/dr (1[j = t] - p_j).
-// Upstreams are given with the logits, so that each row's values and the gradient of
-//   sum grad_kl KL + grad_k1 k1 + grad_k2 k2 + grad_k3 k3
-// are formed while the row lies in cache.
+// Upstreams are given with the logits, so that one pass over the rows gives their values and the gradient of
+//   sum grad_kl KL + grad_k1 k1 + grad_k2 k2 + grad_k3 k3:
+// on the CPU while a row lies in cache, on CUDA in one kernel.
 #pragma once
 
 #include "kernels/isa.hpp"
