@@ -2,6 +2,7 @@
 #include "prefer/dist/place.hpp"
 
 #include "prefer/core/error.hpp"
+#include "prefer/core/sha256.hpp"
 
 #include <algorithm>
 #include <charconv>
@@ -59,6 +60,12 @@ std::string first_host(const std::string& list) {
   return list.substr(0, bracket) + list.substr(bracket + 1, number - bracket - 1) + rest;
 }
 
+/// 20000 to 29999, below those that systems hand out by themselves: the same on every rank of a run, and
+/// hardly ever that of another run, as its name is another.
+int port_of(const std::string& run) {
+  return 20000 + static_cast<int>(std::stoul(sha256(run).substr(0, 7), nullptr, 16) % 10000);
+}
+
 Place of_torchrun(Variables of) {
   of.belong("RANK, WORLD_SIZE, MASTER_ADDR and MASTER_PORT belong together, as launch and torchrun set them");
   Place place;
@@ -86,7 +93,11 @@ Place of_open_mpi(Variables of) {
   place.address = of.has("MASTER_ADDR") ? of.text("MASTER_ADDR") : together ? "127.0.0.1" : "";
   if (place.address.empty())
     fail("ranks on several machines want MASTER_ADDR, the host of rank 0: mpirun -x MASTER_ADDR=HOST");
-  place.port = of.number("MASTER_PORT", 1, kLargestPort, 29500);
+  // Of mpirun 5 and of those before it; both mean the one mpirun that was called.
+  const char* job = of.has("PMIX_NAMESPACE") ? "PMIX_NAMESPACE" : "OMPI_MCA_ess_base_jobid";
+  if (!of.has("MASTER_PORT") && !of.has(job))
+    fail("OMPI_COMM_WORLD_SIZE=", place.size, " wants MASTER_PORT or PMIX_NAMESPACE, to find a port by");
+  place.port = of.number("MASTER_PORT", 1, kLargestPort, port_of(of.text(job)));
   return place;
 }
 
@@ -121,9 +132,9 @@ Place of_slurm(Variables of) {
     fail("SLURM_STEP_NUM_TASKS=", place.size, " wants MASTER_ADDR or SLURM_NODELIST");
   if (!of.has("MASTER_PORT") && !of.has("SLURM_JOB_ID"))
     fail("SLURM_STEP_NUM_TASKS=", place.size, " wants MASTER_PORT or SLURM_JOB_ID, to find a port by");
-  // The same on every rank, and not that of a neighbour's job.
-  const int from_job = of.has("MASTER_PORT") ? 0 : 20000 + of.number("SLURM_JOB_ID", 0, 1 << 30) % 10000;
-  place.port = of.number("MASTER_PORT", 1, kLargestPort, from_job);
+  // A job may have several steps at a time.
+  const std::string step = of.text("SLURM_JOB_ID") + "." + of.text("SLURM_STEP_ID");
+  place.port = of.number("MASTER_PORT", 1, kLargestPort, port_of(step));
   return place;
 }
 

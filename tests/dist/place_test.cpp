@@ -57,7 +57,6 @@ TEST(Place, OfSlurmIsOnTheFirstNode) {
   EXPECT_EQ(place.rank, 3);
   EXPECT_EQ(place.size, 4);
   EXPECT_EQ(place.local_rank, 1);
-  EXPECT_EQ(place.port, 23456);  // 20000 + the last four digits of the job
   EXPECT_FALSE(place.hosted);
   EXPECT_EQ(place.local_size, 1);
   all["SLURM_STEP_TASKS_PER_NODE"] = "2(x2),1";
@@ -88,7 +87,8 @@ TEST(Place, OfOpenMpiIsOnThisMachineOrWhereMasterAddrSays) {
   Environment all = {{"OMPI_COMM_WORLD_RANK", "1"},
                      {"OMPI_COMM_WORLD_SIZE", "2"},
                      {"OMPI_COMM_WORLD_LOCAL_RANK", "1"},
-                     {"OMPI_COMM_WORLD_LOCAL_SIZE", "2"}};
+                     {"OMPI_COMM_WORLD_LOCAL_SIZE", "2"},
+                     {"PMIX_NAMESPACE", "1"}};
   EXPECT_EQ(place_of(all).address, "127.0.0.1");
   EXPECT_EQ(place_of(all).local_rank, 1);
   EXPECT_EQ(place_of(all).local_size, 2);
@@ -96,6 +96,28 @@ TEST(Place, OfOpenMpiIsOnThisMachineOrWhereMasterAddrSays) {
   EXPECT_NE(error_of([&] { place_of(all); }).find("want MASTER_ADDR"), std::string::npos);
   all["MASTER_ADDR"] = "n1";
   EXPECT_EQ(place_of(all).address, "n1");
+}
+
+/// 20000 + SHA-256 of the run's name mod 10000, as Python's hashlib has it.
+TEST(Place, HasThePortOfTheRunItselfWhereNoneIsGiven) {
+  const Environment mpi = {
+      {"OMPI_COMM_WORLD_RANK", "0"}, {"OMPI_COMM_WORLD_SIZE", "2"}, {"OMPI_COMM_WORLD_LOCAL_SIZE", "2"}};
+  const Environment slurm = {{"SLURM_PROCID", "0"}, {"SLURM_STEP_NUM_TASKS", "2"}, {"SLURM_NODELIST", "n1"}};
+  const auto port = [](Environment all, const Environment& more) {
+    for (const auto& [name, value] : more) all[name] = value;
+    return place_of(all).port;
+  };
+  EXPECT_EQ(port(mpi, {{"PMIX_NAMESPACE", "1225261057"}, {"OMPI_MCA_ess_base_jobid", "1225261057"}}), 23738);
+  EXPECT_EQ(port(mpi, {{"OMPI_MCA_ess_base_jobid", "1224802305"}}), 22816);  // the next mpirun, without PMIx
+  EXPECT_EQ(port(mpi, {{"PMIX_NAMESPACE", "prterun-host-77@1"}, {"OMPI_COMM_WORLD_RANK", "1"}}), 20561);
+  EXPECT_EQ(port(slurm, {{"SLURM_JOB_ID", "123456"}, {"SLURM_STEP_ID", "0"}}), 24713);
+  EXPECT_EQ(port(slurm, {{"SLURM_JOB_ID", "123456"}, {"SLURM_STEP_ID", "1"}, {"SLURM_PROCID", "1"}}), 24298);
+  for (const Environment& all : {mpi, slurm})
+    EXPECT_EQ(port(all, {{"MASTER_PORT", "1234"}, {"PMIX_NAMESPACE", "1"}, {"SLURM_JOB_ID", "1"}}), 1234);
+  EXPECT_EQ(error_of([&] { port(mpi, {}); }),
+            "OMPI_COMM_WORLD_SIZE=2 wants MASTER_PORT or PMIX_NAMESPACE, to find a port by");
+  EXPECT_EQ(error_of([&] { port(slurm, {}); }),
+            "SLURM_STEP_NUM_TASKS=2 wants MASTER_PORT or SLURM_JOB_ID, to find a port by");
 }
 
 struct Wrong {

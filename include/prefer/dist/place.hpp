@@ -27,7 +27,9 @@ inline constexpr const char* kStatusName = "prefer-status";  ///< of launch's me
 /// The place that torchrun and `launch` give (RANK, WORLD_SIZE, LOCAL_RANK, MASTER_ADDR, MASTER_PORT), or
 /// Open MPI (OMPI_COMM_WORLD_*), or SLURM's srun (SLURM_PROCID, SLURM_STEP_NUM_TASKS, SLURM_LOCALID, the
 /// first of SLURM_STEP_NODELIST or SLURM_NODELIST); a rank on its own where none of them speaks, as in a
-/// batch script of SLURM that starts no srun. Throws Error for what is missing, no number, or out of range.
+/// batch script of SLURM that starts no srun. Where Open MPI or SLURM is told no MASTER_PORT, the port
+/// follows from what names the run: the job that mpirun makes of itself (PMIX_NAMESPACE), or job and step
+/// (SLURM_JOB_ID, SLURM_STEP_ID). Throws Error for what is missing, no number, or out of range.
 Place place_of(const Environment& environment);
 
 }  // namespace prefer
