@@ -5,6 +5,8 @@
 #include "prefer/core/error.hpp"
 #include "support/error.hpp"
 
+#include <torch/csrc/distributed/c10d/TCPStore.hpp>
+
 #include <gtest/gtest.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
@@ -78,6 +80,25 @@ TEST(Ranks, AddUpAndAgree) {
     for (const auto& wait : waits) wait();
     for (int i = 0; i < 20; ++i) EXPECT_EQ(buckets[i].sum().item<int64_t>(), 1000 * (3 * i + 3));
   });
+}
+
+TEST(Ranks, OfARestartMeetAtTheStoreWhereThoseBeforeThemMet) {
+  c10d::TCPStoreOptions options;
+  options.port = 0;
+  options.isServer = true;
+  options.waitWorkers = false;
+  const auto store = c10::make_intrusive<c10d::TCPStore>("127.0.0.1", options);  // the agent of torchrun
+  for (const char* attempt : {"0", "1"}) {
+    Place place = {
+        .size = 2, .address = "127.0.0.1", .port = store->getPort(), .hosted = true, .attempt = attempt};
+    std::thread second([place]() mutable {
+      place.rank = 1;
+      EXPECT_TRUE(join(place, at::kCPU)->any(true));
+    });
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));  // it finds what an earlier rank 0 left
+    EXPECT_TRUE(join(place, at::kCPU)->any(false));
+    second.join();
+  }
 }
 
 /// What a rank of three says, in a process of its own, when the last of them is gone; 0 where it is as it

@@ -4,6 +4,7 @@
 #include "prefer/core/fs.hpp"
 #include "prefer/core/json.hpp"
 #include "prefer/core/lines.hpp"
+#include "prefer/core/program.hpp"
 #include "support/temp_dir.hpp"
 
 #include <fcntl.h>
@@ -27,18 +28,25 @@ struct Ran {
 /// A program that is running, its output going to files of its own.
 class Program {
  public:
-  Program(const std::string& name, const CommandLine& arguments) {
+  /// `variables` are put beside those of this process, or in the place of those it has.
+  Program(const std::string& name, const CommandLine& arguments, const Environment& variables = {}) {
     CommandLine words = {PREFER_BIN_DIR "/" + name};
     words.insert(words.end(), arguments.begin(), arguments.end());
-    std::vector<char*> argv;
+    Environment all = variables;
+    all.merge(environment(environ));
+    CommandLine settings;
+    for (const auto& [variable, value] : all) settings.push_back(variable + "=" + value);
+    std::vector<char*> argv, envp;
     for (std::string& word : words) argv.push_back(word.data());
+    for (std::string& setting : settings) envp.push_back(setting.data());
     argv.push_back(nullptr);
+    envp.push_back(nullptr);
     posix_spawn_file_actions_t files;
     posix_spawn_file_actions_init(&files);
     const std::string out = dir_ / "out", err = dir_ / "err";
     posix_spawn_file_actions_addopen(&files, 1, out.c_str(), O_WRONLY | O_CREAT, 0600);
     posix_spawn_file_actions_addopen(&files, 2, err.c_str(), O_WRONLY | O_CREAT, 0600);
-    const int error = posix_spawn(&pid_, argv[0], &files, nullptr, argv.data(), environ);
+    const int error = posix_spawn(&pid_, argv[0], &files, nullptr, argv.data(), envp.data());
     posix_spawn_file_actions_destroy(&files);
     if (error != 0) fail("could not start ", words[0], ": error ", error);
   }
@@ -70,8 +78,8 @@ class Program {
   pid_t pid_ = 0;
 };
 
-inline Ran run(const std::string& name, const CommandLine& arguments) {
-  return Program(name, arguments).end();
+inline Ran run(const std::string& name, const CommandLine& arguments, const Environment& variables = {}) {
+  return Program(name, arguments, variables).end();
 }
 
 /// The JSON lines that a program wrote.
