@@ -4,12 +4,11 @@
 
 #include "prefer/core/error.hpp"
 #include "support/error.hpp"
+#include "support/port.hpp"
 
 #include <torch/csrc/distributed/c10d/TCPStore.hpp>
 
 #include <gtest/gtest.h>
-#include <netinet/in.h>
-#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -19,32 +18,10 @@
 namespace prefer::testing {
 namespace {
 
-/// A socket that holds a port of this machine, until the value goes.
-class TakenPort {
- public:
-  TakenPort() : socket_(socket(AF_INET, SOCK_STREAM, 0)) {
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    socklen_t size = sizeof address;
-    bind(socket_, reinterpret_cast<sockaddr*>(&address), size);
-    listen(socket_, 1);
-    getsockname(socket_, reinterpret_cast<sockaddr*>(&address), &size);
-    number = ntohs(address.sin_port);
-  }
-  ~TakenPort() { close(socket_); }
-  TakenPort(const TakenPort&) = delete;
-  TakenPort& operator=(const TakenPort&) = delete;
-  int number = 0;
-
- private:
-  int socket_;
-};
-
 /// Runs `work` on so many ranks, each a thread, and waits for all.
 template <class Work>
 void run_ranks(int size, Work work) {
-  const int port = TakenPort().number;
+  const int port = free_port();
   std::vector<std::thread> threads;
   for (int rank = 0; rank < size; ++rank) {
     threads.emplace_back([=, &work] {
@@ -119,7 +96,7 @@ int lose_the_last(int rank, int port) {
 }
 
 TEST(Ranks, SayInOneLineThatOneIsGone) {
-  const int port = TakenPort().number;
+  const int port = free_port();
   const auto begin = std::chrono::steady_clock::now();
   std::vector<pid_t> processes;
   for (int rank = 0; rank < 3; ++rank) {

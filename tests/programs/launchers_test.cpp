@@ -1,11 +1,10 @@
 // Two processes of dpo with the variables of each launcher: they find each other, and end in the bytes of
 // launch's two.
+#include "support/port.hpp"
 #include "support/tiny_run.hpp"
 #include "tests/programs/dpo.hpp"
 
 #include <torch/csrc/distributed/c10d/TCPStore.hpp>
-
-#include <unistd.h>
 
 namespace prefer::testing {
 namespace {
@@ -18,9 +17,6 @@ c10::intrusive_ptr<c10d::TCPStore> hosted_store() {
   options.waitWorkers = false;
   return c10::make_intrusive<c10d::TCPStore>("127.0.0.1", options);
 }
-
-/// A port that is free now: the store that had it is gone.
-std::string free_port() { return std::to_string(hosted_store()->getPort()); }
 
 class Launchers : public ::testing::Test {
  protected:
@@ -65,7 +61,7 @@ TEST_F(Launchers, OfAllKindsLeadToTheBytesOfLaunch) {
   Environment torchrun = {{"WORLD_SIZE", "2"},
                           {"LOCAL_WORLD_SIZE", "2"},
                           {"MASTER_ADDR", "127.0.0.1"},
-                          {"MASTER_PORT", free_port()},
+                          {"MASTER_PORT", std::to_string(free_port())},
                           {"TORCHELASTIC_USE_AGENT_STORE", "False"},
                           {"TORCHELASTIC_RESTART_COUNT", "0"}};
   const std::vector<std::string> its_numbers = {"RANK", "LOCAL_RANK"};
