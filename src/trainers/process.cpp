@@ -67,20 +67,7 @@ void Process::warn_of_other_work() const {
 
 Process::Process(const ProcessConfig& config, Fs& fs, const Environment& environment) : fs_(fs) {
   const Place place = place_of(environment);
-  const auto cores = static_cast<int64_t>(std::thread::hardware_concurrency()) / place.local_size;
-  at::set_num_threads(static_cast<int>(config.threads > 0 ? config.threads : std::max<int64_t>(1, cores)));
-  keep_memory();
-  set_gemm_routes(default_gemm_routes());
-  if (config.device == "cuda") {
-    if (!at::hasCUDA())
-      fail("device=cuda was asked for, and this build or machine has no CUDA; device=cpu is there");
-    const int gpus = at::detail::getCUDAHooks().deviceCount();
-    const int index = gpus == 1 ? 0 : place.local_rank;  // SLURM may show each task its own GPU alone
-    if (index >= gpus)
-      fail("device=cuda: the local rank ", place.local_rank,
-           " wants a GPU of its own, and this machine shows ", gpus);
-    device_ = at::Device(at::kCUDA, static_cast<at::DeviceIndex>(index));
-  }
+  set(config, place);
   if (place.size > 1) {
     team_ = join(place, device_);
   } else {
@@ -88,6 +75,27 @@ Process::Process(const ProcessConfig& config, Fs& fs, const Environment& environ
   }
   const bool chosen = environment.contains("GOMP_SPINCOUNT") || environment.contains("OMP_WAIT_POLICY");
   if (team_->first() && !environment.empty() && !chosen) warn_of_other_work();
+}
+
+Process::Process(const ProcessConfig& config, std::unique_ptr<Team> team)
+    : fs_(disk_), team_(std::move(team)) {
+  set(config, Place());
+}
+
+void Process::set(const ProcessConfig& config, const Place& place) {
+  const auto cores = static_cast<int64_t>(std::thread::hardware_concurrency()) / place.local_size;
+  at::set_num_threads(static_cast<int>(config.threads > 0 ? config.threads : std::max<int64_t>(1, cores)));
+  keep_memory();
+  set_gemm_routes(default_gemm_routes());
+  if (config.device != "cuda") return;
+  if (!at::hasCUDA())
+    fail("device=cuda was asked for, and this build or machine has no CUDA; device=cpu is there");
+  const int gpus = at::detail::getCUDAHooks().deviceCount();
+  const int index = gpus == 1 ? 0 : place.local_rank;  // SLURM may show each task its own GPU alone
+  if (index >= gpus)
+    fail("device=cuda: the local rank ", place.local_rank, " wants a GPU of its own, and this machine shows ",
+         gpus);
+  device_ = at::Device(at::kCUDA, static_cast<at::DeviceIndex>(index));
 }
 
 std::string Process::description() const {

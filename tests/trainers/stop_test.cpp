@@ -1,26 +1,14 @@
 // Every trainer under a hook that ends the run early: it ends as a run of fewer steps does, or as one that a
 // signal stopped.
 #include "prefer/core/program.hpp"
-#include "prefer/trainers/dpo.hpp"
-#include "prefer/trainers/kto.hpp"
-#include "prefer/trainers/ppo.hpp"
-#include "prefer/trainers/reward.hpp"
-#include "prefer/trainers/sft.hpp"
 #include "support/program.hpp"
 #include "support/tiny_run.hpp"
+#include "tests/trainers/trainer_of.hpp"
 
 #include <gtest/gtest.h>
 
 namespace prefer::testing {
 namespace {
-
-PpoTrainer trainer_of(const PpoConfig& config, Process& process) {
-  return {config, process, [](const std::string&, const std::string& answer) { return answer.size() / 4.0; }};
-}
-DpoTrainer trainer_of(const DpoConfig& config, Process& process) { return {config, process}; }
-KtoTrainer trainer_of(const KtoConfig& config, Process& process) { return {config, process}; }
-SftTrainer trainer_of(const SftConfig& config, Process& process) { return {config, process}; }
-RewardTrainer trainer_of(const RewardConfig& config, Process& process) { return {config, process}; }
 
 /// How long a run is: PPO counts iterations, here of two steps.
 int64_t& length_of(RunConfig& config) { return config.fit.steps; }

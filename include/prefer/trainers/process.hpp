@@ -6,6 +6,7 @@
 #include "prefer/core/log.hpp"
 #include "prefer/core/program.hpp"
 #include "prefer/data/records.hpp"
+#include "prefer/dist/place.hpp"
 #include "prefer/dist/team.hpp"
 #include "prefer/ops/gemm.hpp"
 #include "prefer/tensor.hpp"
@@ -33,6 +34,8 @@ class Process {
       : Process(config, disk_, environment) {}
   /// With another file system than Linux' own; `fs` must outlive it.
   Process(const ProcessConfig& config, Fs& fs, const Environment& environment = {});
+  /// With a team that is there already; on a machine with GPUs it takes the first.
+  Process(const ProcessConfig& config, std::unique_ptr<Team> team);
   Process(const Process&) = delete;
   Process& operator=(const Process&) = delete;
 
@@ -57,6 +60,7 @@ class Process {
   double sum_bound(const InvarianceReport& products, at::ScalarType dtype, int64_t tokens) const;
 
  private:
+  void set(const ProcessConfig& config, const Place& place);
   void warn_of_other_work() const;
 
   at::Device device_ = at::kCPU;
