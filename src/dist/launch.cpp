@@ -17,6 +17,7 @@
 #include <cmath>
 #include <csignal>
 #include <cstring>
+#include <filesystem>
 #include <iostream>
 #include <optional>
 #include <utility>
@@ -46,6 +47,26 @@ int64_t free_port() {
   close(socket_number);
   if (!found) fail("no free port on this machine: ", std::strerror(errno));
   return ntohs(address.sin_port);
+}
+
+bool can_be_run(const std::filesystem::path& file) {
+  return std::filesystem::is_regular_file(file) && access(file.c_str(), X_OK) == 0;
+}
+
+/// The program of this name as a shell finds it, by PATH; beside the program that calls, where PATH has none.
+std::string found(const std::string& name, const Environment& variables) {
+  if (name.find('/') != std::string::npos) return name;
+  const auto at = variables.find("PATH");
+  const std::string path = at == variables.end() ? "/bin:/usr/bin" : at->second;
+  for (std::size_t begin = 0; begin <= path.size();) {
+    const std::size_t end = std::min(path.find(':', begin), path.size());
+    const auto file = std::filesystem::path(path.substr(begin, end - begin)) / name;  // of "" in this folder
+    if (can_be_run(file)) return file.string();
+    begin = end + 1;
+  }
+  const auto caller = std::filesystem::read_symlink("/proc/self/exe"), beside = caller.parent_path() / name;
+  if (can_be_run(beside)) return beside.string();
+  fail("there is no program ", name, " in PATH=", path, ", and none beside ", caller.string());
 }
 
 /// What each rank says it is at. The ranks write, also when they are killed; it is no file of any folder.
@@ -100,6 +121,7 @@ class Launch {
   Launch(const LaunchConfig& config, std::vector<std::string> command, Environment variables)
       : config_(config), command_(std::move(command)), variables_(std::move(variables)), status_(config.n) {
     if (command_.empty()) fail("launch wants the program behind --: launch n=", config.n, kBehind);
+    command_.front() = found(command_.front(), variables_);
     if (config_.port == 0) config_.port = free_port();
     sigemptyset(&watched_);
     for (const int signal : {SIGCHLD, SIGINT, SIGTERM, SIGHUP}) sigaddset(&watched_, signal);
