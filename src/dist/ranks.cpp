@@ -163,8 +163,11 @@ class Ranks final : public Team {
     const auto all = exchange_addresses(store, place_, here);
     auto options = c10d::ProcessGroupGloo::Options::create(kLate);
     options->devices = {network(place_, here, all)};
+    const std::set<int> before = connections();
     cpu_ = c10::make_intrusive<c10d::ProcessGroupGloo>(c10::make_intrusive<c10d::PrefixStore>("gloo", store),
                                                        place_.rank, place_.size, std::move(options));
+    for (const int made : connections())  // Gloo hands out none of its own
+      if (!before.contains(made)) keep_asking(made);
     if (device.is_cuda())
       gpu_ = nccl_backend(c10::make_intrusive<c10d::PrefixStore>("nccl", store), place_.rank, place_.size,
                           kLate);

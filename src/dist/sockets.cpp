@@ -5,11 +5,13 @@
 
 #include <netdb.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <cstring>
+#include <filesystem>
 #include <memory>
 #include <thread>
 #include <utility>
@@ -113,6 +115,30 @@ std::string address_towards(const std::string& address) {
   const Socket socket(found->ai_family, SOCK_DGRAM);
   if (connect(socket.get(), found->ai_addr, found->ai_addrlen) != 0) return "";
   return own_end(socket);
+}
+
+std::set<int> connections() {
+  std::set<int> found;
+  for (const auto& entry : std::filesystem::directory_iterator("/proc/self/fd")) {
+    const int number = std::stoi(entry.path().filename());
+    sockaddr_storage other{};
+    socklen_t size = sizeof other;
+    if (getpeername(number, reinterpret_cast<sockaddr*>(&other), &size) != 0)
+      continue;  // no socket, or alone
+    int protocol = 0;
+    size = sizeof protocol;
+    getsockopt(number, SOL_SOCKET, SO_PROTOCOL, &protocol, &size);
+    if (protocol == IPPROTO_TCP) found.insert(number);
+  }
+  return found;
+}
+
+void keep_asking(int connection) {
+  const int on = 1, silent = 60, between = 10, times = 6;  // seconds
+  setsockopt(connection, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+  setsockopt(connection, IPPROTO_TCP, TCP_KEEPIDLE, &silent, sizeof silent);
+  setsockopt(connection, IPPROTO_TCP, TCP_KEEPINTVL, &between, sizeof between);
+  setsockopt(connection, IPPROTO_TCP, TCP_KEEPCNT, &times, sizeof times);
 }
 
 }  // namespace prefer

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <set>
 #include <string>
 
 namespace prefer {
@@ -20,5 +21,12 @@ Route reach(const std::string& address, int port, std::chrono::seconds patience)
 /// way.
 std::string address_towards(const std::string& address);
 bool is_loopback(const std::string& numeric);
+
+/// The TCP connections that this process has, by their file descriptors.
+std::set<int> connections();
+/// Lets the system ask, where a connection is silent for a minute, whether the other machine is there: after
+/// another minute without an answer the connection ends in an error. A process that is stopped or at work
+/// has its system answer, however long.
+void keep_asking(int connection);
 
 }  // namespace prefer

@@ -3,12 +3,14 @@
 #include "prefer/dist/ranks.hpp"
 
 #include "prefer/core/error.hpp"
+#include "src/dist/sockets.hpp"
 #include "support/error.hpp"
 #include "support/port.hpp"
 
 #include <torch/csrc/distributed/c10d/TCPStore.hpp>
 
 #include <gtest/gtest.h>
+#include <netinet/tcp.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -20,8 +22,7 @@ namespace {
 
 /// Runs `work` on so many ranks, each a thread, and waits for all.
 template <class Work>
-void run_ranks(int size, Work work) {
-  const int port = free_port();
+void run_ranks(int size, Work work, int port = free_port()) {
   std::vector<std::thread> threads;
   for (int rank = 0; rank < size; ++rank) {
     threads.emplace_back([=, &work] {
@@ -76,6 +77,42 @@ TEST(Ranks, OfARestartMeetAtTheStoreWhereThoseBeforeThemMet) {
     EXPECT_TRUE(join(place, at::kCPU)->any(false));
     second.join();
   }
+}
+
+int option(int connection, int level, int name) {
+  int value = -1;
+  socklen_t size = sizeof value;
+  getsockopt(connection, level, name, &value, &size);
+  return value;
+}
+
+/// Whether `port` is that of one of its ends.
+bool ends_at(int connection, int port) {
+  sockaddr_in6 address{};  // whose port lies where that of version 4 does
+  auto* at = reinterpret_cast<sockaddr*>(&address);
+  socklen_t size = sizeof address;
+  if (getpeername(connection, at, &size) == 0 && ntohs(address.sin6_port) == port) return true;
+  size = sizeof address;
+  return getsockname(connection, at, &size) == 0 && ntohs(address.sin6_port) == port;
+}
+
+TEST(Ranks, AskWhetherAMachineThatIsSilentIsStillThere) {
+  const int port = free_port();
+  run_ranks(
+      2,
+      [&](std::unique_ptr<Team> team) {
+        team->barrier();
+        int asking = 0;
+        for (const int connection : connections()) {
+          if (ends_at(connection, port)) continue;  // of the store, which nobody waits at any more
+          EXPECT_EQ(option(connection, SOL_SOCKET, SO_KEEPALIVE), 1);
+          EXPECT_EQ(option(connection, IPPROTO_TCP, TCP_KEEPIDLE), 60);
+          ++asking;
+        }
+        EXPECT_GE(asking, 2);  // both ends are here
+        team->barrier();
+      },
+      port);
 }
 
 /// What a rank of three says, in a process of its own, when the last of them is gone; 0 where it is as it

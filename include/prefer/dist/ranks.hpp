@@ -12,7 +12,8 @@ namespace prefer {
 /// them by Gloo for tensors on the CPU, and by NCCL besides where `device` is a GPU. Returns when all are
 /// there; throws Error, one line, where the port is taken, rank 0 is not to be reached, or a rank does not
 /// come within five minutes. Its collectives throw where a rank is gone, and, but for `any`, where one is
-/// late by half an hour.
+/// late by half an hour. A machine that vanishes is noticed two minutes after it last answered; where data
+/// were on their way to it, when the system gives them up, after a quarter of an hour by default.
 std::unique_ptr<Team> join(const Place& place, at::Device device);
 
 }  // namespace prefer
