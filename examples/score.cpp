@@ -23,13 +23,14 @@ struct ScoreConfig {
   }
 };
 
-/// The texts of a file, each of at least one token.
-std::vector<ScoredText> read_texts(const ScoreConfig& config, Process& process, const SpanBuilder& spans) {
+/// The texts of a file, each of at least one token. With `ends`, EOS ends completions that are texts.
+std::vector<ScoredText> read_texts(const ScoreConfig& config, Process& process, const SpanBuilder& spans,
+                                   bool ends) {
   std::vector<ScoredText> texts;
   LineReader lines(process.fs(), config.input);
   const Specials specials = specials_if(config.specials);
   for (Line line; lines.next(line);)
-    texts.push_back(scored_text_from_json(lines.record(line), spans, specials));
+    texts.push_back(scored_text_from_json(lines.record(line), spans, specials, ends));
   process.say_skipped(config.input, {.blank_lines = lines.blank_lines()});
   return texts;
 }
@@ -82,8 +83,10 @@ int main(int argc, char** argv) {
   return run_program<ScoreConfig>(argc, argv, [](const ScoreConfig& config) {
     Process process(config.process);
     const SpanBuilder spans(load_tokenizer(config.model));
-    const std::vector<ScoredText> texts = read_texts(config, process, spans);
-    if (is_reward_model(process.fs(), config.model)) {
+    const bool rewards = is_reward_model(process.fs(), config.model);
+    // A reward model was trained on answers that end.
+    const std::vector<ScoredText> texts = read_texts(config, process, spans, /*ends=*/rewards);
+    if (rewards) {
       write_rewards(config, process, texts);
     } else {
       write_logprobs(config, process, texts);

@@ -7,17 +7,18 @@
 namespace prefer {
 namespace {
 
-TokenisedCompletion answer_from_json(const Json& record, const SpanBuilder& spans, Specials specials) {
+TokenisedCompletion answer_from_json(const Json& record, const SpanBuilder& spans, Specials specials,
+                                     bool ends) {
   const Json &prompt = record.at("prompt"), &completion = record.at("completion");
   if (prompt.is_array()) {
     const auto asked = messages_from_json(prompt), said = messages_from_json(completion);
     return placed_at(record, [&] { return spans.answer(asked, said); });
   }
   const std::string &asked = prompt.as_string(), &said = completion.as_string();
-  return placed_at(record, [&] { return spans.answer(asked, said, specials, /*ends=*/false); });
+  return placed_at(record, [&] { return spans.answer(asked, said, specials, ends); });
 }
 
-ScoredText text_from_json(const Json& record, const SpanBuilder& spans, Specials specials) {
+ScoredText text_from_json(const Json& record, const SpanBuilder& spans, Specials specials, bool ends) {
   if (const Json* tokens = record.find("tokens")) return {ids_from_json(*tokens, spans.tokenizer()), 0};
   if (const Json* messages = record.find("messages")) return {chat_from_json(*messages, spans).ids, 0};
   if (!record.contains("prompt")) {
@@ -26,7 +27,7 @@ ScoredText text_from_json(const Json& record, const SpanBuilder& spans, Specials
     const std::string& text = given->as_string();
     return {placed_at(record, [&] { return spans.text(text, specials).ids; }), 0};
   }
-  const TokenisedCompletion made = answer_from_json(record, spans, specials);
+  const TokenisedCompletion made = answer_from_json(record, spans, specials, ends);
   ScoredText text{made.prompt, made.prompt.size()};
   text.tokens.insert(text.tokens.end(), made.completion.begin(), made.completion.end());
   return text;
@@ -34,8 +35,8 @@ ScoredText text_from_json(const Json& record, const SpanBuilder& spans, Specials
 
 }  // namespace
 
-ScoredText scored_text_from_json(const Json& record, const SpanBuilder& spans, Specials specials) {
-  ScoredText text = text_from_json(record, spans, specials);
+ScoredText scored_text_from_json(const Json& record, const SpanBuilder& spans, Specials specials, bool ends) {
+  ScoredText text = text_from_json(record, spans, specials, ends);
   if (text.tokens.empty()) record.fail_here("there are no tokens to score");
   return text;
 }

@@ -4,6 +4,7 @@
 #include "prefer/core/error.hpp"
 #include "prefer/core/random.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <numbers>
 
@@ -19,6 +20,10 @@ double normal(uint64_t seed, int64_t element) {
     return uniform({.seed = seed, .site = random_site::kWeights, .position = position});
   };
   return std::sqrt(-2 * std::log(draw(0))) * std::cos(2 * std::numbers::pi * draw(1));
+}
+
+bool is_end(int64_t id, const Tokenizer& tokenizer, const ModelConfig& model) {
+  return id == tokenizer.eos() || std::ranges::find(model.eos, id) != model.eos.end();
 }
 
 }  // namespace
@@ -44,6 +49,26 @@ int64_t RewardModel::end_of(std::span<const int32_t> tokens) const {
 
 std::shared_ptr<RewardModel> RewardModel::frozen() const {
   return std::make_shared<RewardModel>(transformer_->frozen());
+}
+
+bool pads_with_an_end(const Tokenizer& tokenizer, const ModelConfig& model) {
+  return model.pad && is_end(*model.pad, tokenizer, model);
+}
+
+std::optional<int64_t> padding_token(const Tokenizer& tokenizer, const ModelConfig& model) {
+  const auto most = std::min<int64_t>(model.vocab_size, tokenizer.vocab_size());
+  const auto apart = [&](std::optional<int64_t> id) {
+    return id && *id >= 0 && *id < most && !is_end(*id, tokenizer, model);
+  };
+  const auto written = [&](int64_t id) {
+    return tokenizer.chat_template().find(tokenizer.token(static_cast<int32_t>(id))) != std::string::npos;
+  };
+  if (apart(tokenizer.pad())) return tokenizer.pad();
+  if (apart(model.pad)) return model.pad;
+  if (apart(tokenizer.unk()) && !written(*tokenizer.unk())) return tokenizer.unk();
+  for (int32_t id = 0; id < tokenizer.vocab_size(); ++id)
+    if (tokenizer.is_special(id) && apart(id) && id != tokenizer.bos() && !written(id)) return id;
+  return apart(tokenizer.bos()) ? std::optional<int64_t>(tokenizer.bos()) : std::nullopt;
 }
 
 std::shared_ptr<Transformer> with_score_head(const Transformer& model, const NewHead& head) {

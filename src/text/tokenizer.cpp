@@ -86,6 +86,11 @@ bool Tokenizer::adds_bos() const { return parts_->adds_bos; }
 const std::string& Tokenizer::chat_template() const { return parts_->chat_template; }
 const std::string& Tokenizer::chat_template_name() const { return parts_->chat_template_name; }
 std::map<std::string, std::string> Tokenizer::files() const { return parts_->files; }
+std::map<std::string, std::string> Tokenizer::files_padding_with(std::int32_t id) const {
+  auto files = parts_->files;
+  if (id != pad()) text::set_pad_token(token(id), files);
+  return files;
+}
 
 bool Tokenizer::is_special(std::int32_t id) const {
   return parts_->vocabulary.contains(id) && parts_->vocabulary.is_special(id);

@@ -99,4 +99,17 @@ void read_config_beside(Fs& fs, const std::string& folder, TokenizerParts& parts
   parts.vocabulary.check_dense(folder);
 }
 
+void set_pad_token(const std::string& token, std::map<std::string, std::string>& files) {
+  // transformers 4 may prefer the map, which need not be there.
+  for (const char* name : {"tokenizer_config.json", "special_tokens_map.json"}) {
+    const auto found = files.find(name);
+    const bool is_config = std::string_view(name) == "tokenizer_config.json";
+    if (found == files.end() && !is_config) continue;
+    Json json =
+        found == files.end() ? Json::object() : parse_json(found->second, name, JsonLimits::model_file());
+    json.set("pad_token", token);
+    files[name] = dump(json, 2) + "\n";
+  }
+}
+
 }  // namespace prefer::text

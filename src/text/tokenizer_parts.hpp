@@ -76,5 +76,8 @@ void apply_config(const Json& config, const Json& map, TokenizerParts& parts);
 /// tokenizer_config.json, special_tokens_map.json and chat_template.jinja of `folder`, where they are.
 void read_config_beside(Fs& fs, const std::string& folder, TokenizerParts& parts);
 
+/// Makes `token` the pad token of those files.
+void set_pad_token(const std::string& token, std::map<std::string, std::string>& files);
+
 }  // namespace text
 }  // namespace prefer

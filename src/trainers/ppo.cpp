@@ -219,6 +219,7 @@ Scorer PpoTrainer::scorer(Scorer own) {
   }
   if (!config_.reward_model) fail("PPO wants a reward: give reward_model=FOLDER or lexicon=FILE");
   const auto model = reward_model("reward_model", *config_.reward_model);
+  run_.say_where_read(model->config(), *config_.reward_model, spans_.tokenizer());
   reward_bytes_ = model->transformer().parameter_count() *
                   static_cast<int64_t>(c10::elementSize(model->transformer().dtype()));
   return scorer(std::shared_ptr<const RewardModel>(model->frozen()));
@@ -238,7 +239,7 @@ std::shared_ptr<RewardModel> PpoTrainer::reward_model(const std::string& what, c
   if (!is_reward_model(run_.process().fs(), path))
     fail(what, "=", path,
          " is a language model; a reward model, as the program reward writes it, is asked for");
-  auto model = run_.reward_model(what, path, {});
+  auto model = run_.reward_model(what, path, spans_.tokenizer());
   check_tokenizer(what, path, spans_.tokenizer(), config_.model);
   admit(model->config(), path);
   return model;

@@ -65,7 +65,8 @@ RewardTrainer::RewardTrainer(RewardConfig config, Process& process)
 
 template <class Data>
 void RewardTrainer::read(const Data& train, const std::optional<Data>& eval) {
-  model_ = run_.reward_model("model", config_.model, spans_.tokenizer().pad());
+  model_ = run_.reward_model("model", config_.model, spans_.tokenizer());
+  run_.say_where_read(model_->config(), config_.model, spans_.tokenizer());
   if (eval) {
     eval_ = source("eval", *config_.eval, *eval, true);
     pairs_ = pairs_of(*eval);
@@ -189,7 +190,11 @@ void RewardTrainer::train(Hooks hooks) {
 }
 
 void RewardTrainer::finish(const FitResult& result) {
-  save_model(run_.process().fs(), run_.path("model"), model_->transformer(), spans_.tokenizer().files());
+  const Tokenizer& tokenizer = spans_.tokenizer();
+  const std::optional<int64_t> pad = model_->config().pad;
+  const bool named = pad && *pad >= 0 && *pad < tokenizer.vocab_size();
+  save_model(run_.process().fs(), run_.path("model"), model_->transformer(),
+             named ? tokenizer.files_padding_with(static_cast<int32_t>(*pad)) : tokenizer.files());
   report().title = "Reward model on " + config_.train;
   report().summary = std::to_string(result.step) + " steps of " + std::to_string(config_.order.batch_size) +
                      (config_.loss.ranks() ? " rankings." : " pairs.");

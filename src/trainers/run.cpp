@@ -102,12 +102,20 @@ std::shared_ptr<Transformer> Run::model(const std::string& what, const std::stri
 }
 
 std::shared_ptr<RewardModel> Run::reward_model(const std::string& what, const std::string& path,
-                                               std::optional<int64_t> pad) {
-  const NewHead head{static_cast<uint64_t>(config_.seed), pad};
-  auto model =
-      load_reward_model(process_.fs(), path, head, dtype_from_name(config_.dtype), process_.device());
+                                               const Tokenizer& tokenizer) {
+  if (!is_reward_model(process_.fs(), path)) {
+    const auto base = model(what, path);
+    const NewHead head{static_cast<uint64_t>(config_.seed), padding_token(tokenizer, base->config())};
+    return std::make_shared<RewardModel>(with_score_head(*base, head));
+  }
   reads(what, model_fingerprint(process_.fs(), path));
-  return model;
+  return load_reward_model(process_.fs(), path, {}, dtype_from_name(config_.dtype), process_.device());
+}
+
+void Run::say_where_read(const ModelConfig& model, const std::string& path, const Tokenizer& ours) const {
+  if (pads_with_an_end(ours, model))
+    process_.say(path + ": its pad token is an end token, so a text is read at the token before its end, " +
+                 "and its reward does not tell whether it ended");
 }
 
 void Run::trains(Transformer& model, const std::string& path) const {

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Makes trl_reward.json: a score head on stories260K, and the losses and metrics of 20 steps of TRL's RewardTrainer from it,
-fp32, pairs in file order. Two runs: centred, and with margins. The pairs are those of trl_dpo.json.
+fp32, pairs in file order. Three runs: centred, with margins, and centred with the end token as pad token, as the folder
+itself has it. The pairs are those of trl_dpo.json.
 
 Usage: make_trl_reward.py FOLDER_OF_STORIES260K_HF. Needs trl, transformers and datasets; versions are written into the file.
 """
@@ -25,10 +26,10 @@ class InOrder(trl.RewardTrainer):
         return SequentialSampler(self.train_dataset)
 
 
-def run(folder, rows, **knobs):
+def run(folder, rows, pad="<unk>", **knobs):
     torch.set_num_threads(2)
     tokenizer = PreTrainedTokenizerFast(tokenizer_file=f"{folder}/tokenizer.json", bos_token="<s>", eos_token="</s>",
-                                        unk_token="<unk>", pad_token="<unk>")
+                                        unk_token="<unk>", pad_token=pad)
     torch.manual_seed(0)
     model = AutoModelForSequenceClassification.from_pretrained(folder, num_labels=1, dtype=torch.float32)
     with torch.no_grad():
@@ -47,7 +48,7 @@ def run(folder, rows, **knobs):
     tokens = [{k: row[k] for k in ("chosen_ids", "rejected_ids")} for row in trainer.train_dataset]
     trainer.train()
     steps = [{k: float(log[k]) for k in KEEP} for log in trainer.state.log_history if "loss" in log]
-    return {"head": head, "rows": rows, "tokens": tokens, "steps": steps}
+    return {"head": head, "pad": model.config.pad_token_id, "rows": rows, "tokens": tokens, "steps": steps}
 
 
 def main(folder):
@@ -55,6 +56,7 @@ def main(folder):
     result = {"made_with": {"trl": trl.__version__, "transformers": transformers.__version__,
                             "torch": torch.__version__},
               "centred": run(folder, pairs, center_rewards_coefficient=0.01),
+              "ends": run(folder, pairs, pad="</s>", center_rewards_coefficient=0.01),
               "margins": run(folder, [{**p, "margin": (i % 4) / 2} for i, p in enumerate(pairs)])}
     (HERE / "trl_reward.json").write_text(json.dumps(result, indent=0))
 

@@ -4,6 +4,7 @@
 
 #include "prefer/model/load.hpp"
 #include "support/error.hpp"
+#include "support/data.hpp"
 #include "support/finite_differences.hpp"
 #include "support/golden_models.hpp"
 #include "support/invariance.hpp"
@@ -11,6 +12,7 @@
 #include "support/scoring.hpp"
 #include "support/temp_dir.hpp"
 #include "support/tiny_model.hpp"
+#include "support/tiny_run.hpp"
 
 #include <gtest/gtest.h>
 
@@ -92,6 +94,68 @@ TEST(RewardModel, ReadsATextAtItsLastTokenThatIsNoPad) {
   EXPECT_EQ(other.end_of(kTexts[0]), 6);
 }
 
+/// The tiny tokenizer's letters, <e> which is 2, and <unk>, <s> and <r> from 23 on.
+std::shared_ptr<const Tokenizer> with_specials(const std::string& config) {
+  const testing::TempDir dir;
+  PosixFs fs;
+  Json json = parse_json(testing::tiny_tokenizer(), "tokenizer.json"), added = json.at("added_tokens");
+  for (const char* token : {"<unk>", "<s>", "<r>"})
+    added.push(Json::object({{"id", static_cast<int64_t>(added.size()) + 22},
+                             {"content", token},
+                             {"special", true},
+                             {"normalized", false}}));
+  json.set("added_tokens", added);
+  write_file_atomically(fs, dir / "tokenizer.json", dump(json));
+  write_file_atomically(fs, dir / "tokenizer_config.json", config);
+  return load_tokenizer(dir.string());
+}
+
+TEST(RewardModel, PadsWithATokenThatEndsNoText) {
+  ModelConfig model = tiny_config();
+  model.vocab_size = 26;
+  const auto chosen = [&](const std::string& config) {
+    return padding_token(*with_specials(R"({"eos_token": "<e>", "bos_token": "<s>")" + config + "}"), model);
+  };
+  const std::string clash = R"(, "pad_token": "<e>")", unk = R"(, "unk_token": "<unk>")";
+  const std::string writes_unk = R"(, "chat_template": "<unk>{{ x }}")";
+  const std::string writes_all = R"(, "chat_template": "<unk><r>{{ x }}")";
+  EXPECT_EQ(chosen(R"(, "pad_token": "<r>")" + unk), 25);
+  EXPECT_EQ(chosen(unk), 23);
+  EXPECT_EQ(chosen(clash + unk), 23);
+  EXPECT_EQ(chosen(clash + unk + writes_unk), 25);
+  EXPECT_EQ(chosen(clash + writes_unk), 25);
+  EXPECT_EQ(chosen(clash + unk + writes_all), 24);
+  model.pad = 5;
+  EXPECT_EQ(chosen(clash + unk), 5);
+  model.pad = 2;
+  model.eos = {2, 23};
+  EXPECT_EQ(chosen(clash + unk), 25);
+  model.eos = {2, 23, 25};
+  EXPECT_EQ(chosen(clash + unk), 24);
+  model.eos = {2, 23, 24, 25};
+  EXPECT_EQ(chosen(clash + unk), std::nullopt);
+  model.eos = {2};
+  model.vocab_size = 23;  // no embeddings of the others
+  EXPECT_EQ(chosen(clash + unk), std::nullopt);
+}
+
+TEST(RewardModel, ANewOneTellsWhetherATextEnded) {
+  ModelConfig config = tiny_config();
+  config.vocab_size = 26;
+  config.pad = 2;
+  const auto base = tiny_model(at::kFloat, config);
+  const auto tokenizer = with_specials(R"({"eos_token": "<e>", "pad_token": "<e>", "unk_token": "<unk>"})");
+  const std::vector<int32_t> open = {1, 5, 9}, ended = {1, 5, 9, 2};
+  const auto scores = [&](std::optional<int64_t> pad) {
+    const RewardModel model(with_score_head(*base, {1, pad}));
+    EXPECT_EQ(pads_with_an_end(*tokenizer, model.config()), !pad);
+    return model.scores(ends_of(model, {open, ended}));
+  };
+  const Tensor made = scores(padding_token(*tokenizer, config)), as_loaded = scores({});
+  EXPECT_GT((made[0] - made[1]).abs().item<double>(), 0.01);
+  EXPECT_EQ(as_loaded[0].item<double>(), as_loaded[1].item<double>());
+}
+
 TEST(RewardModel, AHeadBeginsAsNormalsKeyedByItsSeed) {
   ModelConfig config = tiny_config();
   config.hidden_size = 1600;
@@ -134,23 +198,30 @@ TEST(RewardModel, SavesAndLoadsWithTheSameBits) {
   EXPECT_NE(error_of([&] { RewardModel(tiny_model(at::kFloat)); }), "");
 }
 
-class RewardFolders : public testing::WithTransformers {};
+class RewardFolders : public testing::WithTransformers {
+ protected:
+  /// As transformers_scores.py reads them.
+  static std::string as_argument(const Texts& texts) {
+    std::string all;
+    for (const std::vector<int32_t>& text : texts) {
+      all += all.empty() ? "" : ":";
+      for (size_t i = 0; i < text.size(); ++i) all += (i ? "," : "") + std::to_string(text[i]);
+    }
+    return all;
+  }
+};
 
 TEST_F(RewardFolders, ScoreTheSameInTransformers) {
   PosixFs fs;
   const testing::TempDir dir;
   std::vector<std::shared_ptr<RewardModel>> models;
-  std::string folders, texts;
+  std::string folders;
   for (const std::string& name : testing::golden_models()) {
     models.push_back(load_reward_model(fs, testing::golden("llama/" + name), {3, 2}, at::kFloat));
     save_model(fs, dir / name, models.back()->transformer(), {});
     folders += " " + (dir / name);
   }
-  for (const std::vector<int32_t>& text : kTexts) {
-    texts += texts.empty() ? "" : ":";
-    for (size_t i = 0; i < text.size(); ++i) texts += (i ? "," : "") + std::to_string(text[i]);
-  }
-  const Json answers = run_script("model/transformers_scores.py", texts + " 2" + folders);
+  const Json answers = run_script("model/transformers_scores.py", as_argument(kTexts) + " 2" + folders);
   ASSERT_EQ(answers.size(), models.size());
   for (size_t i = 0; i < models.size(); ++i) {
     EXPECT_EQ(dump(answers.at(i).at("left")), "[[],[],[]]");
@@ -162,6 +233,30 @@ TEST_F(RewardFolders, ScoreTheSameInTransformers) {
           << i << ", text " << t;
     }
   }
+}
+
+// stories260K's pad token is its end token: a new head has another, which its own tokenizer pads with.
+TEST_F(RewardFolders, OfANewHeadArePaddedByTheirOwnTokenizer) {
+  const auto base = testing::shared_data("models/stories260K/hf");
+  PREFER_NEEDS(base);
+  PosixFs fs;
+  const testing::TempDir dir;
+  const auto tokenizer = load_tokenizer(base.string());
+  const auto language = load_model(fs, base.string(), at::kFloat);
+  ASSERT_EQ(tokenizer->pad(), tokenizer->eos());
+  const RewardModel model(with_score_head(*language, {3, padding_token(*tokenizer, language->config())}));
+  ASSERT_EQ(model.config().pad, 0);
+  save_model(fs, dir / "reward", model.transformer(), tokenizer->files_padding_with(0));
+  const Texts texts = {{1, 400, 300, 410, 350}, {1, 400, 300}, {1, 400, 300, 2}};
+  const Json answers =
+      run_script("model/transformers_scores.py", as_argument(texts) + " own " + (dir / "reward"));
+  const Tensor scores = model.scores(ends_of(model, texts));
+  EXPECT_EQ(answers.at(0).at("pad").as_integer(), 0);
+  for (size_t t = 0; t < texts.size(); ++t)
+    EXPECT_NEAR(scores[static_cast<int64_t>(t)].item<double>(), answers.at(0).at("scores").at(t).as_number(),
+                1e-5)
+        << t;
+  EXPECT_GT((scores[1] - scores[2]).abs().item<double>(), 0.01);
 }
 
 }  // namespace

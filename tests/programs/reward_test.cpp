@@ -14,7 +14,7 @@
 namespace prefer::testing {
 namespace {
 
-/// A run of tests/golden/make_trl_reward.py: "centred" or "margins".
+/// A run of tests/golden/make_trl_reward.py: "centred", "ends" or "margins".
 const Json& trl_reward(const std::string& run) {
   static const Json json = [] {
     PosixFs fs;
@@ -26,7 +26,8 @@ const Json& trl_reward(const std::string& run) {
 /// The folder that TRL's run began from: stories260K under the golden's head.
 std::string reward_folder(const TempDir& dir, const std::string& run) {
   PosixFs fs;
-  const auto model = load_reward_model(fs, stories260k().string(), {.pad = 0}, at::kFloat);
+  const NewHead padded{.pad = trl_reward(run).at("pad").as_integer()};
+  const auto model = load_reward_model(fs, stories260k().string(), padded, at::kFloat);
   std::vector<double> head;
   for (const Json& value : trl_reward(run).at("head").as_array()) head.push_back(value.as_number());
   Tensor(model->transformer().weights().at("score.weight")).copy_(tensor_of(head, at::kFloat).view({1, -1}));
@@ -45,12 +46,14 @@ TEST(RewardProgram, EqualsTrlStepByStep) {
   const TempDir dir;
   for (const auto& [kind, knob] :
        {std::pair<std::string, std::string>{"centred", "loss.center_rewards_coefficient=0.01"},
+        {"ends", "loss.center_rewards_coefficient=0.01"},  // padded by the end token
         {"margins", "loss.use_margin=true"}}) {
     const std::string output = dir / (kind + "_out");
     const Ran ran =
         run("reward", dpo_command(rows_file(dir, kind), output, {"model=" + reward_folder(dir, kind), knob}));
     ASSERT_EQ(ran.code, 0) << ran.err;
     EXPECT_EQ(ran.out, "");
+    EXPECT_EQ(ran.err.find("its pad token is an end token") != std::string::npos, kind == "ends") << ran.err;
     const std::vector<Json> ours = metrics(output);
     const Json::Array& theirs = trl_reward(kind).at("steps").as_array();
     ASSERT_EQ(ours.size(), theirs.size());
@@ -79,7 +82,11 @@ TEST(RewardProgram, SavesAFolderThatScoresAsItJudged) {
   const Json config = parse_json(read_file(fs, dir / "out/model/config.json", 1 << 20), "config.json");
   EXPECT_EQ(dump(config.at("architectures")), R"(["LlamaForSequenceClassification"])");
   EXPECT_EQ(dump(config.at("id2label")), R"({"0":"LABEL_0"})");
-  EXPECT_FALSE(config.at("pad_token_id").is_null());
+  // stories260K pads with its end token; a new reward model does not, so that it sees whether a text ended.
+  EXPECT_EQ(config.at("pad_token_id").as_integer(), 0);
+  const auto tokenizer = load_tokenizer(dir / "out/model");
+  EXPECT_EQ(tokenizer->pad(), 0);
+  EXPECT_EQ(tokenizer->eos(), load_tokenizer(stories260k().string())->pad());
 
   std::vector<std::string> lines;
   for (const Json& pair : trl().at("pairs").as_array()) {
@@ -94,9 +101,16 @@ TEST(RewardProgram, SavesAFolderThatScoresAsItJudged) {
   double margin = 0;
   for (std::size_t i = 0; i < scores.size(); i += 2)
     margin += scores[i].at("reward").as_number() - scores[i + 1].at("reward").as_number();
-  // stories260K's pad token is its end token, so both read an answer at the token before its end.
   const double expected = metrics(dir / "out").back().at("eval_margin").as_number();
   EXPECT_NEAR(2 * margin / static_cast<double>(scores.size()), expected, 1e-6);
+
+  const std::vector<std::string> texts = {R"({"text": "Once upon a time"})",
+                                          R"({"text": "Once upon a time</s>"})"};
+  const Ran both = run(
+      "score", {"model=" + (dir / "out/model"), "input=" + file_of(dir, "texts.jsonl", texts), "threads=1"});
+  ASSERT_EQ(both.code, 0) << both.err;
+  const std::vector<Json> read = records(both.out);
+  EXPECT_GT(std::abs(read.at(0).at("reward").as_number() - read.at(1).at("reward").as_number()), 0.01);
 }
 
 TEST(RewardProgram, TheConfigsThatAreShippedRun) {
@@ -163,6 +177,11 @@ TEST(RewardProgram, LearnsFromRankingsOfSevenAnswers) {
   EXPECT_NE(ran.err.find("280 answers in 40 rankings"), std::string::npos) << ran.err;
   EXPECT_NE(ran.err.find("0 of 96 training rankings have a prompt"), std::string::npos) << ran.err;
   EXPECT_NE(ran.err.find("before: "), std::string::npos) << ran.err;
+  // Of the tiny tokenizer's tokens none but the end token is there to pad with.
+  EXPECT_NE(
+      ran.err.find(tiny.model + ": its pad token is an end token, so a text is read at the token before"),
+      std::string::npos)
+      << ran.err;
   const Interval accuracy = figure(ran.err, "accuracy of the reward");
   EXPECT_GT(accuracy.low, 0.9);
   const std::vector<Json> steps = metrics(tiny.dir / "out");

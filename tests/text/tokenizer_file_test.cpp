@@ -113,7 +113,10 @@ TEST(TokenizerFile, GivesUpOnExpressionsThatNeverEnd) {
 
 class Folder {
  public:
-  Folder() : path_(stdfs::path(::testing::TempDir()) / ("tokenizer-" + std::to_string(::getpid()))) {
+  Folder() {
+    static int made = 0;
+    path_ = stdfs::path(::testing::TempDir()) /
+            ("tokenizer-" + std::to_string(::getpid()) + "-" + std::to_string(made++));
     stdfs::create_directories(path_);
   }
   ~Folder() { stdfs::remove_all(path_); }
@@ -144,6 +147,35 @@ TEST(TokenizerFile, ReadsTheConfigBeside) {
   EXPECT_EQ(tokenizer->encode("<b>ab", Specials::recognise), (Ids{4, 2}));
   EXPECT_EQ(tokenizer->chat_template(), "D");
   EXPECT_EQ(tokenizer->files().size(), 3u);
+}
+
+TEST(TokenizerFile, ItsFilesMakeItAgainWithAnotherPadToken) {
+  const std::string config = R"({"bos_token": "<b>", "eos_token": "<e>", "pad_token": {"content": "<e>"},
+      "model_max_length": 1000000000000000019884624838656, "chat_template": "T"})";
+  for (const std::map<std::string, std::string>& beside :
+       {std::map<std::string, std::string>{{"tokenizer_config.json", config}},
+        {{"tokenizer_config.json", config}, {"special_tokens_map.json", R"({"pad_token": "<e>"})"}},
+        {{"special_tokens_map.json", R"({"bos_token": "<b>", "eos_token": "<e>", "pad_token": "<e>"})"}},
+        {}}) {
+    Folder folder, again;
+    folder.write("tokenizer.json", small());
+    for (const auto& [name, text] : beside) folder.write(name, text);
+    const auto tokenizer = load_tokenizer(folder.path());
+    if (tokenizer->pad()) {
+      EXPECT_EQ(tokenizer->files_padding_with(*tokenizer->pad()), tokenizer->files());
+    }
+    for (const auto& [name, text] : tokenizer->files_padding_with(4)) again.write(name, text);
+    const auto other = load_tokenizer(again.path());
+    EXPECT_EQ(other->pad(), 4);
+    EXPECT_EQ(other->eos(), tokenizer->eos());
+    EXPECT_EQ(other->bos(), tokenizer->bos());
+    EXPECT_EQ(other->chat_template(), tokenizer->chat_template());
+    EXPECT_EQ(other->encode("abaab<e>", Specials::recognise), (Ids{3, 2, 5}));
+    const auto files = other->files();
+    if (const auto map = files.find("special_tokens_map.json"); map != files.end()) {
+      EXPECT_EQ(parse_json(map->second, "map").at("pad_token").as_string(), "<b>");
+    }
+  }
 }
 
 TEST(TokenizerFile, ATemplateFileWins) {

@@ -20,8 +20,9 @@ struct ScoredText {
 // do.
 
 /// {text}, {tokens}, {messages}, or {prompt, completion}, both texts or both messages: of the last the
-/// completion counts, of the others all.
-ScoredText scored_text_from_json(const Json& record, const SpanBuilder& spans, Specials specials);
+/// completion counts, of the others all. `ends`: EOS ends a completion that is a text.
+ScoredText scored_text_from_json(const Json& record, const SpanBuilder& spans, Specials specials,
+                                 bool ends = false);
 
 /// What stands at {prompt} or {messages}: a text, or a list of messages.
 const Json& given_prompt(const Json& record);

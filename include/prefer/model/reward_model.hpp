@@ -3,6 +3,7 @@
 #pragma once
 
 #include "prefer/model/transformer.hpp"
+#include "prefer/text/tokenizer.hpp"
 
 #include <cstdint>
 #include <memory>
@@ -21,7 +22,8 @@ class RewardModel {
   Tensor scores(const Batch& batch) const;
   /// The token at whose hidden state a text is read: the last that is not config().pad, or the last of all
   /// where there is no pad. It is transformers' rule, by which the two agree on padded batches too; where the
-  /// pad token is also the end token, a text is read at what stands before its end.
+  /// pad token is also an end token, a text is read at what stands before its end, and its score does not
+  /// tell whether it ended. New heads are given another pad token (padding_token).
   int64_t end_of(std::span<const int32_t> tokens) const;
 
   /// What is trained: the weights that require gradient, the head last (Transformer::train).
@@ -39,8 +41,15 @@ class RewardModel {
 /// How a score head begins on a model that has none.
 struct NewHead {
   uint64_t seed = 0;
-  std::optional<int64_t> pad = {};  ///< the tokenizer's; none: the model's, or else its first end token
+  std::optional<int64_t> pad = {};  ///< see padding_token; none: the model's, or else its first end token
 };
+
+/// What a new reward model pads with, so that it reads a text and the same text with its end at tokens of
+/// their own: a token that ends no text. The tokenizer's pad token or the model's, or else its unknown token,
+/// its first special token that the chat template does not write, or BOS. None where there is no such token.
+std::optional<int64_t> padding_token(const Tokenizer& tokenizer, const ModelConfig& model);
+/// Whether the model's pad token ends texts, so that a reward does not tell whether a text ended.
+bool pads_with_an_end(const Tokenizer& tokenizer, const ModelConfig& model);
 
 /// The layers of `model`, shared, under a new head: normals of standard deviation 1 / sqrt(D + 1), keyed by
 /// the seed (Stiennon et al. 2020, arXiv 2009.01325). An untied language head is left out.

@@ -95,6 +95,8 @@ class Tokenizer {
   /// tokenizer_config.json, ...): the very bytes where it came from such files, written anew where it came
   /// from a GGUF.
   std::map<std::string, std::string> files() const;
+  /// The same, in which `pad`, a token of the vocabulary, is the pad token.
+  std::map<std::string, std::string> files_padding_with(std::int32_t pad) const;
 
  private:
   friend class StreamDecoder;

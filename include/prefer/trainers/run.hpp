@@ -74,9 +74,11 @@ class Run {
 
   /// Loads a model: an input of the run, by the name `what`.
   std::shared_ptr<Transformer> model(const std::string& what, const std::string& path);
-  /// Loads a reward model, or a language model under a new head, whose pad token is the tokenizer's.
+  /// Loads a reward model, or a language model under a new head, which pads with `tokenizer`'s padding_token.
   std::shared_ptr<RewardModel> reward_model(const std::string& what, const std::string& path,
-                                            std::optional<int64_t> pad);
+                                            const Tokenizer& tokenizer);
+  /// Says where a reward model, which came from `path`, reads texts at the token before their end.
+  void say_where_read(const ModelConfig& model, const std::string& path, const Tokenizer& ours) const;
   /// Makes `model`, which came from `path`, the one that is trained, and says how large it is.
   void trains(Transformer& model, const std::string& path) const;
   /// The model that `policy`, which came from `model`, is held to: the one at `path`, an input that reads the
