@@ -8,12 +8,12 @@
 namespace prefer {
 namespace {
 
-/// What the template writes after an answer's end token: a line's end, often.
+/// What the template writes from an answer's end token on: a line's end behind it, often.
 std::vector<std::int32_t> tail_after(const std::vector<Message>& messages, const SpanBuilder& spans) {
   const Message reply{"assistant", "."};
   const TokenisedCompletion made = spans.answer(messages, std::span(&reply, 1));
   if (made.end == 0) return {};
-  return {made.completion.begin() + static_cast<std::ptrdiff_t>(made.end), made.completion.end()};
+  return {made.completion.begin() + static_cast<std::ptrdiff_t>(made.end) - 1, made.completion.end()};
 }
 
 }  // namespace

@@ -67,11 +67,11 @@ std::vector<Prompt> as_prompts(std::span<const Question> questions) {
   return prompts;
 }
 
-std::vector<int32_t> as_judged(const Answer& answer, int64_t context) {
+std::vector<int32_t> as_judged(const Answer& answer) {
   std::vector<int32_t> text = answer.prompt;
   text.insert(text.end(), answer.tokens.begin(), answer.tokens.end());
-  if (answer.ended && std::ssize(text) + std::ssize(answer.tail) <= context)
-    text.insert(text.end(), answer.tail.begin(), answer.tail.end());
+  if (answer.ended && !answer.tail.empty() && text.back() == answer.tail.front())
+    text.insert(text.end(), answer.tail.begin() + 1, answer.tail.end());
   return text;
 }
 

@@ -169,19 +169,29 @@ void PpoTrainer::admit(const ModelConfig& model, const std::string& name) {
   if (model.vocab_size < said)
     fail(name, ": its vocabulary is 0..", model.vocab_size - 1, ", and ", config_.model,
          " may say tokens up to ", said - 1);
-  if (room_.model.empty() || model.context < room_.context) room_ = {name, model.context};
+  if (room_.model.empty() || model.context < room_.context) room_ = {name, model.context, 0};
   if (room_.context <= config_.rollout.response_length)
     fail("response_length=", config_.rollout.response_length,
          " leaves no room for a prompt in the context of ", room_.model, ", ", room_.context);
 }
 
+/// What answers leave of the context of the model that has the least; of a reward model's, which reads an
+/// answer as the template writes it, what stands behind the end token too.
+PpoTrainer::Room PpoTrainer::room_beside(const Question& question) const {
+  const int64_t answer = config_.rollout.response_length,
+                behind = std::max<int64_t>(0, std::ssize(question.tail) - 1);
+  if (judge_.model.empty() || judge_.context - behind >= room_.context)
+    return {room_.model, room_.context, room_.context - answer};
+  return {judge_.model, judge_.context, judge_.context - answer - behind};
+}
+
 /// Those that leave an answer room; the others stop the run or are skipped, as `on_bad` says.
 std::vector<Question> PpoTrainer::fitting(Prompts prompts) {
-  const int64_t most = room_.context - config_.rollout.response_length;
   std::vector<Question> kept;
   for (Question& question : prompts.questions) {
     check_token(std::ranges::max(question.tokens), prompts.path, policy_->config(), config_.model);
     const auto size = static_cast<int64_t>(question.tokens.size());
+    const auto& [model, context, most] = room_beside(question);
     if (size <= most) {
       longest_prompt_ = std::max(longest_prompt_, size);
       kept.push_back(std::move(question));
@@ -190,7 +200,9 @@ std::vector<Question> PpoTrainer::fitting(Prompts prompts) {
           question.place,
           "the prompt has " + std::to_string(size) + " tokens, and at most " + std::to_string(most) +
               " leave room for response_length=" + std::to_string(config_.rollout.response_length) +
-              " in the context of " + room_.model + ", " + std::to_string(room_.context));
+              (most < context - config_.rollout.response_length ? " and what the chat template writes behind"
+                                                                : "") +
+              " in the context of " + model + ", " + std::to_string(context));
     } else {
       prompts.skipped.add("the prompt has more than " + std::to_string(most) + " tokens", question.place);
     }
@@ -220,6 +232,7 @@ Scorer PpoTrainer::scorer(Scorer own) {
   if (!config_.reward_model) fail("PPO wants a reward: give reward_model=FOLDER or lexicon=FILE");
   const auto model = reward_model("reward_model", *config_.reward_model);
   run_.say_where_read(model->config(), *config_.reward_model, spans_.tokenizer());
+  judge_ = {*config_.reward_model, model->config().context, 0};
   reward_bytes_ = model->transformer().parameter_count() *
                   static_cast<int64_t>(c10::elementSize(model->transformer().dtype()));
   return scorer(std::shared_ptr<const RewardModel>(model->frozen()));
@@ -228,8 +241,7 @@ Scorer PpoTrainer::scorer(Scorer own) {
 Scorer PpoTrainer::scorer(std::shared_ptr<const RewardModel> model) const {
   return [model, tokens = config_.order.tokens_per_slot](std::span<const Answer> answers) {
     std::vector<std::vector<int32_t>> texts;
-    const int64_t context = model->transformer().config().context;
-    for (const Answer& answer : answers) texts.push_back(as_judged(answer, context));
+    for (const Answer& answer : answers) texts.push_back(as_judged(answer));
     const std::vector<float> scores = score_texts(*model, texts, tokens, model->transformer().device());
     return std::vector<double>(scores.begin(), scores.end());
   };

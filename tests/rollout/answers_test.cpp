@@ -38,11 +38,13 @@ TEST(Answer, OfAChatIsJudgedAsTheTemplateWritesIt) {
   Answer answer{.prompt = question.tokens, .tail = question.tail};
   answer.tokens.assign(made.completion.begin(), made.completion.end() - 1);
   answer.ended = true;
-  EXPECT_EQ(as_judged(answer, 64), whole);
+  EXPECT_EQ(as_judged(answer), whole);
   whole.pop_back();
-  EXPECT_EQ(as_judged(answer, std::ssize(whole)), whole) << "no room in the context";
+  answer.tokens.back() = 5;
+  whole.back() = 5;
+  EXPECT_EQ(as_judged(answer), whole) << "ended by another token, behind which the template writes nothing";
   answer.ended = false;
-  EXPECT_EQ(as_judged(answer, 64), whole) << "cut off, the template has written nothing";
+  EXPECT_EQ(as_judged(answer), whole) << "cut off, the template has written nothing";
 }
 
 TEST(Answer, OfAPlainPromptHasNothingBehindIt) {

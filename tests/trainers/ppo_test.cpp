@@ -251,5 +251,50 @@ TEST_F(PpoOnARewardModel, RanksOneOfWhichIsKilledInARolloutEndInTheBytesOfOneRan
   EXPECT_EQ(lasting_files(tiny_.dir / "both", kIterations), lasting_files(tiny_.dir / "alone", kIterations));
 }
 
+/// Turns end with the end token and a space.
+constexpr const char* kChats = R"({"eos_token": "<e>", "chat_template":
+    "{% for m in messages %}{{ m.role[0] }}{{ m.content }}<e> {% endfor %}{% if add_generation_prompt %}a{% endif %}"})";
+
+TEST_F(PpoOnARewardModel, AnAnswerLeavesRoomForWhatTheTemplateWritesBehindIt) {
+  const auto folder = [&](const std::string& name, int64_t context, bool scores) {
+    ModelConfig narrow = tiny_config();
+    narrow.context = context;
+    auto model = tiny_model(at::kFloat, narrow);
+    if (scores) model = with_score_head(*model, {});
+    save_model(process_.fs(), tiny_.dir / name, *model,
+               {{"tokenizer.json", tiny_tokenizer()}, {"tokenizer_config.json", kChats}});
+    return tiny_.dir / name;
+  };
+  const std::string prompts = tiny_.dir / "chats.jsonl";
+  std::string lines;
+  for (const char* asked : {"b", "bc", "bcd"})  // and u, <e>, a space and a: 5, 6 and 7 tokens
+    lines += std::string(R"({"messages": [{"role": "user", "content": ")") + asked + "\"}]}\n";
+  write_file_atomically(process_.fs(), prompts, lines);
+  PpoConfig chats = config("chats");
+  chats.model = folder("policy", 64, false);
+  chats.train = prompts;
+  chats.on_bad = "skip";
+  chats.order.batch_size = 2;
+  const auto skipped = [&](int64_t policy_context, int64_t judge_context) {
+    chats.model = folder("policy", policy_context, false);
+    chats.reward_model = folder("judge", judge_context, true);
+    return PpoTrainer(chats, process_).report().skipped;
+  };
+  using Counted = std::vector<std::pair<std::string, int64_t>>;
+  // Answers have up to 6 tokens; behind them the judge reads one more.
+  EXPECT_EQ(skipped(64, 14), Counted());
+  EXPECT_EQ(skipped(64, 13), (Counted{{"train: the prompt has more than 6 tokens", 1}}));
+  EXPECT_EQ(skipped(13, 14), Counted());
+  EXPECT_EQ(skipped(12, 14), (Counted{{"train: the prompt has more than 6 tokens", 1}}));
+  chats.model = folder("policy", 64, false);
+  chats.reward_model = folder("judge", 13, true);
+  chats.on_bad = "stop";
+  EXPECT_EQ(error_of([&] { PpoTrainer(chats, process_); }),
+            prompts +
+                ":3:1: the prompt has 7 tokens, and at most 6 leave room for response_length=6 and what the "
+                "chat template writes behind in the context of " +
+                (tiny_.dir / "judge") + ", 13");
+}
+
 }  // namespace
 }  // namespace prefer::testing

@@ -17,7 +17,8 @@ struct Question {
   std::string text;          ///< the prompt, or what the last message says
   std::uint64_t record = 0;  ///< of the RandomKey of what is drawn for it; its place in the file
   std::string place = {};    ///< "file:line:column" of its record, where it is from a file
-  /// What the chat template writes after the end token of an answer; none for plain texts.
+  /// The end token that the chat template writes after an answer, and what it writes behind that; none for
+  /// plain texts.
   std::vector<std::int32_t> tail = {};
   /// What else its record holds, for rewards that look at it (a right answer, say): an object without prompt,
   /// messages and answers. Null where there is nothing.

@@ -44,9 +44,9 @@ using Reward = std::function<double(const std::string& prompt, const std::string
 /// batch that were drawn together; any count but theirs, and a number that is not finite, ends the run.
 using Scorer = std::function<std::vector<double>(std::span<const Answer>)>;
 
-/// What a reward model reads of an answer: prompt, answer, and after its end token what the template writes
-/// there, as the texts that it was trained on have it; without that where it would leave the context.
-std::vector<int32_t> as_judged(const Answer& answer, int64_t context);
+/// What a reward model reads of an answer: prompt, answer, and where that ended with the template's end token
+/// what the template writes behind it, as the texts that it was trained on have it.
+std::vector<int32_t> as_judged(const Answer& answer);
 
 /// A reward applied to answer after answer.
 Scorer each(Reward reward);

@@ -72,14 +72,15 @@ class PpoTrainer {
     std::vector<Question> questions = {};
     Skipped skipped = {};
   };
-  /// The model with the shortest context of those that read prompts and answers.
+  /// A model's context, and what answers leave of it for prompts.
   struct Room {
     std::string model;
-    int64_t context = 0;
+    int64_t context = 0, prompt = 0;
   };
 
   Prompts read(const std::string& what, const std::string& path);
   std::vector<Question> fitting(Prompts prompts);
+  Room room_beside(const Question& question) const;
   void admit(const ModelConfig& model, const std::string& name);
   Scorer scorer(Scorer own);
   Scorer scorer(std::shared_ptr<const RewardModel> model) const;
@@ -96,7 +97,8 @@ class PpoTrainer {
   SpanBuilder spans_;
   std::shared_ptr<Transformer> policy_;
   std::shared_ptr<Transformer> reference_;
-  Room room_;
+  Room room_;   ///< the shortest of those that read prompts and answers
+  Room judge_;  ///< the reward model's, where one is the reward
   int64_t longest_prompt_ = 0;
   int64_t reward_bytes_ = 0;  ///< of a reward model's weights
   KlController controller_;
