@@ -50,22 +50,20 @@ std::vector<double> reference_nll(const Transformer& model, std::span<const Answ
   return by_prompt(answers, [&](const Answer& answer) { return -sum(scores[i++]) / tokens(answer); });
 }
 
-Comparison compare_answers(const Transformer& model_before, std::span<const Answers> before,
+Comparison compare_answers(const Transformer& reference, std::span<const Answers> before,
                            std::span<const Answers> after, uint64_t seed) {
   if (before.size() != after.size() || before.empty()) {
     fail("a comparison wants answers to the same prompts, not ", before.size(), " and ", after.size());
   }
   const auto reward = [](const Answer& answer) { return answer.reward; };
-  const auto scores = score_answers(model_before, after);
+  const auto scores = score_answers(reference, after);
   Comparison c;
   c.reward_before = bootstrap_mean(by_prompt(before, reward), seed);
   c.reward_after = bootstrap_mean(by_prompt(after, reward), seed);
   std::size_t i = 0;
   c.kl = bootstrap_mean(by_prompt(after, [&](const Answer& a) { return sum(a.logprobs) - sum(scores[i++]); }),
                         seed);
-  c.perplexity_before =
-      bootstrap_mean(by_prompt(before, [&](const Answer& a) { return -sum(a.logprobs) / tokens(a); }), seed)
-          .exp();
+  c.perplexity_before = bootstrap_mean(reference_nll(reference, before), seed).exp();
   i = 0;
   c.perplexity_after =
       bootstrap_mean(by_prompt(after, [&](const Answer& a) { return -sum(scores[i++]) / tokens(a); }), seed)

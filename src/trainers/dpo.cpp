@@ -52,7 +52,7 @@ DpoTrainer::DpoTrainer(DpoConfig config, Process& process)
   config_.resolve(train_->size());
   objective_ = std::make_unique<PreferenceObjective>(
       policy_, config_.loss,
-      ReferenceSource{keeps_reference() ? nullptr : reference_, !config_.reference,
+      ReferenceSource{keeps_reference() ? nullptr : reference_, run_.starts_at_reference(),
                       run_.reference_bound(*policy_, train_->longest())});
 }
 
@@ -96,8 +96,7 @@ void DpoTrainer::finish(const FitResult& result) {
       std::to_string(result.step) + " steps of " + std::to_string(config_.order.batch_size) + " pairs.";
   if (samples_) report().samples = samples_->side_by_side(result.step);
   if (held_out_) {
-    const bool starts_level = config_.loss.needs_reference() && !config_.reference;
-    report().figures = held_out_->figures(starts_level, static_cast<uint64_t>(config_.seed));
+    report().figures = held_out_->figures(run_.starts_at_reference(), static_cast<uint64_t>(config_.seed));
   }
   run_.finish(result, *policy_, config_.model);
 }

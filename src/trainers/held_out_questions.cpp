@@ -28,6 +28,16 @@ std::vector<Answers> HeldOutQuestions::sample(const Transformer& model) const {
                         [&](int64_t done, int64_t) { progress(done); });
 }
 
+std::vector<double> HeldOutQuestions::kl_of(const Transformer& model) const {
+  return answer_kl(model, *reference_, as_prompts(questions_), options_.max_new_tokens, options_.seed, team_);
+}
+
+void HeldOutQuestions::before(const Transformer& model) {
+  const c10::NoGradGuard frozen;
+  before_ = sample(model);
+  kl_before_ = kl_of(model);
+}
+
 void HeldOutQuestions::complete() {
   const c10::NoGradGuard frozen;
   if (before_.empty()) before_ = sample(*reference_);
@@ -52,8 +62,7 @@ Metrics HeldOutQuestions::measure() {
     for (const Answer& answer : answers) sum += answer.reward;
     scores.push_back(sum / static_cast<double>(answers.size()));
   }
-  kl_ =
-      answer_kl(policy_, *reference_, as_prompts(questions_), options_.max_new_tokens, options_.seed, team_);
+  kl_ = kl_of(policy_);
   Metrics metrics;
   const auto add = [&](const char* name, const std::vector<double>& values) {
     metrics.add(name, tensor_of(values, at::kDouble).sum(), static_cast<double>(values.size()));
@@ -70,9 +79,9 @@ std::vector<Figure> HeldOutQuestions::figures(uint64_t seed) {
   comparison.kl = bootstrap_mean(kl_, seed);
   const std::string note = std::to_string(questions_.size()) + " held-out prompts, " +
                            std::to_string(options_.n) + " answers each of up to " +
-                           std::to_string(options_.max_new_tokens) +
-                           " tokens; before: the reference's, after: the policy's";
+                           std::to_string(options_.max_new_tokens) + " tokens";
   std::vector<Figure> figures = comparison.figures(note);
+  if (!kl_before_.empty()) figures[1].before = bootstrap_mean(kl_before_, seed);
   figures[1].name = "KL from the reference, nats an answer";
   figures[1].note = "exact at each token of answers sampled at temperature 1";
   figures[2].name = "perplexity under the reference";

@@ -68,9 +68,10 @@ KtoTrainer::KtoTrainer(KtoConfig config, Process& process)
   if (eval) eval_ = mismatched(std::move(eval), *config_.eval, context);
   run_.trains(*policy_, config_.model);
   config_.resolve(train_->records().size());
-  objective_ = std::make_unique<KtoObjective>(
-      policy_, config_.loss,
-      ReferenceSource{reference, !config_.reference, run_.reference_bound(*policy_, train_->longest())});
+  objective_ =
+      std::make_unique<KtoObjective>(policy_, config_.loss,
+                                     ReferenceSource{reference, run_.starts_at_reference(),
+                                                     run_.reference_bound(*policy_, train_->longest())});
 }
 
 Metrics KtoTrainer::measure() {

@@ -132,7 +132,7 @@ PpoTrainer::PpoTrainer(PpoConfig config, Process& process, Scorer reward, Json k
       PpoSettings{.loss = config_.loss,
                   .temperature = config_.rollout.temperature,
                   .value_rate_scale = config_.value_learning_rate_scale,
-                  .starts_at_reference = !config_.reference,
+                  .starts_at_reference = run_.starts_at_reference(),
                   .bound = run_.reference_bound(*policy_, config_.rollout.response_length)},
       rollouts_->iteration(), controller_);
   if (eval) hold_out(fitting(std::move(*eval)), score);
@@ -311,6 +311,10 @@ void PpoTrainer::train(Hooks hooks) {
   Training training(config_.fit, *rollouts_, *objective_);
   run_.open(training, resolved_config());
   say_memory(training);
+  if (held_out_ && !run_.starts_at_reference()) {
+    const auto start = training.step == 0 ? policy_ : run_.model("model", config_.model);
+    held_out_->before(*start);
+  }
   rollouts_->progress = [this, line = std::optional<ProgressLine>()](int64_t done, int64_t all) mutable {
     if (!line) line.emplace("answers", all, run_.team());
     (*line)(done);

@@ -7,6 +7,7 @@
 #include "prefer/objectives/score.hpp"
 #include "prefer/trainers/reward.hpp"
 #include "support/error.hpp"
+#include "support/invariance.hpp"
 #include "support/port.hpp"
 #include "support/tiny_run.hpp"
 #include "tests/programs/dpo.hpp"
@@ -294,6 +295,110 @@ TEST_F(PpoOnARewardModel, AnAnswerLeavesRoomForWhatTheTemplateWritesBehindIt) {
                 ":3:1: the prompt has 7 tokens, and at most 6 leave room for response_length=6 and what the "
                 "chat template writes behind in the context of " +
                 (tiny_.dir / "judge") + ", 13");
+}
+
+/// Of each step of two iterations of two steps, what was checked.
+class PpoIdentities : public PpoOnARewardModel {
+ protected:
+  PpoConfig two_iterations(const std::string& output) const {
+    PpoConfig two = config(output);
+    two.iterations = 2;
+    two.rollout.num_ppo_epochs = 2;
+    two.fit.optimizer.learning_rate = 1e-2;
+    return two;
+  }
+  std::vector<std::vector<Identity>> checked_in(const PpoConfig& config) {
+    std::vector<std::vector<Identity>> checked;
+    PpoTrainer(config, process_).train({[&](StepEvent& event) { checked.push_back(event.identities); }});
+    return checked;
+  }
+  /// Changes one weight of the policy, as an optimizer would.
+  static void nudge(Transformer& policy) {
+    const c10::NoGradGuard frozen;
+    Tensor(policy.weights().at("model.norm.weight")).mul_(1.01);
+  }
+};
+
+TEST_F(PpoIdentities, AreCheckedToTheBitAtEveryIterationsFirstStep) {
+  PREFER_NEEDS_INVARIANCE(at::kFloat);
+  PpoConfig itself = two_iterations("itself"), other = two_iterations("other");
+  itself.reference = tiny_.dir / "again";  // the same model by another path
+  other.reference = tiny_.dir / "elsewhere";
+  const std::map<std::string, std::string> files = {{"tokenizer.json", tiny_tokenizer()},
+                                                    {"tokenizer_config.json", R"({"eos_token": "<e>"})"}};
+  save_model(process_.fs(), *itself.reference, *tiny_model(at::kFloat), files);
+  save_model(process_.fs(), *other.reference, *tiny_model(at::kFloat, tiny_config(), 2), files);
+  for (const auto& [config, at_first] : {std::pair{two_iterations("none"), 2u}, {itself, 2u}, {other, 1u}}) {
+    const auto checked = checked_in(config);
+    ASSERT_EQ(checked.size(), 4u);
+    ASSERT_EQ(checked[0].size(), at_first) << config.output;
+    EXPECT_TRUE(checked[1].empty());
+    ASSERT_EQ(checked[2].size(), 1u);
+    EXPECT_TRUE(checked[3].empty());
+    for (const std::size_t step : {0, 2}) {
+      for (const Identity& identity : checked[step]) {
+        EXPECT_EQ(identity.bound, 0) << identity.name;
+        EXPECT_EQ(identity.measured, identity.expected) << identity.name;
+      }
+    }
+  }
+}
+
+TEST_F(PpoIdentities, APolicyThatIsNotTheReferenceAtTheStartStopsTheRun) {
+  PpoTrainer trainer(two_iterations("nudged"), process_);
+  nudge(trainer.policy());
+  const std::string error = error_of([&] { trainer.train(); });
+  EXPECT_TRUE(error.starts_with("step 1: policy equals reference")) << error;
+}
+
+TEST_F(PpoIdentities, WeightsThatChangeBetweenSamplingAndUpdateStopTheRun) {
+  for (const int64_t iteration : {1, 2}) {
+    PpoConfig changed = two_iterations("changed" + std::to_string(iteration));
+    changed.reward_model.reset();
+    int64_t scored = 0, steps = 0;
+    Transformer* policy = nullptr;
+    PpoTrainer trainer(changed, process_, Scorer([&](std::span<const Answer> answers) {
+                         if (++scored == iteration) nudge(*policy);
+                         return std::vector<double>(answers.size(), 1.0);
+                       }));
+    policy = &trainer.policy();
+    const std::string error = error_of([&] { trainer.train({[&](StepEvent&) { ++steps; }}); });
+    const std::string first = std::to_string(2 * iteration - 1);
+    EXPECT_TRUE(error.starts_with("step " + first + ": ratio is 1 before the first update")) << error;
+    EXPECT_EQ(steps, 2 * (iteration - 1));
+  }
+}
+
+TEST_F(PpoOnARewardModel, HeldOutBeforeIsThePolicyBeforeTrainingWhateverTheReference) {
+  PpoConfig held_out = config("held_out");
+  held_out.eval = tiny_.pairs;
+  held_out.reference = tiny_.dir / "elsewhere";
+  save_model(process_.fs(), *held_out.reference, *tiny_model(at::kFloat, tiny_config(), 2),
+             {{"tokenizer.json", tiny_tokenizer()}, {"tokenizer_config.json", R"({"eos_token": "<e>"})"}});
+  const auto figures = [&](const PpoConfig& config) {
+    PpoTrainer trainer(config, process_);
+    trainer.train();
+    return trainer.report().figures;
+  };
+  PpoConfig still = held_out;
+  still.fit.optimizer.learning_rate = 1e-30;
+  for (const Figure& figure : figures(still)) {
+    EXPECT_EQ(figure.before.mean, figure.after.mean) << figure.name;
+    EXPECT_NE(figure.before.mean, 0) << figure.name;
+  }
+  PpoConfig moves = held_out;
+  moves.output = tiny_.dir / "moves";
+  moves.resume = true;
+  moves.fit.optimizer.learning_rate = 1e-2;
+  moves.fit.schedule.lr_scheduler_type = "constant";
+  const std::vector<Figure> first = figures(moves);
+  moves.iterations = 2;
+  const std::vector<Figure> resumed = figures(moves);
+  ASSERT_EQ(resumed.size(), first.size());
+  for (std::size_t i = 0; i < first.size(); ++i) {
+    EXPECT_NE(first[i].before.mean, first[i].after.mean) << first[i].name;
+    EXPECT_EQ(resumed[i].before.mean, first[i].before.mean) << first[i].name;
+  }
 }
 
 }  // namespace

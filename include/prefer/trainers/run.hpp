@@ -92,6 +92,10 @@ class Run {
   void reads(const std::string& what, const std::string& fingerprint) { inputs_[what] = fingerprint; }
   /// The fingerprint of an input by its name.
   const std::string& input(const std::string& what) const { return inputs_.at(what); }
+  /// Whether the reference is the model as loaded, whatever its path: the two must then agree at step 1.
+  bool starts_at_reference() const {
+    return inputs_.contains("reference") && input("reference") == input("model");
+  }
   /// Says what of a file was skipped, and puts it into the report under `what`.
   void skipped(const std::string& what, const std::string& path, const Skipped& skipped);
   /// Records in keyed order, an input of the run; says what was counted and what was skipped. `held_out`: all
