@@ -37,6 +37,7 @@ Tensor by_answer(const Tensor& values, const Tensor& begin) {
 
 void RolloutConfig::describe(Fields& f) {
   f("response_length", response_length, "tokens of an answer at most", at_least(1));
+  f("stop_token_id", stop_token_id, "token that ends an answer; null: the model's end tokens", at_least(0));
   f("temperature", temperature, "of sampling; log-probs of policy and reference are those at it", positive());
   f("num_generations", num_generations, "answers to each prompt in an iteration", within(1, 1 << 16));
   f("num_ppo_epochs", num_ppo_epochs, "passes over the answers of an iteration", at_least(1));
@@ -75,6 +76,10 @@ void RolloutConfig::check(int64_t prompts) const {
   if (0.2 * answers >= kl_horizon)
     fail("kl_horizon=", kl_horizon, " would let an iteration of ", prompts * num_generations,
          " answers take kl_coef to 0 or below; give more than ", 0.2 * answers);
+}
+
+std::vector<int64_t> RolloutConfig::stop() const {
+  return stop_token_id ? std::vector{*stop_token_id} : std::vector<int64_t>();
 }
 
 double RolloutConfig::credited(double score, bool ended) const {
@@ -182,7 +187,8 @@ RolloutSource::Flat RolloutSource::roll_out(int64_t iteration, const std::vector
                                 .tempered = true,
                                 .entropies = true,
                                 .seed = order_.seed,
-                                .step = static_cast<uint64_t>(iteration)};
+                                .step = static_cast<uint64_t>(iteration),
+                                .stop = config_.stop()};
   const std::vector<Answers> said =
       sample_answers(*models_.policy, models_.tokenizer, asked, options, models_.score, team_, progress);
   Flat flat(said, config_);

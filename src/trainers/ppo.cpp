@@ -110,8 +110,12 @@ PpoTrainer::PpoTrainer(PpoConfig config, Process& process, Scorer reward, Json k
   samples_ = make_samples(samples, run_, spans_, config_.specials_in_text);
   policy_ = run_.model("model", config_.model);
   admit(policy_->config(), config_.model);
+  const std::optional<int64_t>& stop = config_.rollout.stop_token_id;
+  if (stop && *stop >= policy_->config().vocab_size)
+    fail("stop_token_id=", *stop, ": the vocabulary of ", config_.model, " is 0..",
+         policy_->config().vocab_size - 1);
   const auto wants_end = [&](const char* key, const std::optional<double>& value, const char* what) {
-    if (value && policy_->config().eos.empty())
+    if (value && !stop && policy_->config().eos.empty())
       fail(key, "=", *value, " would be ", what, " every answer: ", config_.model,
            " names no end token (eos_token_id)");
   };
@@ -151,7 +155,8 @@ void PpoTrainer::hold_out(std::vector<Question> questions, const Scorer& score) 
                                     .temperature = config_.rollout.temperature,
                                     .n = config_.eval_samples,
                                     .batch_size = config_.rollout.local_rollout_forward_batch_size,
-                                    .seed = static_cast<uint64_t>(config_.seed)},
+                                    .seed = static_cast<uint64_t>(config_.seed),
+                                    .stop = config_.rollout.stop()},
                     run_.team());
 }
 

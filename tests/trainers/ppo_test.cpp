@@ -401,5 +401,41 @@ TEST_F(PpoOnARewardModel, HeldOutBeforeIsThePolicyBeforeTrainingWhateverTheRefer
   }
 }
 
+TEST_F(PpoOnARewardModel, AStopTokenEndsAnswersInsteadOfTheModelsOwn) {
+  constexpr int32_t kStop = 4, kModels = 2;
+  PpoConfig stops = config("stops");
+  stops.reward_model.reset();
+  stops.eval = tiny_.pairs;
+  stops.rollout.stop_token_id = kStop;
+  stops.rollout.missing_eos_score = -3;
+  int64_t ended = 0, cut = 0, went_on = 0;
+  double scores = 0;
+  PpoTrainer(stops, process_, Scorer([&](std::span<const Answer> answers) {
+               for (const Answer& answer : answers) {
+                 const auto stop = std::ranges::find(answer.tokens, kStop);
+                 EXPECT_EQ(answer.ended, stop != answer.tokens.end());
+                 EXPECT_EQ(answer.ended ? answer.tokens.end() - 1 - stop : 0, 0);
+                 EXPECT_TRUE(answer.ended || answer.tokens.size() == 6);
+                 const auto models = std::ranges::find(answer.tokens, kModels);
+                 went_on += models != answer.tokens.end() && models != answer.tokens.end() - 1;
+                 ++(answer.ended ? ended : cut);
+               }
+               return std::vector<double>(answers.size(), 5.0);
+             }))
+      .train({[&](StepEvent& event) {
+        scores = event.metrics.at("objective/scores");
+        const double share = event.metrics.at("val/num_eos_tokens") / 14;
+        EXPECT_NEAR(scores, 5 * share - 3 * (1 - share), 1e-12);
+      }});
+  EXPECT_GT(ended, 0);
+  EXPECT_GT(cut, 0);
+  EXPECT_GT(went_on, 0);
+  EXPECT_EQ(ended + cut, 14 + 2 * 7);  // of the iteration, and held out before and after
+  stops.output = tiny_.dir / "refused";
+  stops.rollout.stop_token_id = 23;
+  EXPECT_EQ(error_of([&] { PpoTrainer(stops, process_, each({})); }),
+            "stop_token_id=23: the vocabulary of " + tiny_.model + " is 0..22");
+}
+
 }  // namespace
 }  // namespace prefer::testing

@@ -12,12 +12,14 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace prefer {
 
 /// Names are TRL's where it has them (PPOConfig).
 struct RolloutConfig {
   int64_t response_length = 53;                   ///< tokens of an answer at most
+  std::optional<int64_t> stop_token_id;           ///< ends an answer instead of the model's end tokens
   double temperature = 0.7;                       ///< of sampling, and of every log-prob
   int64_t num_generations = 1;                    ///< answers to each prompt in an iteration
   int64_t num_ppo_epochs = 4;                     ///< passes over the answers of an iteration
@@ -43,6 +45,8 @@ struct RolloutConfig {
   /// has it, or missing_eos_score instead, clipped or not, as in Ziegler et al. 2019 (arXiv 1909.08593) and
   /// in Huang et al. 2024 (arXiv 2403.17031), where it is -1.
   double credited(double score, bool ended) const;
+  /// As GenerateOptions has it.
+  std::vector<int64_t> stop() const;
   /// Optimizer steps an iteration.
   int64_t steps() const { return num_ppo_epochs * num_mini_batches; }
 };

@@ -32,6 +32,9 @@ struct PpoConfig : RunConfig {
   PpoLoss loss;
   SamplesConfig samples;
 
+  /// Adam's epsilon is that of Huang et al. 2024 (arXiv 2403.17031), detail 8.
+  PpoConfig() { fit.optimizer.adam_epsilon = 1e-5; }
+
   void describe(Fields& f);
   /// Throws Error for fields that do not work together.
   void check() const;
