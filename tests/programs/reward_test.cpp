@@ -147,6 +147,71 @@ TEST(RewardProgram, ATinyModelLearnsWhichAnswersPeopleFindPolite) {
   EXPECT_NEAR(metrics(dir / "out").back().at("eval_accuracy").as_number(), accuracy.mean, 5e-5);
 }
 
+/// Pearson's correlation of the pairs of numbers.
+double correlation(const std::vector<std::pair<double, double>>& points) {
+  double x = 0, y = 0, xx = 0, yy = 0, xy = 0;
+  const auto n = static_cast<double>(points.size());
+  for (const auto& [a, b] : points) x += a / n, y += b / n;
+  for (const auto& [a, b] : points) {
+    xx += (a - x) * (a - x);
+    yy += (b - y) * (b - y);
+    xy += (a - x) * (b - y);
+  }
+  return xy / std::sqrt(xx * yy);
+}
+
+TEST(RewardProgram, ReportsEachSubsetsAccuracyAndWhatScoresOweToLength) {
+  const TinyRun tiny;
+  const std::string letters = "abcdefghijklmnopqrstu";
+  const std::vector<std::string> subsets = {"easy", "hard", "no subset"};
+  std::vector<std::string> pairs, answers;
+  for (std::size_t i = 0; i < 18; ++i) {
+    const auto said = [&](std::size_t first, std::size_t length) {
+      std::string text = " ";
+      for (std::size_t k = 0; k < length; ++k) text += letters[(first + k * k) % letters.size()];
+      return text;
+    };
+    Json pair = Json::object({{"prompt", "do " + said(5 * i, 3)},
+                              {"chosen", said(i, 1 + i % 5)},
+                              {"rejected", said(3 * i + 7, 1 + 4 * i % 7)}});
+    if (i % 3 == 0) pair.set("subset", "easy");
+    if (i % 3 == 1) pair.set("metadata", Json::object({{"category", "hard"}}));
+    pairs.push_back(dump(pair));
+    for (const char* side : {"chosen", "rejected"})
+      answers.push_back(dump(Json::object({{"prompt", pair.at("prompt")}, {"completion", pair.at(side)}})));
+  }
+  const std::string file = file_of(tiny.dir, "subsets.jsonl", pairs);
+  const Ran ran =
+      run("reward", {"model=" + tiny.model, "train=" + tiny.pairs, "eval=" + file, "steps=5", "batch_size=7",
+                     "output=" + (tiny.dir / "out"), "optimizer.learning_rate=1e-2", "threads=1"});
+  ASSERT_EQ(ran.code, 0) << ran.err;
+  const Ran scored = run("score", {"model=" + (tiny.dir / "out/model"),
+                                   "input=" + file_of(tiny.dir, "answers.jsonl", answers), "threads=1"});
+  ASSERT_EQ(scored.code, 0) << scored.err;
+  const std::vector<Json> scores = records(scored.out);
+  ASSERT_EQ(scores.size(), 36u);
+  std::vector<std::pair<double, double>> lengths_and_scores;
+  std::vector<double> right(3);
+  for (std::size_t i = 0; i < 18; ++i) {
+    const Json pair = parse_json(pairs[i], "pair");
+    double side[2];
+    for (const std::size_t k : {0, 1}) {
+      side[k] = scores[2 * i + k].at("reward").as_number();
+      // A token a letter, and the end token.
+      const auto& text = pair.at(k == 0 ? "chosen" : "rejected").as_string();
+      lengths_and_scores.emplace_back(static_cast<double>(text.size() + 1), side[k]);
+    }
+    right[i % 3] += side[0] > side[1] ? 1.0 / 6 : 0;
+  }
+  for (std::size_t k = 0; k < 3; ++k)
+    EXPECT_NEAR(figure(ran.err, "its accuracy on " + subsets[k]).mean, right[k], 5e-4) << subsets[k];
+  EXPECT_NEAR(figure(ran.err, "correlation of score and length").mean, correlation(lengths_and_scores), 5e-4);
+  PosixFs fs;
+  const std::string page = read_file(fs, tiny.dir / "out/report.html", 1 << 24);
+  for (const char* said : {"its accuracy on easy", "its accuracy on hard", "correlation of score and length"})
+    EXPECT_NE(page.find(said), std::string::npos) << said;
+}
+
 /// Rankings of seven answers, the better the earlier in the alphabet their last letter is; `first` sets the
 /// letters before it.
 std::string alphabet_file(const TempDir& dir, const std::string& name, int first, int count) {

@@ -134,58 +134,72 @@ TEST(Rollouts, TheObjectiveFindsItsIdentitiesHeld) {
   EXPECT_EQ(loss.metrics.values().at("policy/clipfrac_avg"), 0);
 }
 
-TEST(Rollouts, AdvantagesAndReturnsAreThoseOfEquation16InDouble) {
-  constexpr double kNear = 7 * 2e-5;  // two forwards of seven tokens, where this CPU keeps no bits
-  for (const bool whiten_rewards : {false, true}) {
-    RolloutConfig knobs = config();
-    knobs.num_mini_batches = 1;
-    knobs.missing_eos_penalty = 1.5;
-    knobs.score_clip = 2;
-    knobs.whiten_rewards = whiten_rewards;
-    knobs.gamma = 0.98;
-    Alone team;
-    World world(knobs, kOrder, team, /*reference_seed=*/2);
-    const Plan plan = world.source.plan(1);
-    ASSERT_EQ(plan.slots.size(), 1u);
-    const Batch batch = world.source.batch(1, plan.slots[0]);
-    const Tensor reference = token_logp(*world.reference, batch, 0.8);
-    const auto number = [&](const Tensor& of, int64_t m) { return of[m].item<double>(); };
-    const int64_t count = batch.scored();
-    std::vector<double> reward, advantage(static_cast<size_t>(count));
-    const auto tokenizer = load_tokenizer(TinyRun().model);
-    double score = 0, scores = 0;
-    for (int64_t m = 0; m < count; ++m) {
-      const auto id = batch.label[m].item<int32_t>();
-      const std::string letter = id == 2 ? "" : tokenizer->decode(std::vector<int32_t>{id});
-      score += letter.empty() ? 0 : letters("", letter);
-      const bool last = m + 1 == count || number(batch.sequence, m + 1) != number(batch.sequence, m);
-      const double kl = number(batch.column("old_logp"), m) - number(reference, m);
-      const double paid = std::clamp(score, -2.0, 2.0) - (id == 2 ? 0 : 1.5);
-      reward.push_back(-0.3 * kl + (last ? paid : 0));
-      if (last) scores += paid, score = 0;
-    }
-    EXPECT_NEAR(world.source.iteration().metrics.at("objective/scores"), scores / 12, 1e-9);
-    if (whiten_rewards) {
-      double mean = 0, square = 0;
-      for (const double r : reward) mean += r / static_cast<double>(count);
-      for (const double r : reward) square += (r - mean) * (r - mean) / static_cast<double>(count - 1);
-      for (double& r : reward) r = (r - mean) / std::sqrt(square + 1e-8) + mean;
-    }
-    double next = 0, later = 0, mean = 0, square = 0;
-    for (int64_t m = count - 1; m >= 0; --m) {
-      if (m + 1 == count || number(batch.sequence, m + 1) != number(batch.sequence, m)) next = later = 0;
-      const double v = number(batch.column("value"), m);
-      later = reward[static_cast<size_t>(m)] + 0.98 * next - v + 0.98 * 0.95 * later;
-      next = v;
-      advantage[static_cast<size_t>(m)] = later;
-      EXPECT_NEAR(number(batch.column("returns"), m), later + v, kNear);
-      mean += later / static_cast<double>(count);
-    }
-    for (const double a : advantage) square += (a - mean) * (a - mean) / static_cast<double>(count - 1);
-    for (int64_t m = 0; m < count; ++m) {
-      const double white = (advantage[static_cast<size_t>(m)] - mean) / std::sqrt(square + 1e-8);
-      EXPECT_NEAR(number(batch.column("advantage"), m), white, kNear);
-    }
+/// By which estimator, and what is whitened: rewards, advantages.
+class Credit : public ::testing::TestWithParam<std::tuple<std::string, bool, bool>> {};
+INSTANTIATE_TEST_SUITE_P(Knobs, Credit,
+                         ::testing::Combine(::testing::Values("k1", "k2", "k3"), ::testing::Bool(),
+                                            ::testing::Bool()));
+
+TEST_P(Credit, AdvantagesAndReturnsAreThoseOfEquation16InDouble) {
+  const auto& [estimator, whiten_rewards, whiten_advantages] = GetParam();
+  RolloutConfig knobs = config();
+  knobs.num_mini_batches = 1;
+  knobs.missing_eos_penalty = 1.5;
+  knobs.score_clip = 2;
+  knobs.kl_estimator = estimator;
+  knobs.whiten_rewards = whiten_rewards;
+  knobs.whiten_advantages = whiten_advantages;
+  knobs.gamma = 0.98;
+  Alone team;
+  World world(knobs, kOrder, team, /*reference_seed=*/2);
+  const Plan plan = world.source.plan(1);
+  ASSERT_EQ(plan.slots.size(), 1u);
+  const Batch batch = world.source.batch(1, plan.slots[0]);
+  const Tensor reference = token_logp(*world.reference, batch, 0.8);
+  const auto number = [&](const Tensor& of, int64_t m) { return of[m].item<double>(); };
+  const int64_t count = batch.scored();
+  std::vector<double> reward, advantage(static_cast<size_t>(count));
+  const auto tokenizer = load_tokenizer(TinyRun().model);
+  double score = 0, scores = 0, kls = 0, steepest = 1;
+  for (int64_t m = 0; m < count; ++m) {
+    const auto id = batch.label[m].item<int32_t>();
+    const std::string letter = id == 2 ? "" : tokenizer->decode(std::vector<int32_t>{id});
+    score += letter.empty() ? 0 : letters("", letter);
+    const bool last = m + 1 == count || number(batch.sequence, m + 1) != number(batch.sequence, m);
+    const double q = number(batch.column("old_logp"), m) - number(reference, m);
+    const double kl = estimator == "k1" ? q : estimator == "k2" ? q * q / 2 : std::exp(-q) - 1 + q;
+    const double slope = estimator == "k1" ? 1 : estimator == "k2" ? q : 1 - std::exp(-q);
+    steepest = std::max(steepest, std::abs(slope));
+    kls += kl;
+    const double paid = std::clamp(score, -2.0, 2.0) - (id == 2 ? 0 : 1.5);
+    reward.push_back(-0.3 * kl + (last ? paid : 0));
+    if (last) scores += paid, score = 0;
+  }
+  // Two forwards of seven tokens, where this CPU keeps no bits; an estimate moves by its slope.
+  const double near = 7 * 2e-5 * steepest;
+  EXPECT_NEAR(world.source.iteration().metrics.at("objective/scores"), scores / 12, 1e-9);
+  EXPECT_NEAR(world.source.iteration().kl, kls / 12, near);
+  if (whiten_rewards) {
+    double mean = 0, square = 0;
+    for (const double r : reward) mean += r / static_cast<double>(count);
+    for (const double r : reward) square += (r - mean) * (r - mean) / static_cast<double>(count - 1);
+    for (double& r : reward) r = (r - mean) / std::sqrt(square + 1e-8) + mean;
+  }
+  double next = 0, later = 0, mean = 0, square = 0;
+  for (int64_t m = count - 1; m >= 0; --m) {
+    if (m + 1 == count || number(batch.sequence, m + 1) != number(batch.sequence, m)) next = later = 0;
+    const double v = number(batch.column("value"), m);
+    later = reward[static_cast<size_t>(m)] + 0.98 * next - v + 0.98 * 0.95 * later;
+    next = v;
+    advantage[static_cast<size_t>(m)] = later;
+    EXPECT_NEAR(number(batch.column("returns"), m), later + v, near);
+    mean += later / static_cast<double>(count);
+  }
+  for (const double a : advantage) square += (a - mean) * (a - mean) / static_cast<double>(count - 1);
+  for (int64_t m = 0; m < count; ++m) {
+    const double white = (advantage[static_cast<size_t>(m)] - mean) / std::sqrt(square + 1e-8);
+    const double given = whiten_advantages ? white : advantage[static_cast<size_t>(m)];
+    EXPECT_NEAR(number(batch.column("advantage"), m), given, near);
   }
 }
 

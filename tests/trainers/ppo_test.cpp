@@ -4,6 +4,7 @@
 
 #include "prefer/core/error.hpp"
 #include "prefer/core/random.hpp"
+#include "prefer/core/safetensors.hpp"
 #include "prefer/objectives/score.hpp"
 #include "prefer/trainers/reward.hpp"
 #include "support/error.hpp"
@@ -399,6 +400,27 @@ TEST_F(PpoOnARewardModel, HeldOutBeforeIsThePolicyBeforeTrainingWhateverTheRefer
     EXPECT_NE(first[i].before.mean, first[i].after.mean) << first[i].name;
     EXPECT_EQ(resumed[i].before.mean, first[i].before.mean) << first[i].name;
   }
+}
+
+TEST_F(PpoOnARewardModel, TheValueModelHasItsOwnLearningRate) {
+  const auto moved = [&](const std::string& output, double scale) {
+    PpoConfig scaled = config(output);
+    scaled.value = "shared";  // a head of zeros, which Adam's first step moves by the learning rate
+    scaled.value_learning_rate_scale = scale;
+    scaled.fit.optimizer.learning_rate = 1e-3;
+    PpoTrainer(scaled, process_).train();
+    const SafetensorsFile file(process_.fs(), tiny_.dir / (output + "/checkpoint-1/weights.safetensors"));
+    double most = 0;
+    for (const StoredTensor& stored : file.tensors()) {
+      if (!stored.name.starts_with("weights.value.")) continue;
+      std::vector<float> head(static_cast<std::size_t>(stored.bytes) / sizeof(float));
+      file.read(stored, std::as_writable_bytes(std::span(head)));
+      for (const float weight : head) most = std::max<double>(most, std::abs(weight));
+    }
+    return most;
+  };
+  EXPECT_NEAR(moved("once", 1), 1e-3, 1e-4);
+  EXPECT_NEAR(moved("five", 5), 5e-3, 5e-4);
 }
 
 TEST_F(PpoOnARewardModel, AStopTokenEndsAnswersInsteadOfTheModelsOwn) {

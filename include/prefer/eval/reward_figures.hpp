@@ -19,8 +19,8 @@ struct JudgedPair {
 
 /// Accuracy (a tie counts half), length-controlled accuracy, the accuracy of each subset where there are any,
 /// and of choosing the longer answer; the mean margin; the expected calibration error; the correlation of
-/// score and length. Intervals come from resampling questions, but for the length-controlled accuracy's,
-/// which comes from pairs. `before` of each is unknown, NaN. Throws Error for no pairs.
+/// score and length. Intervals come from resampling questions. `before` of each is unknown, NaN. Throws Error
+/// for no pairs.
 std::vector<Figure> reward_figures(const std::vector<JudgedPair>& pairs, uint64_t seed);
 
 /// The figures of `after` with those of the same names in `before` beside them.
