@@ -3,8 +3,8 @@
 #include "prefer/model/reward_model.hpp"
 
 #include "prefer/model/load.hpp"
-#include "support/error.hpp"
 #include "support/data.hpp"
+#include "support/error.hpp"
 #include "support/finite_differences.hpp"
 #include "support/golden_models.hpp"
 #include "support/invariance.hpp"
