@@ -14,11 +14,11 @@ template <class R>
 struct Estimators {
   R r;
 
-  /// r: unbiased, of either sign.
+  /// r: unbiased, of either sign; over draws, its gradient is 0.
   PREFER_HOST_DEVICE R k1() const { return r; }
   /// r^2 / 2: biased, of less variance; over draws, its gradient is that of the KL.
   PREFER_HOST_DEVICE R k2() const { return r * r / 2; }
-  /// exp(-r) - 1 + r: unbiased and never below 0.
+  /// exp(-r) - 1 + r: unbiased and never below 0; over draws, its gradient is that of KL(q || p).
   PREFER_HOST_DEVICE R k3() const {
     using std::expm1;
     return expm1(-r) + r;

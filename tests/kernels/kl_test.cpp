@@ -139,13 +139,13 @@ TEST(KlReference, TheMeanOfK1AndOfK3IsTheKl) {
   EXPECT_NEAR(k3, data.kl[0], 1e-13);
 }
 
-/// Over draws, k1's gradient is 0 and k2's is that of the KL.
-TEST(KlReference, TheMeanOfK2sGradientIsTheKls) {
-  const auto mean_gradient = [](double of_kl, double of_k1, double of_k2) {
+/// Over draws, k1's gradient is 0, k2's is that of the KL, and k3's that of KL(q || p), scale (p_j - q_j).
+TEST(KlReference, MeansOfGradientsAreThoseOfTheKlEachWay) {
+  const auto mean_gradient = [](double of_kl, double of_k1, double of_k2, double of_k3) {
     Data<double> data = all_labels();
     const std::size_t size = data.label.size();
-    data.grad_kl.assign(size, of_kl), data.grad_k1.assign(size, of_k1), data.grad_k2.assign(size, of_k2);
-    data.grad_k3.assign(size, 0);
+    data.grad_kl.assign(size, of_kl), data.grad_k1.assign(size, of_k1);
+    data.grad_k2.assign(size, of_k2), data.grad_k3.assign(size, of_k3);
     reference::forward(data.args());
     const std::vector<double> logp = data.logp(data.policy, 0);
     std::vector<double> mean(size);
@@ -153,10 +153,14 @@ TEST(KlReference, TheMeanOfK2sGradientIsTheKls) {
       for (std::size_t j = 0; j < size; ++j) mean[j] += std::exp(logp[t]) * data.grad[t * size + j];
     return mean;
   };
-  const auto kl = mean_gradient(1, 0, 0), k1 = mean_gradient(0, 1, 0), k2 = mean_gradient(0, 0, 1);
+  const auto kl = mean_gradient(1, 0, 0, 0), k1 = mean_gradient(0, 1, 0, 0);
+  const auto k2 = mean_gradient(0, 0, 1, 0), k3 = mean_gradient(0, 0, 0, 1);
+  const Data<double> data = all_labels();
+  const auto logp = data.logp(data.policy, 0), logq = data.logp(data.reference, 0);
   for (std::size_t j = 0; j < kl.size(); ++j) {
     EXPECT_NEAR(k1[j], 0, 1e-14);
     EXPECT_NEAR(k2[j], kl[j], 1e-14);
+    EXPECT_NEAR(k3[j], data.shape.inv_temperature * (std::exp(logp[j]) - std::exp(logq[j])), 1e-14);
   }
 }
 
