@@ -37,9 +37,9 @@ class Console {
     recent_.push_back({event.now, event.seconds, event.tokens, (event.step - 1) % event.iteration == 0});
     if (std::ssize(recent_) > kRecent + event.iteration - 1) recent_.pop_front();
     for (const Identity& i : event.identities) {
-      if (event.step > 1) break;  // all were within their bounds
-      line(format("step 1: %s = %.9g (expected %.9g, bound %.3g)", i.name.c_str(), i.measured, i.expected,
-                  i.bound));
+      if (event.step > 1 && i.every_iteration) continue;  // all were within their bounds
+      line(format("step %ld: %s = %.9g (expected %.9g, bound %.3g)", static_cast<long>(event.step),
+                  i.name.c_str(), i.measured, i.expected, i.bound));
     }
     if (!event.skipped.empty()) line("step " + std::to_string(event.step) + " skipped: " + event.skipped);
     if (terminal_.interactive) {

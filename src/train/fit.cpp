@@ -69,12 +69,13 @@ struct Sums {
   std::map<int64_t, Metrics> metrics_;
 };
 
-/// Those of the step that must hold: at an iteration's first step those of every iteration, at step 1 all.
-std::vector<Identity> check_identities(const Sums& sums, int64_t step, Team& team) {
+/// Those of the step that must hold: where nothing was learnt before it (`first`) all, otherwise those of
+/// every iteration.
+std::vector<Identity> check_identities(const Sums& sums, int64_t step, bool first, Team& team) {
   std::string broken;
   std::vector<Identity> checked;
   for (const auto& [name, identity] : sums.identities) {
-    if (step > 1 && !identity.every_iteration) continue;
+    if (!first && !identity.every_iteration) continue;
     checked.push_back(identity);
     if (broken.empty() && !(Sums::gap(identity) <= identity.bound)) {
       std::ostringstream out;
@@ -164,7 +165,7 @@ FitResult fit(Training& training, Team& team, const Hooks& hooks) {
   FitConfig& config = training.config;
   if (config.steps < 1) fail("fit wants steps >= 1, not ", config.steps);
   if (!config.clock) config.clock = system_time;
-  bool last = false, stop = false, pause = false;
+  bool last = false, save = false, stop = false, pause = false;
   for (int64_t step = training.step + 1; step <= config.steps && !last; ++step) {
     const double begin = config.clock();
     const int64_t faults = page_faults();
@@ -172,8 +173,9 @@ FitResult fit(Training& training, Team& team, const Hooks& hooks) {
     team.doing("step " + std::to_string(step));
     const Plan plan = training.source.plan(step);
     const Sums sums = backward(training, step, plan, team);
-    if ((step - 1) % config.iteration == 0 && sums.not_finite.empty())  // else the guard's
-      event.identities = check_identities(sums, step, team);
+    const bool first = training.guard.skipped() == step - 1;  // no step before it changed a weight
+    if ((first || (step - 1) % config.iteration == 0) && sums.not_finite.empty())  // else the guard's
+      event.identities = check_identities(sums, step, first, team);
     event.skipped = update(training, step, sums, team, event);
     training.step = step;
 
@@ -182,10 +184,11 @@ FitResult fit(Training& training, Team& team, const Hooks& hooks) {
     event.seconds = event.now - begin;
     event.page_faults = page_faults() - faults;
     event.boundary = step % config.iteration == 0 || step == config.steps;
-    event.save = due(config, step);
+    event.save = save || due(config, step);
     event.stop = stop;
     event.pause = pause;
     for (const Hook& hook : hooks) hook(event);
+    save = event.save && !event.boundary;
     stop = event.stop;
     pause = event.pause;
     last = event.last();

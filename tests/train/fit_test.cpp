@@ -228,6 +228,34 @@ TEST(Fit, AHookMakesAnEarlierStepTheLastAndInsideAnIterationThatOfIt) {
   }
 }
 
+TEST(Fit, AHookThatSavesInsideAnIterationIsHeardAtItsEndAndThereAlone) {
+  TinySource source;
+  TinyObjective objective;
+  FitConfig config = tiny_config(12);
+  config.iteration = 4;
+  Alone team;
+  std::vector<int64_t> saved;
+  fit(config, source, objective, team,
+      {[](StepEvent& event) { event.save |= event.step == 2; },
+       [&](StepEvent& event) {
+         if (event.saved()) saved.push_back(event.step);
+       }});
+  EXPECT_EQ(saved, (std::vector<int64_t>{4, 12}));
+}
+
+TEST(Fit, AHookKnowsOfAStopThatOneBeforeItAsksForAndOfNoLaterOne) {
+  TinySource source;
+  TinyObjective objective;
+  Alone team;
+  std::vector<int64_t> before, behind;
+  fit(tiny_config(12), source, objective, team,
+      {every(4, [&](StepEvent& event) { before.push_back(event.step); }),
+       [](StepEvent& event) { event.stop |= event.step == 6; },
+       every(4, [&](StepEvent& event) { behind.push_back(event.step); })});
+  EXPECT_EQ(before, std::vector<int64_t>{4});
+  EXPECT_EQ(behind, (std::vector<int64_t>{4, 6}));
+}
+
 TEST(Fit, EpochsBecomeSteps) {
   FitConfig config;
   config.epochs = 2;

@@ -160,6 +160,37 @@ TEST(Guard, TooManySkipsStopTheRun) {
   EXPECT_NE(error.find(" on, and 2 of the last 16 steps were skipped already"), std::string::npos) << error;
 }
 
+TEST(Guard, SpeaksWhereTheLossIsNotFiniteAndTheIdentityIsAskedForAtTheFirstStepThatIsNotSkipped) {
+  constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
+  for (const double then : {0.693, 0.8}) {
+    for (const char* on_bad : {"stop", "skip"}) {
+      Guarded run(guarded(on_bad));
+      run.training.config.steps = 4;
+      run.objective.identity = Identity{"loss is ln 2", kNaN, 0.693, 1e-3};
+      int calls = 0;
+      run.objective.spoil = [&](Tensor& loss) {
+        if (++calls <= 3) loss = loss * kNaN;  // the slots of the first step
+        run.objective.identity->measured = calls <= 3 ? kNaN : then;
+      };
+      std::vector<int64_t> skipped, asked;
+      const std::string error = error_of([&] {
+        fit(run.training, run.team, {[&](StepEvent& event) {
+              if (!event.skipped.empty()) skipped.push_back(event.step);
+              if (!event.identities.empty()) asked.push_back(event.step);
+            }});
+      });
+      if (on_bad == std::string("stop")) {
+        EXPECT_EQ(error.rfind("step 1: the loss is ", 0), 0U) << error;
+        EXPECT_NE(error.find(", from " + first_records(run.source, 1) + " on;"), std::string::npos) << error;
+        continue;
+      }
+      EXPECT_EQ(skipped, std::vector<int64_t>{1});
+      EXPECT_EQ(asked, then == 0.8 ? std::vector<int64_t>{} : std::vector<int64_t>{2});
+      EXPECT_EQ(error.rfind("step 2: loss is ln 2 must be 0.693, and is 0.8", 0) == 0, then == 0.8) << error;
+    }
+  }
+}
+
 TEST(Guard, SkipsASpikeButNotItsNeighbours) {
   Guarded run(guarded("skip", 10));
   int64_t step = 0;

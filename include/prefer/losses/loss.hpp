@@ -41,9 +41,9 @@ class Metrics {
   std::map<std::string, Metric> metrics_;
 };
 
-/// An identity that must hold at the first step of a fresh run ("loss is ln 2"), or of every iteration
-/// ("ratio is 1"): checked in every run, which stops when |measured - expected| > bound. A bound of 0 asks
-/// for the same bits.
+/// An identity that must hold at the first step of a fresh run that is not skipped ("loss is ln 2"), or of
+/// every iteration ("ratio is 1"): checked in every run, which stops when |measured - expected| > bound. A
+/// bound of 0 asks for the same bits.
 struct Identity {
   std::string name;
   double measured = 0;

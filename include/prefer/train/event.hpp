@@ -10,7 +10,8 @@
 
 namespace prefer {
 
-/// One step, after its update. Hooks see it in their order, the same event one after the other.
+/// One step, after its update. Hooks see it in their order, the same event one after the other: what one asks
+/// for is known to those behind it.
 struct StepEvent {
   int64_t step = 0;       ///< from 1
   int64_t steps = 0;      ///< of the whole run
@@ -26,7 +27,9 @@ struct StepEvent {
   std::map<std::string, double> times;  ///< what else differs from run to run; a hook may add
 
   bool boundary = true;  ///< a run can go on from here: false inside an iteration of several steps (PPO)
-  bool save = false;     ///< set by fit where a save is due, and by any hook
+  /// Set by fit where a save is due, and by any hook; inside an iteration it is carried to the last step of
+  /// that.
+  bool save = false;
   /// Set by a hook, the same on every rank, to make this the last step of the run; inside an iteration, the
   /// last step of that.
   bool stop = false;
@@ -38,7 +41,7 @@ struct StepEvent {
   bool last() const { return step >= steps || (boundary && (stop || pause)); }
   /// Whether the run is then whole.
   bool complete() const { return step >= steps || (boundary && stop && !pause); }
-  bool saved() const { return save || last(); }
+  bool saved() const { return boundary && (save || last()); }
 };
 
 using Hook = std::function<void(StepEvent&)>;
