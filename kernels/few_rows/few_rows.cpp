@@ -180,7 +180,7 @@ void forward(const Product& a) {
   const std::int64_t tile_rows = a.rows < kTileRows ? a.rows : kTileRows;
   const std::int64_t padded_rows = (a.rows + tile_rows - 1) / tile_rows * tile_rows;
   std::vector<bf16> x(static_cast<std::size_t>(padded_rows * a.padded_in));
-  for (std::int64_t row = 0; row < a.rows; ++row)
+  for (std::int64_t row = 0; row < a.rows && a.in > 0; ++row)
     std::memcpy(x.data() + row * a.padded_in, a.x + row * a.in,
                 static_cast<std::size_t>(a.in) * sizeof(bf16));
 #pragma omp parallel
