@@ -1,63 +1,16 @@
 // PPO on a reward model that RewardTrainer made, as its reward and as its value model: the scores are the
 // model's.
-#include "prefer/trainers/ppo.hpp"
-
 #include "prefer/core/error.hpp"
 #include "prefer/core/random.hpp"
 #include "prefer/core/safetensors.hpp"
 #include "prefer/objectives/score.hpp"
-#include "prefer/trainers/reward.hpp"
 #include "support/error.hpp"
 #include "support/invariance.hpp"
-#include "support/port.hpp"
-#include "support/tiny_run.hpp"
 #include "tests/programs/dpo.hpp"
-
-#include <gtest/gtest.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
-#include <csignal>
+#include "tests/trainers/ppo_run.hpp"
 
 namespace prefer::testing {
 namespace {
-
-class PpoOnARewardModel : public ::testing::Test {
- protected:
-  PpoOnARewardModel() {
-    RewardConfig config;
-    config.model = tiny_.model;
-    config.train = tiny_.pairs;
-    config.output = tiny_.dir / "reward";
-    config.fit.steps = 3;
-    config.fit.optimizer.learning_rate = 1e-2;
-    config.order.batch_size = 7;
-    RewardTrainer(config, process_).train();
-  }
-  PpoConfig config(const std::string& output) const {
-    PpoConfig config;
-    config.model = tiny_.model;
-    config.train = tiny_.pairs;
-    config.output = tiny_.dir / output;
-    config.reward_model = tiny_.dir / "reward/model";
-    config.iterations = 1;
-    config.order.batch_size = 7;
-    config.rollout.response_length = 6;
-    config.rollout.temperature = 1;
-    config.rollout.num_ppo_epochs = 1;
-    config.rollout.num_generations = 2;
-    return config;
-  }
-  double scores_of(const PpoConfig& config) {
-    PpoTrainer trainer(config, process_);
-    double scores = 0;
-    trainer.train({[&](StepEvent& event) { scores = event.metrics.at("objective/scores"); }});
-    return scores;
-  }
-
-  TinyRun tiny_;
-  Process process_{ProcessConfig{.device = "cpu", .threads = 1}};
-};
 
 /// The same answers drawn by hand, and scored by the model's folder.
 TEST_F(PpoOnARewardModel, ItsScoresAreTheModels) {
@@ -152,107 +105,6 @@ TEST_F(PpoOnARewardModel, APenaltyForAMissingEndWantsAModelThatHasOne) {
                 " names no end token (eos_token_id)");
 }
 
-/// Begins `work` in a process of its own.
-template <class Work>
-pid_t started(const Work& work) {
-  const pid_t child = fork();
-  if (child != 0) return child;
-  try {
-    work();
-  } catch (const std::exception& error) {
-    std::fprintf(stderr, "%s\n", error.what());
-    _exit(1);
-  }
-  _exit(0);
-}
-
-/// Waits for a process: its exit code, or minus the signal that ended it.
-int ended(pid_t child) {
-  int status = 0;
-  waitpid(child, &status, 0);
-  return WIFSIGNALED(status) ? -WTERMSIG(status) : WEXITSTATUS(status);
-}
-
-// Of four iterations of two epochs; the third is killed as its answers are scored, and between its two steps.
-TEST_F(PpoOnARewardModel, ARunKilledInARolloutOrInAnUpdateEndsInTheSameBytes) {
-  constexpr int64_t kThird = 3, kEpochs = 2;
-  const auto train = [&](const std::string& output, int64_t killed_as_scored, int64_t killed_after_step) {
-    PpoConfig config = this->config(output);
-    config.reward_model.reset();
-    config.resume = true;
-    config.checkpoint.every = 1;
-    config.iterations = 4;
-    config.rollout.num_ppo_epochs = kEpochs;
-    config.fit.optimizer.learning_rate = 1e-2;
-    int64_t scored = 0;
-    const Scorer reward = [&](std::span<const Answer> answers) {
-      if (++scored == killed_as_scored) raise(SIGKILL);
-      std::vector<double> scores;
-      for (const Answer& answer : answers) scores.push_back(static_cast<double>(answer.text.size()));
-      return scores;
-    };
-    PpoTrainer trainer(config, process_, reward);
-    trainer.train({[&](StepEvent& event) {
-      if (event.step == killed_after_step) raise(SIGKILL);
-    }});
-    return scored;
-  };
-  const int64_t never = 0, scored_an_iteration = train("alone", never, never) / 4;
-  const int64_t steps = 4 * kEpochs;
-  ASSERT_GE(scored_an_iteration, 1);
-  const auto expected = lasting_files(tiny_.dir / "alone", steps);
-  ASSERT_EQ(ended(started([&] { train("rollout", (kThird - 1) * scored_an_iteration + 1, never); })),
-            -SIGKILL);
-  ASSERT_EQ(ended(started([&] { train("update", never, (kThird - 1) * kEpochs + 1); })), -SIGKILL);
-  for (const char* where : {"rollout", "update"}) {
-    EXPECT_EQ(train(where, never, never), 2 * scored_an_iteration) << where;  // the third and the fourth
-    EXPECT_EQ(lasting_files(tiny_.dir / where, steps), expected) << where;
-  }
-}
-
-// In the second of three iterations one of two ranks is killed as its answers are scored.
-TEST_F(PpoOnARewardModel, RanksOneOfWhichIsKilledInARolloutEndInTheBytesOfOneRank) {
-  constexpr int64_t kIterations = 3, kNever = 0;
-  const auto train = [&](Process& process, const std::string& output, int64_t killed_as_scored) {
-    PpoConfig config = this->config(output);
-    config.reward_model.reset();
-    config.resume = true;
-    config.checkpoint.every = 1;
-    config.iterations = kIterations;
-    config.fit.optimizer.learning_rate = 1e-2;
-    config.team = {.exact = true, .slots = 2};
-    int64_t scored = 0;
-    const Scorer reward = [&](std::span<const Answer> answers) {
-      if (++scored == killed_as_scored) raise(SIGKILL);
-      std::vector<double> scores;
-      for (const Answer& answer : answers) scores.push_back(static_cast<double>(answer.text.size()));
-      return scores;
-    };
-    PpoTrainer(config, process, reward).train();
-    return scored;
-  };
-  ASSERT_EQ(train(process_, "alone", kNever), kIterations);
-  const auto train_both = [&](int64_t second_killed_as_scored) {
-    const std::string port = std::to_string(free_port());
-    const auto rank = [&](const std::string& number, int64_t killed_as_scored) {
-      return started([&] {
-        Process process(
-            {.device = "cpu", .threads = 1},
-            {{"RANK", number}, {"WORLD_SIZE", "2"}, {"MASTER_ADDR", "127.0.0.1"}, {"MASTER_PORT", port}});
-        train(process, "both", killed_as_scored);
-      });
-    };
-    const pid_t first = rank("0", kNever), second = rank("1", second_killed_as_scored);
-    const int of_first = ended(first);
-    return std::pair(of_first, ended(second));
-  };
-  EXPECT_EQ(train_both(2), std::pair(1, -SIGKILL));
-  EXPECT_TRUE(process_.fs().exists(tiny_.dir / "both/checkpoint-1"));
-  EXPECT_FALSE(process_.fs().exists(tiny_.dir / "both/checkpoint-2"));
-  EXPECT_EQ(train_both(kNever), std::pair(0, 0));
-  EXPECT_EQ(lasting_files(tiny_.dir / "both", kIterations), lasting_files(tiny_.dir / "alone", kIterations));
-}
-
 /// Turns end with the end token and a space.
 constexpr const char* kChats = R"({"eos_token": "<e>", "chat_template":
     "{% for m in messages %}{{ m.role[0] }}{{ m.content }}<e> {% endfor %}{% if add_generation_prompt %}a{% endif %}"})";
@@ -296,78 +148,6 @@ TEST_F(PpoOnARewardModel, AnAnswerLeavesRoomForWhatTheTemplateWritesBehindIt) {
                 ":3:1: the prompt has 7 tokens, and at most 6 leave room for response_length=6 and what the "
                 "chat template writes behind in the context of " +
                 (tiny_.dir / "judge") + ", 13");
-}
-
-/// Of each step of two iterations of two steps, what was checked.
-class PpoIdentities : public PpoOnARewardModel {
- protected:
-  PpoConfig two_iterations(const std::string& output) const {
-    PpoConfig two = config(output);
-    two.iterations = 2;
-    two.rollout.num_ppo_epochs = 2;
-    two.fit.optimizer.learning_rate = 1e-2;
-    return two;
-  }
-  std::vector<std::vector<Identity>> checked_in(const PpoConfig& config) {
-    std::vector<std::vector<Identity>> checked;
-    PpoTrainer(config, process_).train({[&](StepEvent& event) { checked.push_back(event.identities); }});
-    return checked;
-  }
-  /// Changes one weight of the policy, as an optimizer would.
-  static void nudge(Transformer& policy) {
-    const c10::NoGradGuard frozen;
-    Tensor(policy.weights().at("model.norm.weight")).mul_(1.01);
-  }
-};
-
-TEST_F(PpoIdentities, AreCheckedToTheBitAtEveryIterationsFirstStep) {
-  PREFER_NEEDS_INVARIANCE(at::kFloat);
-  PpoConfig itself = two_iterations("itself"), other = two_iterations("other");
-  itself.reference = tiny_.dir / "again";  // the same model by another path
-  other.reference = tiny_.dir / "elsewhere";
-  const std::map<std::string, std::string> files = {{"tokenizer.json", tiny_tokenizer()},
-                                                    {"tokenizer_config.json", R"({"eos_token": "<e>"})"}};
-  save_model(process_.fs(), *itself.reference, *tiny_model(at::kFloat), files);
-  save_model(process_.fs(), *other.reference, *tiny_model(at::kFloat, tiny_config(), 2), files);
-  for (const auto& [config, at_first] : {std::pair{two_iterations("none"), 2u}, {itself, 2u}, {other, 1u}}) {
-    const auto checked = checked_in(config);
-    ASSERT_EQ(checked.size(), 4u);
-    ASSERT_EQ(checked[0].size(), at_first) << config.output;
-    EXPECT_TRUE(checked[1].empty());
-    ASSERT_EQ(checked[2].size(), 1u);
-    EXPECT_TRUE(checked[3].empty());
-    for (const std::size_t step : {0, 2}) {
-      for (const Identity& identity : checked[step]) {
-        EXPECT_EQ(identity.bound, 0) << identity.name;
-        EXPECT_EQ(identity.measured, identity.expected) << identity.name;
-      }
-    }
-  }
-}
-
-TEST_F(PpoIdentities, APolicyThatIsNotTheReferenceAtTheStartStopsTheRun) {
-  PpoTrainer trainer(two_iterations("nudged"), process_);
-  nudge(trainer.policy());
-  const std::string error = error_of([&] { trainer.train(); });
-  EXPECT_TRUE(error.starts_with("step 1: policy equals reference")) << error;
-}
-
-TEST_F(PpoIdentities, WeightsThatChangeBetweenSamplingAndUpdateStopTheRun) {
-  for (const int64_t iteration : {1, 2}) {
-    PpoConfig changed = two_iterations("changed" + std::to_string(iteration));
-    changed.reward_model.reset();
-    int64_t scored = 0, steps = 0;
-    Transformer* policy = nullptr;
-    PpoTrainer trainer(changed, process_, Scorer([&](std::span<const Answer> answers) {
-                         if (++scored == iteration) nudge(*policy);
-                         return std::vector<double>(answers.size(), 1.0);
-                       }));
-    policy = &trainer.policy();
-    const std::string error = error_of([&] { trainer.train({[&](StepEvent&) { ++steps; }}); });
-    const std::string first = std::to_string(2 * iteration - 1);
-    EXPECT_TRUE(error.starts_with("step " + first + ": ratio is 1 before the first update")) << error;
-    EXPECT_EQ(steps, 2 * (iteration - 1));
-  }
 }
 
 TEST_F(PpoOnARewardModel, HeldOutBeforeIsThePolicyBeforeTrainingWhateverTheReference) {
