@@ -176,8 +176,8 @@ Tensor filled(const Tensor& values, int64_t rows) {
 
 using Gradient = std::pair<Tensor, Tensor>;  // of hidden and of the head, [M, D] and [V, D], or undefined
 
-// The vocabulary is cut, not the rows: with lse known each part's
-// gradient stands alone, the head's is written once, and what adds up is only [M, D].
+// The vocabulary is cut, not the rows: with lse known each part's gradient stands alone, the head's is written
+// once, and what adds up is only [M, D].
 Gradient backward(const Kept& kept, bool hidden_wanted, bool head_wanted) {
   const Tensor weight = kept.head.weight().detach();  // [V, D]
   const int64_t vocab = weight.size(0);
