@@ -16,7 +16,8 @@ struct GenerateConfig {
   void describe(Fields& f) {
     f("model", model, "Hugging Face folder or .gguf", required());
     f("prompt", prompt, "text to continue; empty: from BOS");
-    f("input", input, "JSONL of {prompt} or {messages}, instead of `prompt`; - reads the standard input");
+    f("input", input, "JSONL of {prompt} or {messages}, instead of `prompt`; - reads the standard input",
+      path());
     f("chat", chat, "a prompt is a user's message, and the chat template is applied to it");
     f("specials", specials,
       "special tokens spelled in a prompt become their ids; never in a message's content");
@@ -62,9 +63,9 @@ void print(const Json& prompt, const std::vector<int32_t>& before, const Complet
             << std::endl;
 }
 
-int main(int argc, char** argv) {
-  return run_program<GenerateConfig>(argc, argv, [](GenerateConfig config) {
-    Process process(config.process);
+int main(int argc, char** argv, char** envp) {
+  return run_program<GenerateConfig>(argc, argv, [&](GenerateConfig config) {
+    Process process(config.process, environment(envp));
     const auto tokenizer = load_tokenizer(config.model);
     const SpanBuilder spans(tokenizer);
     const std::vector<Json> given = prompts_of(config, process);

@@ -62,9 +62,9 @@ struct OwnModelConfig {
   }
 };
 
-int main(int argc, char** argv) {
-  return run_program<OwnModelConfig>(argc, argv, [](OwnModelConfig config) {
-    Process process(config.process);
+int main(int argc, char** argv, char** envp) {
+  return run_program<OwnModelConfig>(argc, argv, [&](OwnModelConfig config) {
+    Process process(config.process, environment(envp));
     RecordSource source(make_pairs(), config.order);
     config.fit.resolve_steps(source.size(), config.order.batch_size);
     const auto policy = std::make_shared<Bigram>(true);

@@ -47,8 +47,8 @@ struct QuickstartConfig {
     config.checkpoint = {.every = 4, .keep = 1};
     return config;
   }();
-  int64_t dpo_eval_every = 14;  // steps
-  int64_t ppo_eval_every = 2;   // iterations
+  static constexpr int64_t kDpoEvalEvery = 14;  // steps
+  static constexpr int64_t kPpoEvalEvery = 2;   // iterations
 
   void describe(Fields& f) {
     f("model", model, "Hugging Face folder or .gguf");
@@ -121,12 +121,14 @@ void claim(Process& process, const QuickstartConfig& config) {
 
 class Quickstart {
  public:
-  explicit Quickstart(QuickstartConfig config)
+  Quickstart(QuickstartConfig config, const Environment& environment)
       : config_(std::move(config)),
-        process_(config_.dpo.process),
+        process_(config_.dpo.process, environment),
         lexicon_(Lexicon::load(process_.fs(), fetched(process_, config_.lexicon))),
         spans_(load_tokenizer(fetched(process_, config_.model))),
         all_(read_lines(process_, config_.openings)) {
+    if (process_.team().size() > 1)
+      fail("quickstart is one process, not ", process_.team().size(), " ranks; dpo and ppo run on many");
     if (static_cast<int64_t>(all_.size()) <= config_.held_out) {
       fail(config_.openings, ": there are ", all_.size(), " openings, and held_out=", config_.held_out,
            " leaves none to train on");
@@ -196,7 +198,7 @@ class Quickstart {
     config.train = pairs;
     DpoTrainer trainer(config, process_);
     HeldOutQuestions measured = held_out(trainer.policy());
-    trainer.train({every(config_.dpo_eval_every, evaluate([&] { return measured.measure(); }))});
+    trainer.train({every(QuickstartConfig::kDpoEvalEvery, evaluate([&] { return measured.measure(); }))});
     trained_.push_back({"DPO", measured.figures(figure_seed()), measured.samples(6)});
   }
 
@@ -209,7 +211,7 @@ class Quickstart {
     config.rollout.temperature = config_.generate.temperature;
     PpoTrainer trainer(config, process_, reward());
     HeldOutQuestions measured = held_out(trainer.policy());
-    const int64_t steps = config_.ppo_eval_every * config.rollout.steps();
+    const int64_t steps = QuickstartConfig::kPpoEvalEvery * config.rollout.steps();
     trainer.train({every(steps, evaluate([&] { return measured.measure(); }))});
     trained_.push_back({"PPO", measured.figures(figure_seed()), measured.samples(6)});
   }
@@ -283,7 +285,7 @@ class Quickstart {
   std::vector<Trained> trained_;
 };
 
-int main(int argc, char** argv) {
-  return run_program<QuickstartConfig>(argc, argv,
-                                       [](const QuickstartConfig& config) { Quickstart(config).run(); });
+int main(int argc, char** argv, char** envp) {
+  return run_program<QuickstartConfig>(
+      argc, argv, [&](const QuickstartConfig& config) { Quickstart(config, environment(envp)).run(); });
 }

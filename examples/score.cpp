@@ -8,30 +8,38 @@
 using namespace prefer;
 
 struct ScoreConfig {
-  std::string model, input, dtype = "float32";
+  std::string model, dtype = "float32";
+  std::optional<std::string> text, input;
   bool specials = true;
   ProcessConfig process;
 
   void describe(Fields& f) {
     f("model", model, "Hugging Face folder, of a language model or a reward model, or .gguf", required());
+    f("text", text, "a text");
     f("input", input,
-      "JSONL of {text}, {tokens}, {messages} or {prompt, completion}; - reads the standard input",
-      required());
+      "JSONL of {text}, {tokens}, {messages} or {prompt, completion}, instead; - reads the standard input",
+      path());
     f("specials", specials, "special tokens spelled in a text become their ids");
     f("dtype", dtype, "number type to compute in", dtype_rule());
     process.describe(f);
   }
+  void check() const {
+    if (text.has_value() == input.has_value()) fail("score wants one of text=TEXT and input=FILE.jsonl");
+  }
+  std::string what() const { return input.value_or("text"); }
 };
 
-/// The texts of a file, each of at least one token. With `ends`, EOS ends completions that are texts.
+/// The text, or those of the file, each of at least one token. With `ends`, EOS ends completions that are
+/// texts.
 std::vector<ScoredText> read_texts(const ScoreConfig& config, Process& process, const SpanBuilder& spans,
                                    bool ends) {
   std::vector<ScoredText> texts;
-  LineReader lines(process.fs(), config.input);
   const Specials specials = specials_if(config.specials);
+  if (config.text) return {scored_text_from_json(text_record(*config.text), spans, specials, ends)};
+  LineReader lines(process.fs(), *config.input);
   for (Line line; lines.next(line);)
     texts.push_back(scored_text_from_json(lines.record(line), spans, specials, ends));
-  process.say_skipped(config.input, {.blank_lines = lines.blank_lines()});
+  process.say_skipped(*config.input, {.blank_lines = lines.blank_lines()});
   return texts;
 }
 
@@ -39,12 +47,12 @@ std::vector<ScoredText> read_texts(const ScoreConfig& config, Process& process, 
 void check(const std::vector<ScoredText>& texts, const ModelConfig& model, const ScoreConfig& config,
            const Process& process) {
   for (const ScoredText& text : texts)
-    check_token(std::ranges::max(text.tokens), config.input, model, config.model);
+    check_token(std::ranges::max(text.tokens), config.what(), model, config.model);
   const auto longer = std::ranges::count_if(texts, [&](const ScoredText& text) {
     return static_cast<int64_t>(text.tokens.size()) > model.context;
   });
   if (longer > 0)
-    process.say(config.input + ": longer than the model's context of " + std::to_string(model.context) +
+    process.say(config.what() + ": longer than the model's context of " + std::to_string(model.context) +
                 " tokens, beyond which it never learnt: " + std::to_string(longer));
 }
 
@@ -79,9 +87,9 @@ void write_logprobs(const ScoreConfig& config, Process& process, const std::vect
   }
 }
 
-int main(int argc, char** argv) {
-  return run_program<ScoreConfig>(argc, argv, [](const ScoreConfig& config) {
-    Process process(config.process);
+int main(int argc, char** argv, char** envp) {
+  return run_program<ScoreConfig>(argc, argv, [&](const ScoreConfig& config) {
+    Process process(config.process, environment(envp));
     const SpanBuilder spans(load_tokenizer(config.model));
     const bool rewards = is_reward_model(process.fs(), config.model);
     // A reward model was trained on answers that end.

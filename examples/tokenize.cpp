@@ -6,18 +6,23 @@
 using namespace prefer;
 
 struct TokenizeConfig {
-  std::string model, input;
+  std::string model;
+  std::optional<std::string> text, input;
   bool specials = true;
   bool add_generation_prompt = false;
   ProcessConfig process;
 
   void describe(Fields& f) {
     f("model", model, "Hugging Face folder, .gguf, tokenizer.json or .model", required());
-    f("input", input, "JSONL of {text}, {messages} or {ids}; - reads the standard input", required());
+    f("text", text, "a text");
+    f("input", input, "JSONL of {text}, {messages} or {ids}, instead; - reads the standard input", path());
     f("specials", specials,
       "special tokens spelled in a text become their ids; never in a message's content");
     f("add_generation_prompt", add_generation_prompt, "end messages with the opening of an assistant's turn");
     process.describe(f);
+  }
+  void check() const {
+    if (text.has_value() == input.has_value()) fail("tokenize wants one of text=TEXT and input=FILE.jsonl");
   }
 };
 
@@ -25,12 +30,13 @@ int main(int argc, char** argv) {
   return run_program<TokenizeConfig>(argc, argv, [](const TokenizeConfig& config) {
     Process process(config.process);
     const SpanBuilder spans(load_tokenizer(config.model));
-    LineReader lines(process.fs(), config.input);
-    const Specials specials = specials_if(config.specials);
-    for (Line line; lines.next(line);)
-      std::cout << dump(
-                       converted_from_json(lines.record(line), spans, specials, config.add_generation_prompt))
-                << '\n';
-    process.say_skipped(config.input, {.blank_lines = lines.blank_lines()});
+    const auto print = [&](const Json& record) {
+      const Specials specials = specials_if(config.specials);
+      std::cout << dump(converted_from_json(record, spans, specials, config.add_generation_prompt)) << '\n';
+    };
+    if (config.text) return print(text_record(*config.text));
+    LineReader lines(process.fs(), *config.input);
+    for (Line line; lines.next(line);) print(lines.record(line));
+    process.say_skipped(*config.input, {.blank_lines = lines.blank_lines()});
   });
 }

@@ -21,6 +21,14 @@ std::string join_key(const std::string& group, std::string_view name) {
   return group.empty() ? std::string(name) : group + "." + std::string(name);
 }
 
+/// The first letters of a key's words: "lr" of learning_rate.
+std::string initials(std::string_view key) {
+  std::string letters;
+  for (std::size_t at = 0; at < key.size(); ++at)
+    if (at == 0 || key[at - 1] == '_') letters += key[at];
+  return letters;
+}
+
 /// A key whose value one would not want in a log.
 bool names_secret(std::string_view key) {
   std::string lower;
@@ -66,7 +74,7 @@ void check_text(const Given& given, const Rule& rule, const std::string& text) {
     fail(value == std::string::npos ? given.place : given.place.substr(0, value) + "=...",
          ": a URL with a user or password; a config holds no secrets");
   }
-  if (rule.required && text.empty()) given.refuse("must not be empty");
+  if ((rule.required || rule.named) && text.empty()) given.refuse("must not be empty");
   if (rule.choices.empty() || std::ranges::find(rule.choices, text) != rule.choices.end()) return;
   const std::string near = nearest(text, rule.choices);
   given.refuse("must be one of ", joined(rule.choices), ", not ", quote(text),
@@ -267,11 +275,23 @@ class Reader : public Fields {
     return quoted == "\"" + text + "\"" ? text : quoted;
   }
 
-  /// The path of the key that was meant: one like it in its group, or of its name, or like it, in another.
+  std::vector<const Group*> with_others(const Group& first) const {
+    std::vector<const Group*> all = {&first};
+    for (const Group& other : groups_)
+      if (&other != &first) all.push_back(&other);
+    return all;
+  }
+
+  /// The path of the key that was meant: one like it in its group, of its name in another, of these initials
+  /// in any, or like it in another.
   std::string meant(const Group& group, const std::string& key) const {
     if (const std::string near = nearest(key, group.known); !near.empty()) return join_key(group.path, near);
     for (const Group& other : groups_)
       if (known(other, key)) return join_key(other.path, key);
+    const auto abbreviated = [&](const std::string& name) { return key.size() > 1 && initials(name) == key; };
+    for (const Group* in : with_others(group))
+      if (const auto found = std::ranges::find_if(in->known, abbreviated); found != in->known.end())
+        return join_key(in->path, *found);
     if (names_secret(key)) return "";
     for (const Group& other : groups_)
       if (const std::string near = nearest(key, other.known); !near.empty())

@@ -51,6 +51,7 @@ Rule non_negative() { return {.low = 0}; }
 Rule at_least(double low) { return {.low = low}; }
 Rule within(double low, double high) { return {.low = low, .high = high}; }
 Rule one_of(std::vector<std::string> choices) { return {.choices = std::move(choices)}; }
+Rule path() { return {.named = true}; }
 Rule required() { return {.required = true}; }
 
 Rule operator&(Rule a, const Rule& b) {
@@ -60,6 +61,7 @@ Rule operator&(Rule a, const Rule& b) {
   }
   a.high = std::min(a.high, b.high);
   if (a.choices.empty()) a.choices = b.choices;
+  a.named = a.named || b.named;
   a.required = a.required || b.required;
   return a;
 }
@@ -70,6 +72,8 @@ std::string nearest(std::string_view word, const std::vector<std::string>& known
   std::size_t least = std::max<std::size_t>(1, word.size() / 3) + 1;
   if (word.size() > kLongest) return best;
   for (const std::string& candidate : known) {
+    const bool shortest = word.size() <= 3;  // where one letter more or less is another word: gpu, cpu
+    if (shortest && !word.empty() && !candidate.starts_with(word.front())) continue;
     const std::size_t edits = distance(word, candidate);
     if (edits < least && edits < std::max(word.size(), candidate.size())) {
       least = edits;

@@ -71,7 +71,7 @@ int run_guarded(const std::function<void()>& body) {
     std::fputs(help.text.c_str(), stdout);
     return std::fflush(stdout) == 0 ? 0 : 1;
   } catch (const Stopped& stopped) {
-    return 128 + stopped.signal();
+    return stopped.exit_code();
   } catch (const Error& error) {
     std::fprintf(stderr, "error: %s\n", error.what());
     return 1;

@@ -35,6 +35,8 @@ ScoredText text_from_json(const Json& record, const SpanBuilder& spans, Specials
 
 }  // namespace
 
+Json text_record(const std::string& text) { return parse_json(dump(Json::object({{"text", text}})), "text"); }
+
 ScoredText scored_text_from_json(const Json& record, const SpanBuilder& spans, Specials specials, bool ends) {
   ScoredText text = text_from_json(record, spans, specials, ends);
   if (text.tokens.empty()) record.fail_here("there are no tokens to score");

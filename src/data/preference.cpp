@@ -122,6 +122,9 @@ Preference preference_from_json(const Json& record, Dialogues dialogues) {
     throw BadRecord(pair.place,
                     "\"chosen\" is missing (the record has \"answers\": a ranking, which reward reads with "
                     "loss.name=plackett_luce)");
+  if (!record.contains("chosen") && !record.contains("rejected"))
+    of_no_form(record,
+               "{prompt, chosen, rejected}, {conversations, chosen, rejected} and {chosen, rejected}");
   pair.chosen = words_from(member(record, "chosen"));
   pair.rejected = words_from(member(record, "rejected"));
   pair.score_chosen = number_or_nan(record, "score_chosen");

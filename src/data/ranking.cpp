@@ -94,6 +94,7 @@ void add(const Ranking& source, const SpanBuilder& builder, const LengthOptions&
   }
   if (contradiction(made.answers, made.ranks))
     return data.skipped.add("answers ranked apart have the same tokens after max_length", source.place);
+  if (is_bare(source.prompt, builder, options)) counts.bare += std::ssize(made.answers);
   counts.unshared += !shared;
   data.counts = counts;
   data.rankings.push_back(std::move(made));

@@ -31,17 +31,19 @@ std::pair<std::string, std::string> taken_apart(const std::string& what) {
   return {"", what};
 }
 
-/// Runs `body`; what it complains about is thrown on or counted.
+/// Runs `body`; what it complains about is thrown on, as BadRecord where a place is known, or counted.
 template <class Body>
 void guarded(OnBad on_bad, Skipped& skipped, const Body& body) {
-  if (on_bad == OnBad::stop) return body();
   try {
     body();
   } catch (const BadRecord& bad) {
+    if (on_bad == OnBad::stop) throw;
     skipped.add(bad.reason(), bad.place());
   } catch (const Error& error) {
     const auto [place, reason] = taken_apart(error.what());
-    skipped.add(reason, place);
+    if (on_bad == OnBad::skip) return skipped.add(reason, place);
+    if (place.empty()) throw;
+    throw BadRecord(place, reason);
   }
 }
 

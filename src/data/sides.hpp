@@ -12,6 +12,9 @@ namespace prefer {
 TokenisedCompletion encode(const Words& prompt, const Words& answer, const SpanBuilder& builder,
                            const LengthOptions& options);
 
+/// Whether these are plain strings where a chat template stands by; texts rendered before are none.
+bool is_bare(const Words& words, const SpanBuilder& builder, const LengthOptions& options);
+
 /// Cuts an answer to length and counts what happened to it.
 TokenisedSide cut(TokenisedCompletion made, const LengthOptions& options, TokenCounts& counts);
 

@@ -154,7 +154,7 @@ Instructions instructions_for(const SpanBuilder& builder) {
 class Tokeniser {
  public:
   Tokeniser(const SpanBuilder& builder, const SupervisedOptions& options)
-      : encode_(builder, options), options_(options) {}
+      : builder_(builder), encode_(builder, options), options_(options) {}
 
   void add(const Demonstration& source, SupervisedData& data, std::vector<float> grade = {}) const {
     Learnt text = encode_(source);
@@ -165,10 +165,12 @@ class Tokeniser {
     if (sequence.scored.empty())
       return data.skipped.add("no token to learn, or none left after max_length", source.place);
     sequence.grade = std::move(grade);
-    data.texts.push_back({std::move(sequence), size, source.place, std::move(asked)});
+    data.texts.push_back({std::move(sequence), size, source.place, std::move(asked),
+                          is_bare(source.prompt, builder_, options_.length)});
   }
 
  private:
+  const SpanBuilder& builder_;
   Encoder encode_;
   const SupervisedOptions& options_;
 };
@@ -192,7 +194,8 @@ std::int64_t learnt(const Sequence& sequence) {
 
 std::string fingerprint(const std::vector<TokenisedText>& texts) {
   Sha256 hash;
-  for (const auto& [sequence, size, place, asked] : texts) {
+  for (const TokenisedText& text : texts) {
+    const Sequence& sequence = text.sequence;
     hash.add(std::as_bytes(std::span(sequence.tokens)));
     for (const ScoredRange& range : sequence.scored) {
       hash.add(std::as_bytes(std::span(&range.begin, 2)));
@@ -238,7 +241,7 @@ SupervisedData load_demonstrations(Fs& fs, const std::string& path, const SpanBu
 SupervisedData load_judged(Fs& fs, const std::string& path, const SpanBuilder& builder,
                            const LengthOptions& length, OnBad on_bad) {
   const SupervisedOptions options{.loss_on = "completion", .length = length};
-  SupervisedData data;
+  SupervisedData data{.noun = "answer"};
   const Tokeniser tokeniser(builder, options);
   read_records(fs, path, on_bad, data.skipped, [&](const Json& record) {
     const JudgedAnswer source = judged_from_json(record, instructions_for(builder));
@@ -249,10 +252,11 @@ SupervisedData load_judged(Fs& fs, const std::string& path, const SpanBuilder& b
 
 void check_trainable(const SupervisedData& data, const LengthOptions& options, const std::string& name) {
   const std::string skipped = data.skipped.text();
-  if (data.texts.empty()) fail(name, ": no text to train on", skipped.empty() ? "" : "; ", skipped);
+  if (data.texts.empty())
+    fail(name, ": no ", data.noun, " to train on", skipped.empty() ? "" : "; ", skipped);
   if (truncated(data) == std::ssize(data.texts))
-    fail(name, ": every text was truncated to max_length ", options.max_length, "; the longest has ",
-         longest(data), " tokens");
+    fail(name, ": every ", data.noun, " was truncated to max_length ", options.max_length,
+         "; the longest has ", longest(data), " tokens");
 }
 
 void leave_out(SupervisedData& data, std::span<const std::size_t> places, const std::string& reason) {
@@ -269,6 +273,8 @@ Dataset as_dataset(SupervisedData data) {
   out.counts = std::to_string(data.texts.size()) + " texts of " + std::to_string(tokens) + " tokens, " +
                std::to_string(to_learn) + " of them to learn; the longest text " +
                std::to_string(longest(data)) + " tokens";
+  if (const auto bare = std::ranges::count_if(data.texts, &TokenisedText::bare); bare > 0)
+    out.counts += ", " + std::to_string(bare) + " of plain text, without the chat template that messages get";
   if (const std::int64_t cut = truncated(data); cut > 0) {
     out.counts += ", " + std::to_string(cut) + " texts truncated";
     out.noted.emplace_back("texts truncated", cut);

@@ -45,6 +45,7 @@ class Tokeniser {
     if (pair.chosen == pair.rejected) {
       return data.skipped.add("chosen and rejected have the same tokens after max_length", source.place);
     }
+    counts.bare += is_bare(source.prompt, builder_, options_) ? 2 : 0;
     counts.unshared += pair.chosen.prompt != pair.rejected.prompt;
     data.counts = counts;
     data.pairs.push_back(std::move(pair));
@@ -62,6 +63,10 @@ TokenisedCompletion encode(const Words& prompt, const Words& answer, const SpanB
   if (prompt.index() == 1) return builder.answer(std::get<1>(prompt), std::span(std::get<1>(answer)));
   return builder.answer(std::get<0>(prompt), std::get<0>(answer), specials_if(options.specials_in_text),
                         options.append_eos);
+}
+
+bool is_bare(const Words& words, const SpanBuilder& builder, const LengthOptions& options) {
+  return words.index() == 0 && builder.has_template() && !options.specials_in_text;
 }
 
 TokenisedSide cut(TokenisedCompletion made, const LengthOptions& options, TokenCounts& counts) {
@@ -151,6 +156,7 @@ std::string TokenCounts::text(std::size_t records, const std::string& what) cons
   add(sides - with_end, "sides without an end token");
   add(separate, "sides encoded apart from their prompt");
   add(rewritten, "sides whose prompt the template rewrites");
+  add(bare, "sides of plain text, without the chat template that messages get");
   add(unshared, what + " with prompts that differ");
   return out;
 }

@@ -172,7 +172,12 @@ int64_t window_of(const Json& json, const Family& family, int64_t layers) {
   const int64_t width = width_of_window(json, family);
   const Json* types = present(json, "layer_types");
   int64_t with = layers;
-  if (family.window == Window::where_used) with -= integer(json, "max_window_layers", 28);
+  if (family.window == Window::where_used) {
+    const int64_t without = integer(json, "max_window_layers", 28);
+    if (without < 0 || layers < 0)
+      json.fail_here("max_window_layers = ", without, " of ", layers, " layers; neither may be below 0");
+    with -= without;
+  }
   with = types != nullptr ? count_sliding(*types, layers) : std::clamp<int64_t>(with, 0, layers);
   if (types != nullptr && with > 0 && width == 0)
     types->fail_here("layer_types names layers with a sliding window, and no other key gives them one");

@@ -6,6 +6,7 @@
 #include "prefer/core/gguf.hpp"
 #include "prefer/core/safetensors.hpp"
 #include "prefer/core/sha256.hpp"
+#include "prefer/text/model_path.hpp"
 #include "src/model/gguf_names.hpp"
 #include "src/model/in_parallel.hpp"
 
@@ -22,8 +23,7 @@ Json read_json(Fs& fs, const std::string& path) {
 }
 
 ModelConfig folder_config(Fs& fs, const std::string& folder) {
-  if (!fs.exists(folder))
-    fail(folder, ": no such file or folder; a model is a Hugging Face folder or a .gguf file");
+  if (!fs.exists(folder)) no_such_model(fs, folder);
   if (!fs.exists(join_path(folder, "config.json"))) {
     fail(folder,
          ": a model is a folder with config.json and safetensors, or a .gguf file; there is no config.json "

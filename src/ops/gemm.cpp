@@ -1,6 +1,7 @@
 // The routes of the CPU's matrix products.
 #include "prefer/ops/gemm.hpp"
 
+#include "kernels/few_rows/few_rows.hpp"
 #include "kernels/isa.hpp"
 #include "prefer/ops/linear.hpp"
 #include "src/ops/library_call.hpp"
@@ -23,6 +24,11 @@ std::atomic<int>& chosen() {
 
 std::string GemmRoutes::name() const {
   return std::string("fp32 ") + name_of(fp32) + ", bf16 " + name_of(bf16);
+}
+
+std::string instruction_sets() {
+  const std::string tiles = kernels::few_rows::amx::supported() ? "+amx" : "";
+  return kernels::name(kernels::best_isa()) + tiles;
 }
 
 GemmRoutes default_gemm_routes() {
@@ -58,8 +64,8 @@ GemmRoute route_of(const Tensor& t) {
 Tensor packed_product(const Tensor& x, const Packed& packed) {
   using Signature = Tensor(const Tensor&, const Tensor&, const std::optional<Tensor>&, std::string_view,
                            c10::List<std::optional<at::Scalar>>, std::optional<std::string_view>);
-  return library_call<Signature>("mkldnn::_linear_pointwise", x, packed.form, std::nullopt, "none",
-                                 c10::List<std::optional<at::Scalar>>(), "");
+  static const LibraryCall<Signature> linear("mkldnn::_linear_pointwise");
+  return linear(x, packed.form, std::nullopt, "none", c10::List<std::optional<at::Scalar>>(), "");
 }
 
 }  // namespace gemm
@@ -75,11 +81,21 @@ bool same_rows(const Matrix& w, const Tensor& x, const Tensor& whole) {
   return true;
 }
 
+/// The number of threads, put back whatever is thrown.
+class Threads {
+ public:
+  ~Threads() { put_back(); }
+  void put_back() const { at::set_num_threads(number_); }
+
+ private:
+  int number_ = at::get_num_threads();
+};
+
 }  // namespace
 
 InvarianceReport self_test_invariance(at::ScalarType dtype) {
   InvarianceReport report;
-  const int threads = at::get_num_threads();
+  const Threads threads;
   for (const auto& [in, out] : {std::pair<int64_t, int64_t>{576, 192}, {1536, 64}, {64, 1536}, {256, 31}}) {
     const Tensor x = gemm::cancelling_rows(67, in, dtype);
     const Matrix w(gemm::cancelling_weight(out, in, dtype));
@@ -87,7 +103,7 @@ InvarianceReport self_test_invariance(at::ScalarType dtype) {
     report.rows = report.rows && same_rows(w, x, whole);
     at::set_num_threads(1);
     report.threads = report.threads && at::equal(times_transposed(x, w), whole);
-    at::set_num_threads(threads);
+    threads.put_back();
   }
   const std::string where = std::string(" (") + c10::toString(dtype) + ", " + gemm_routes().name() + ")";
   if (!report.rows)

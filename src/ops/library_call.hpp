@@ -11,12 +11,21 @@
 
 namespace prefer {
 
-/// Calls the operation of that name. They have no gradient of LibTorch's: past autograd they are not boxed.
-template <class Signature, class... Arguments>
-auto library_call(const char* name, Arguments&&... arguments) {
-  const at::AutoDispatchBelowAutograd past_autograd;
-  return c10::Dispatcher::singleton().findSchemaOrThrow(name, "").typed<Signature>().call(
-      std::forward<Arguments>(arguments)...);
-}
+/// The operation of a name, looked up once: keep it as a static. They have no gradient of LibTorch's: past
+/// autograd they are not boxed.
+template <class Signature>
+class LibraryCall {
+ public:
+  explicit LibraryCall(const char* name)
+      : operation_(c10::Dispatcher::singleton().findSchemaOrThrow(name, "").typed<Signature>()) {}
+  template <class... Arguments>
+  auto operator()(Arguments&&... arguments) const {
+    const at::AutoDispatchBelowAutograd past_autograd;
+    return operation_.call(std::forward<Arguments>(arguments)...);
+  }
+
+ private:
+  c10::TypedOperatorHandle<Signature> operation_;
+};
 
 }  // namespace prefer

@@ -99,7 +99,7 @@ struct Kept {
 };
 
 void check(const Tensor& hidden, const Matrix& head, const Tensor& label, const LogprobOptions& options) {
-  const bool fits = head.defined() && hidden.dim() == 2 && label.dim() == 1 &&
+  const bool fits = head.defined() && head.rows() > 0 && hidden.dim() == 2 && label.dim() == 1 &&
                     label.size(0) == hidden.size(0) && hidden.size(1) == head.columns() &&
                     label.scalar_type() == at::kLong;
   if (!fits) {
@@ -120,8 +120,8 @@ void check(const SecondModel& second, const Tensor& hidden) {
   }
 }
 
-// How many of `count` rows or columns of `bytes` each make a piece: all pieces alike, in whole blocks of
-// products where there is room for those, none above the budget but for its least size.
+// How many of `count` rows or columns of `bytes` each make a piece, the last of which may be smaller: in
+// whole blocks of products where there is room for those, none above the budget but for its least size.
 int64_t piece_of(int64_t count, int64_t bytes, int64_t budget) {
   constexpr int64_t kBlock = 64, kLeastBlock = 16;
   const int64_t most = std::max<int64_t>(budget / bytes, 2);
@@ -176,8 +176,8 @@ Tensor filled(const Tensor& values, int64_t rows) {
 
 using Gradient = std::pair<Tensor, Tensor>;  // of hidden and of the head, [M, D] and [V, D], or undefined
 
-// The vocabulary is cut, not the rows: with lse known each part's gradient stands alone, the head's is written
-// once, and what adds up is only [M, D].
+// The vocabulary is cut, not the rows: with lse known each part's gradient stands alone, the head's is
+// written once, and what adds up is only [M, D].
 Gradient backward(const Kept& kept, bool hidden_wanted, bool head_wanted) {
   const Tensor weight = kept.head.weight().detach();  // [V, D]
   const int64_t vocab = weight.size(0);

@@ -84,8 +84,8 @@ std::optional<Panels> find_panels(at::ScalarType type, int64_t rows, int64_t col
     if (padded_rows * width != elements || width < columns || width % group != 0) continue;
     Panels panels{height, group, width, elements, {}};
     if (!lies_in(panels, reinterpret_cast<const T*>(bytes.data()), rows, columns)) continue;
-    panels.description =
-        library_call<Tensor(const Tensor&)>("mkldnn::_get_mkldnn_serialized_md", packed.form);
+    static const LibraryCall<Tensor(const Tensor&)> description_of("mkldnn::_get_mkldnn_serialized_md");
+    panels.description = description_of(packed.form);
     return panels;
   }
   return std::nullopt;
@@ -183,15 +183,14 @@ std::optional<PanelForm> panel_form(at::ScalarType type, int64_t rows, int64_t c
 }
 
 Packed pack_by_library(const Tensor& weight) {
-  return {library_call<Tensor(const Tensor&, std::optional<c10::SymInt>)>("mkldnn::_reorder_linear_weight",
-                                                                          weight, std::nullopt),
-          {}};
+  using Signature = Tensor(const Tensor&, std::optional<c10::SymInt>);
+  static const LibraryCall<Signature> reorder("mkldnn::_reorder_linear_weight");
+  return {reorder(weight, std::nullopt), {}};
 }
 
 std::string_view bytes_of(const Packed& packed) {
-  const int64_t address = library_call<int64_t(const Tensor&)>("mkldnn::data_ptr", packed.form);
-  const int64_t bytes = library_call<int64_t(const Tensor&)>("mkldnn::_nbytes", packed.form);
-  return {reinterpret_cast<const char*>(address), static_cast<size_t>(bytes)};
+  static const LibraryCall<int64_t(const Tensor&)> address("mkldnn::data_ptr"), size("mkldnn::_nbytes");
+  return {reinterpret_cast<const char*>(address(packed.form)), static_cast<size_t>(size(packed.form))};
 }
 
 Packed pack(std::span<const Tensor> stacked) {

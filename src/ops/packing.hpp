@@ -10,8 +10,9 @@
 namespace prefer::gemm {
 
 struct Packed {
-  Tensor form;    ///< what a product takes
-  Tensor memory;  ///< what it lies in, where that is ours
+  Tensor form;                          ///< what a product takes
+  Tensor memory;                        ///< what it lies in, where that is ours
+  int threads = at::get_num_threads();  ///< that it was packed for: the library's form may go by them
 
   bool defined() const { return form.defined(); }
 };

@@ -186,7 +186,8 @@ Tensor row_product(const Tensor& x, const Packed& packed) {
   const at::ScalarType type = x.scalar_type();
   static const bool amx = __builtin_cpu_supports("amx-bf16") != 0;
   if (type != at::kBFloat16 || !amx) return packed_product(padded(x, 2), packed).narrow(0, 0, rows);
-  const std::optional<FewRows> few = few_rows_of(out, in);
+  std::optional<FewRows> few;
+  if (packed.threads == at::get_num_threads()) few = few_rows_of(out, in);
   const int64_t most_few = few ? kAlike - 1 : 0;  // from there on the library is as fast
   const std::vector<RowBlock> blocks = row_blocks(
       rows, [&](int64_t count) { return known_to_sum_alike(count, out, in, type); }, most_few);

@@ -3,6 +3,7 @@
 
 #include "prefer/core/error.hpp"
 #include "prefer/core/gguf.hpp"
+#include "prefer/text/model_path.hpp"
 #include "prefer/text/utf8.hpp"
 #include "tokenizer_parts.hpp"
 
@@ -156,11 +157,7 @@ std::string tokenizer_file(Fs& fs, const std::string& folder) {
 std::shared_ptr<const Tokenizer> load_tokenizer(const std::string& path) {
   PosixFs fs;
   const auto status = fs.status(path);
-  if (!status)
-    fail(path,
-         ": no such file or folder; a model is a Hugging Face folder or a .gguf file, a tokenizer alone also "
-         "a "
-         "tokenizer.json or a .model");
+  if (!status) no_such_model(fs, path, ", a tokenizer alone also a tokenizer.json or a .model");
   const std::string file = status->kind == FileKind::directory ? tokenizer_file(fs, path) : path;
   if (is_gguf(fs, file)) return std::make_shared<Tokenizer>(text::read_tokenizer_gguf(fs, file));
   auto parts = read_bytes(read_file(fs, file, kMaxFile), file);

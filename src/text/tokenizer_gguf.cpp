@@ -146,8 +146,15 @@ Json merges_of_scores(const Metadata& data) {
   };
   const auto mergeable = [&](std::size_t id) { return data.is(id, {kNormal, kUserDefined, kUnused}); };
   Vocabulary pieces;
-  for (std::size_t id = 0; id < data.tokens.size(); ++id)
-    if (mergeable(id)) pieces.add(data.tokens[id], static_cast<std::int64_t>(id), "tokenizer.ggml.tokens");
+  std::size_t looked_at = 0;
+  for (std::size_t id = 0; id < data.tokens.size(); ++id) {
+    if (!mergeable(id)) continue;
+    pieces.add(data.tokens[id], static_cast<std::int64_t>(id), "tokenizer.ggml.tokens");
+    looked_at += data.tokens[id].size() * data.tokens[id].size();
+  }
+  if (looked_at > kMaxCutBytes)
+    fail("tokenizer.ggml.tokens: the squares of the pieces' lengths add up to ", looked_at,
+         " bytes; at most ", kMaxCutBytes, " are allowed");
   std::vector<Cutting> cuttings;
   for (std::size_t id = 0; id < data.tokens.size(); ++id) {
     if (!mergeable(id)) continue;

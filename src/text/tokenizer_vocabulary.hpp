@@ -14,6 +14,7 @@ namespace prefer::text {
 inline constexpr std::size_t kMaxVocabulary = 2'000'000;
 inline constexpr std::size_t kMaxMerges = 4'000'000;
 inline constexpr std::size_t kMaxTokenBytes = 4096;
+inline constexpr std::size_t kMaxCutBytes = std::size_t{1} << 28;  // that cutting every token in two looks at
 
 class Vocabulary {
  public:

@@ -63,7 +63,7 @@ Hook on_first(Team& team, Hook hook) {
   return [&team, hook = std::move(hook)](StepEvent& event) { team.on_first([&] { hook(event); }); };
 }
 
-Hook stop_when(std::function<bool()> requested, Team& team) {
+Hook pause_when(std::function<bool()> requested, Team& team) {
   return [&team, requested = std::move(requested)](StepEvent& event) {
     if (event.boundary && team.any(requested())) event.pause = true;
   };

@@ -26,7 +26,7 @@ template <class Load>
 auto train_and_eval(const DataConfig& config, const LengthOptions& length, const char* what,
                     const Process& process, const Load& load) {
   const auto checked = [&](const std::string& path) {
-    auto data = load(path);
+    auto data = or_way_on([&] { return load(path); });
     check_trainable(data, length, path);
     return data;
   };
@@ -42,7 +42,7 @@ auto train_and_eval(const DataConfig& config, const LengthOptions& length, const
 
 void DataConfig::describe(Fields& f, std::string_view train_help, std::string_view eval_help) {
   f("train", train, train_help, required());
-  f("eval", eval, eval_help);
+  f("eval", eval, eval_help, path());
   f("drop_overlap", drop_overlap,
     "leave out training records whose prompt is in `eval` too; false counts and says them");
 }

@@ -11,7 +11,7 @@ namespace prefer {
 
 void DpoConfig::describe(Fields& f) {
   f("model", model, "Hugging Face folder or .gguf that is trained", required());
-  f("reference", reference, "model that the policy is held to; null: the model as loaded");
+  f("reference", reference, "model that the policy is held to; null: the model as loaded", path());
   PairsConfig::describe(f);
   f("reference_logprobs", reference_logprobs,
     "run the reference in every step, or once and keep its log-probs on disk", one_of({"live", "cached"}));
@@ -81,7 +81,7 @@ void DpoTrainer::train(Hooks hooks) {
   if (eval_) {
     held_out_.emplace(*eval_, *objective_, *policy_, reference_, config_.kl,
                       static_cast<uint64_t>(config_.seed), run_.team());
-    hooks.push_back(run_.evaluation([this] { return held_out_->measure(); }));
+    run_.evaluates(hooks, [this] { return held_out_->measure(); });
   }
   if (samples_) hooks.push_back(samples_->hook(*policy_, training.step, run_.team()));
   const FitResult result = run_.fit(training, hooks);

@@ -9,10 +9,20 @@
 #include <cmath>
 
 namespace prefer {
+namespace {
+
+/// Adds TRL's rewards/margins, the mean reward of good answers less that of bad ones, where a step has both.
+void add_margin(StepEvent& event) {
+  const auto good = event.metrics.find("rewards/chosen"), bad = event.metrics.find("rewards/rejected");
+  if (good != event.metrics.end() && bad != event.metrics.end())
+    event.metrics["rewards/margins"] = good->second - bad->second;
+}
+
+}  // namespace
 
 void KtoConfig::describe(Fields& f) {
   f("model", model, "Hugging Face folder or .gguf that is trained", required());
-  f("reference", reference, "model that the policy is held to; null: the model as loaded");
+  f("reference", reference, "model that the policy is held to; null: the model as loaded", path());
   DataConfig::describe(
       f, "judged answers: .jsonl, .jsonl.gz or a JSON array of {prompt, completion, label}",
       "held-out answers, or null; eval_kl is the estimate of the KL that the loss takes from rewards");
@@ -111,7 +121,8 @@ void KtoTrainer::train(Hooks hooks) {
   Training training(config_.fit, *train_, *objective_);
   run_.open(training, config_json(config_));
   run_.say_memory(training, train_->records(), policy_->config(), true);
-  if (eval_) hooks.push_back(run_.evaluation([this] { return measure(); }));
+  hooks.insert(hooks.begin(), add_margin);
+  if (eval_) run_.evaluates(hooks, [this] { return measure(); });
   if (samples_) hooks.push_back(samples_->hook(*policy_, training.step, run_.team()));
   const FitResult result = run_.fit(training, hooks);
   if (eval_ && held_out_.reward.empty()) measure();

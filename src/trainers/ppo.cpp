@@ -11,6 +11,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <tuple>
 
 namespace prefer {
 namespace {
@@ -56,14 +57,14 @@ Hook pace(const RolloutSource& rollouts) {
 
 void PpoConfig::describe(Fields& f) {
   f("model", model, "Hugging Face folder or .gguf that is trained", required());
-  f("reference", reference, "model that the KL in the reward is from; null: the model as loaded");
+  f("reference", reference, "model that the KL in the reward is from; null: the model as loaded", path());
   f("train", train, "prompts: .jsonl, .jsonl.gz or a JSON array of {prompt} or {messages}", required());
-  f("eval", eval, "held-out prompts, or null");
+  f("eval", eval, "held-out prompts, or null", path());
   f("specials_in_text", specials_in_text,
     "plain prompts may spell control tokens (they were rendered before)");
   f("eval_samples", eval_samples, "answers to each held-out prompt", within(1, 1 << 16));
-  f("reward_model", reward_model, "folder of a reward model with the tokenizer of `model`, or null");
-  f("lexicon", lexicon, "a sentiment lexicon (VADER's vader_lexicon.txt) as the reward, or null");
+  f("reward_model", reward_model, "folder of a reward model with the tokenizer of `model`, or null", path());
+  f("lexicon", lexicon, "a sentiment lexicon (VADER's vader_lexicon.txt) as the reward, or null", path());
   f("value", value,
     "own: a network that begins as the policy; shared: a head on the policy; or a reward model's folder");
   f("value_learning_rate_scale", value_learning_rate_scale,
@@ -183,8 +184,10 @@ void PpoTrainer::admit(const ModelConfig& model, const std::string& name) {
 /// What answers leave of the context of the model that has the least; of a reward model's, which reads an
 /// answer as the template writes it, what stands behind the end token too.
 PpoTrainer::Room PpoTrainer::room_beside(const Question& question) const {
-  const int64_t answer = config_.rollout.response_length,
-                behind = std::max<int64_t>(0, std::ssize(question.tail) - 1);
+  const int64_t answer = config_.rollout.response_length;
+  const auto& [tail, stop] = std::tie(question.tail, config_.rollout.stop_token_id);
+  const bool completed = !tail.empty() && (!stop || *stop == tail.front());  // as_judged
+  const int64_t behind = completed ? std::ssize(tail) - 1 : 0;
   if (judge_.model.empty() || judge_.context - behind >= room_.context)
     return {room_.model, room_.context, room_.context - answer};
   return {judge_.model, judge_.context, judge_.context - answer - behind};
@@ -257,7 +260,7 @@ std::shared_ptr<RewardModel> PpoTrainer::reward_model(const std::string& what, c
     fail(what, "=", path,
          " is a language model; a reward model, as the program reward writes it, is asked for");
   auto model = run_.reward_model(what, path, spans_.tokenizer());
-  check_tokenizer(what, path, spans_.tokenizer(), config_.model);
+  run_.check_tokenizer(what, path, spans_.tokenizer(), config_.model);
   admit(model->config(), path);
   return model;
 }
@@ -291,7 +294,7 @@ void PpoTrainer::say_memory(const Training& training) const {
     all.optimizer += value.optimizer;
     all.activations += value.activations;
   }
-  all.weights += reward_bytes_;
+  all.frozen += reward_bytes_;
   // Answers are sampled before there are activations to keep.
   all.activations =
       std::max(all.activations, cache_bytes(policy_->config(), config_, longest_prompt_, width));
@@ -326,7 +329,7 @@ void PpoTrainer::train(Hooks hooks) {
     if (done >= all) line.reset();
   };
   hooks.push_back(pace(*rollouts_));
-  if (held_out_) hooks.push_back(run_.evaluation([this] { return held_out_->measure(); }));
+  if (held_out_) run_.evaluates(hooks, [this] { return held_out_->measure(); });
   if (samples_) hooks.push_back(samples_->hook(*policy_, training.step, run_.team()));
   const FitResult result = run_.fit(training, hooks);
   if (held_out_) held_out_->complete();

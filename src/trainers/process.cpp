@@ -1,7 +1,6 @@
 // Threads, the allocator, the GEMM route and the device of a process.
 #include "prefer/trainers/process.hpp"
 
-#include "kernels/isa.hpp"
 #include "prefer/core/error.hpp"
 #include "prefer/dist/ranks.hpp"
 #include "prefer/ops/tensor_memory.hpp"
@@ -55,14 +54,16 @@ void ProcessConfig::describe(Fields& f) {
   f("threads", threads, "CPU threads; 0 takes all cores, or this rank's share of them", within(0, 1024));
 }
 
-void Process::warn_of_other_work() const {
-  double load = 0;  // of the last minute, in processes that wanted to run
-  if (at::get_num_threads() == 1 || getloadavg(&load, 1) != 1 || load < 0.75) return;
+std::string warning_of_other_work(double load, int64_t threads, int64_t ranks, int64_t cores) {
+  constexpr double kNoise = 0.75;
+  if (threads == 1 || load < kNoise ||
+      load + static_cast<double>(threads * ranks) <= static_cast<double>(cores))
+    return {};
   std::ostringstream text;
-  text << "other work wanted " << std::setprecision(2) << load
+  text << "other work wanted " << std::fixed << std::setprecision(1) << load
        << " cores in the last minute: where it goes on, set GOMP_SPINCOUNT=1000, or threads that wait hold "
           "the cores that those awaited want";
-  log_.warning(text.str());
+  return text.str();
 }
 
 Process::Process(const ProcessConfig& config, Fs& fs, const Environment& environment) : fs_(fs) {
@@ -74,7 +75,12 @@ Process::Process(const ProcessConfig& config, Fs& fs, const Environment& environ
     team_ = std::make_unique<Alone>();
   }
   const bool chosen = environment.contains("GOMP_SPINCOUNT") || environment.contains("OMP_WAIT_POLICY");
-  if (team_->first() && !environment.empty() && !chosen) warn_of_other_work();
+  double load = 0;  // in processes that wanted to run
+  if (!team_->first() || environment.empty() || chosen || !device_.is_cpu() || getloadavg(&load, 1) != 1)
+    return;
+  const std::string warning =
+      warning_of_other_work(load, at::get_num_threads(), place.local_size, sysconf(_SC_NPROCESSORS_ONLN));
+  if (!warning.empty()) log_.warning(warning);
 }
 
 Process::Process(const ProcessConfig& config, std::unique_ptr<Team> team)
@@ -99,7 +105,7 @@ void Process::set(const ProcessConfig& config, const Place& place) {
 }
 
 std::string Process::description() const {
-  return device_.str() + " (" + cpu_name() + ", " + kernels::name(kernels::best_isa()) + ", " +
+  return device_.str() + " (" + cpu_name() + ", " + instruction_sets() + ", " +
          std::to_string(at::get_num_threads()) + (at::get_num_threads() == 1 ? " thread" : " threads") +
          (team_->size() > 1 ? ", one of " + std::to_string(team_->size()) + " ranks" : "") +
          "), products: " + gemm_routes().name();

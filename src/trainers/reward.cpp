@@ -53,8 +53,10 @@ RewardTrainer::RewardTrainer(RewardConfig config, Process& process)
   } else {
     PairData data = load_pairs(config_, spans_, on_bad, process);
     if (std::get<BradleyTerry>(config_.loss.chosen).use_margin) {
-      want_margins(data.train, on_bad);
-      if (data.eval) want_margins(*data.eval, on_bad);
+      or_way_on([&] {
+        want_margins(data.train, on_bad);
+        if (data.eval) want_margins(*data.eval, on_bad);
+      });
     }
     read(data.train, data.eval);
   }
@@ -183,7 +185,7 @@ void RewardTrainer::train(Hooks hooks) {
       return figures();
     });
     if (training.step == config_.fit.steps) measure();
-    hooks.push_back(run_.evaluation([this] { return measure(); }));
+    run_.evaluates(hooks, [this] { return measure(); });
   }
   const FitResult result = run_.fit(training, hooks);
   run_.team().on_first([&] { finish(result); });

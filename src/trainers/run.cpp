@@ -1,18 +1,16 @@
 // The part of a training run that does not depend on its method.
 #include "prefer/trainers/run.hpp"
 
-#include "kernels/isa.hpp"
 #include "prefer/core/error.hpp"
-#include "prefer/core/gguf.hpp"
 #include "prefer/core/program.hpp"
 #include "prefer/core/sha256.hpp"
 #include "prefer/core/version.hpp"
 #include "prefer/model/load.hpp"
 #include "prefer/ops/gemm.hpp"
-#include "prefer/text/tokenizer.hpp"
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 namespace prefer {
 namespace {
@@ -86,6 +84,7 @@ Run::Run(RunConfig& config, Process& process) : config_(config), process_(proces
   int64_t saved = 0;
   team().on_first([&] {
     check_output(process_.fs(), config_.output, config_.resume);
+    used_ = process_.fs().exists(config_.output) && !process_.fs().list(config_.output).empty();
     if (config_.resume) saved = saved_slots(process_.fs(), config_.output);
   });
   saved = static_cast<int64_t>(team().gather(static_cast<double>(saved)).front());
@@ -215,7 +214,7 @@ void Run::open(Training& training, const Json& resolved) {
   const RunIdentity identity{.config = resolved,
                              .inputs = inputs_,
                              .route = gemm_routes().name(),
-                             .isa = kernels::name(kernels::best_isa()),
+                             .isa = instruction_sets(),
                              .version = kVersion,
                              .free = free_keys()};
   check_ranks(identity);
@@ -226,7 +225,7 @@ void Run::open(Training& training, const Json& resolved) {
   if (first > training.config.steps)
     fail("output ", config_.output, " is after ", counted(first), " already, and ",
          counted(training.config.steps), " is asked for as the last; give no less, or another output");
-  if (config_.resume && first == 0)
+  if (used_ && first == 0)
     process_.say("there is no checkpoint in output " + config_.output + ": beginning at the first step");
   if (first > 0)
     process_.say("going on after " + counted(first) + " of " + std::to_string(training.config.steps));
@@ -287,14 +286,19 @@ std::string Run::counted(int64_t step) const {
   return "step " + std::to_string(step) + iteration;
 }
 
-Hook Run::evaluation(std::function<Metrics()> measure) {
+void Run::evaluates(Hooks& hooks, std::function<Metrics()> measure) const {
   const int64_t steps = config_.eval_every * config_.fit.iteration;
-  return every(steps > 0 ? steps : config_.fit.steps, evaluate(std::move(measure)));
+  const Hook once = [done = std::make_shared<int64_t>(0), hook = evaluate(std::move(measure))](StepEvent& e) {
+    if (std::exchange(*done, e.step) != e.step) hook(e);
+  };
+  const Hook now_and_then = every(steps > 0 ? steps : config_.fit.steps, once);
+  hooks.insert(hooks.begin(), now_and_then);
+  hooks.push_back(now_and_then);
 }
 
 FitResult Run::fit(Training& training, Hooks hooks) {
   const StopSignals signals = process_.watch_signals();
-  hooks.insert(hooks.begin(), stop_when([&signals] { return signals.requested(); }, team()));
+  hooks.insert(hooks.begin(), pause_when([&signals] { return signals.requested(); }, team()));
   if (team().first()) {
     hooks.push_back(metrics_file(process_.fs(), config_.output, training.step));
     hooks.push_back(tensorboard(process_.fs(), config_.output));
@@ -356,43 +360,5 @@ void Run::finish(const FitResult& result, const Transformer& model, const std::s
 }
 
 void Run::write_report() { write_file_atomically(process_.fs(), path("report.html"), render_html(report_)); }
-
-void check_fits(const RecordSource& source, const std::string& path, const ModelConfig& model,
-                const std::string& name) {
-  int32_t largest = 0;
-  for (const Record& record : source.records())
-    for (const Sequence& s : record) largest = std::max(largest, std::ranges::max(s.tokens));
-  const int64_t longest = source.longest();
-  if (longest > model.context) {
-    fail(path, ": the longest side has ", longest, " tokens, and the context of ", name, " is ",
-         model.context, "; max_length=", model.context, " cuts it");
-  }
-  check_token(largest, path, model, name);
-}
-
-namespace {
-
-bool has_tokenizer(const std::string& path) {
-  PosixFs fs;
-  if (is_gguf(fs, path)) return true;
-  return fs.exists(join_path(path, "tokenizer.json")) || fs.exists(join_path(path, "tokenizer.model"));
-}
-
-/// Whether the same ids are the same tokens.
-bool same_vocabulary(const Tokenizer& a, const Tokenizer& b) {
-  if (a.vocab_size() != b.vocab_size()) return false;
-  for (int32_t id = 0; id < a.vocab_size(); ++id)
-    if (a.token(id) != b.token(id) || a.is_special(id) != b.is_special(id)) return false;
-  return true;
-}
-
-}  // namespace
-
-void check_tokenizer(const std::string& what, const std::string& path, const Tokenizer& ours,
-                     const std::string& model) {
-  if (!has_tokenizer(path)) return;
-  if (!same_vocabulary(*load_tokenizer(path), ours))
-    fail(what, "=", path, " has another tokenizer than model=", model);
-}
 
 }  // namespace prefer

@@ -105,7 +105,8 @@ MemoryEstimate estimate_memory(const ModelConfig& model, int64_t width, bool ref
   // The head's gradient is taken from the logits' gradient and its transposed copy.
   const int64_t logits = std::min(LogprobOptions().logits_bytes, slot.scored * model.vocab_size * width);
   MemoryEstimate estimate;
-  estimate.weights = (parameters + (reference ? parameters + embedding : 0)) * width;
+  estimate.weights = parameters * width;
+  if (reference) estimate.frozen = (parameters + embedding) * width;
   estimate.gradients = parameters * sum + embedding * width;
   estimate.optimizer = parameters * (2 * sum + (width == 2 ? 4 : 0));
   estimate.activations = slot.tokens * kept * width + 2 * logits;
@@ -119,11 +120,11 @@ std::string MemoryEstimate::text(bool resumed) const {
     return std::string(text);
   };
   // What a checkpoint holds is in memory twice while it is read.
-  const int64_t reading = 2 * (weights + optimizer) + program;
-  return "about " + said(total()) + " at the peak: weights " + said(weights) + ", gradients " +
+  const int64_t reading = 2 * (weights + optimizer) + frozen + program;
+  return "about " + said(total()) + " at the peak: weights " + said(weights + frozen) + ", gradients " +
          said(gradients) + ", optimizer " + said(optimizer) + ", activations " + said(activations) +
          ", the program itself " + said(program) +
-         (resumed && reading > total() ? "; reading the checkpoint took about " + said(reading) : "");
+         (resumed && reading > total() ? "; reading the checkpoint takes about " + said(reading) : "");
 }
 
 }  // namespace prefer

@@ -12,7 +12,8 @@
 namespace prefer {
 
 void SamplesConfig::describe(Fields& f) {
-  f("prompts", prompts, "JSONL of {prompt} or {messages} that the model answers now and then, or null");
+  f("prompts", prompts, "JSONL of {prompt} or {messages} that the model answers now and then, or null",
+    path());
   f("every", every, "steps (PPO: iterations) between answers; 0: before and after training only",
     at_least(0));
   f("max_new_tokens", max_new_tokens, "length of an answer", at_least(1));

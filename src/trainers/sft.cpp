@@ -78,7 +78,7 @@ void SftTrainer::train(Hooks hooks) {
       measure();
       return figures();
     });
-    hooks.push_back(run_.evaluation([this] { return measure(); }));
+    run_.evaluates(hooks, [this] { return measure(); });
   }
   if (samples_) hooks.push_back(samples_->hook(*model_, training.step, run_.team()));
   const FitResult result = run_.fit(training, hooks);

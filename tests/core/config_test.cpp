@@ -159,6 +159,10 @@ TEST(Config, UnknownKeys) {
             "dpo.json: beta: unknown key; did you mean loss.beta? " + known);
   EXPECT_EQ(complaint("", with("label_smothing", "1")),
             "label_smothing=1: unknown key; did you mean loss.label_smoothing? " + known);
+  EXPECT_EQ(complaint("", with("ls", "1")), "ls=1: unknown key; did you mean loss.label_smoothing? " + known);
+  EXPECT_EQ(
+      complaint("", with("loss.ls", "1")),
+      "loss.ls=1: unknown key; did you mean loss.label_smoothing? known are name, beta, label_smoothing");
   EXPECT_EQ(complaint("", with("los.beta", "1")), "los.beta=1: unknown key; did you mean loss? " + known);
   EXPECT_EQ(complaint("", with("qqq", "a b\n")), "qqq=\"a b\\n\": unknown key; " + known);
   EXPECT_EQ(complaint("", with("loss", "1")), "loss=1: loss is a group of keys: name, beta, label_smoothing");
@@ -309,6 +313,8 @@ TEST(Program, ReadsTheFileAndMapsErrorsToExitCodes) {
 TEST(Config, NearestWord) {
   EXPECT_EQ(nearest("leraning_rate", {"steps", "learning_rate"}), "learning_rate");
   EXPECT_EQ(nearest("x", {"y", "steps"}), "");
+  EXPECT_EQ(nearest("gpu", {"cpu", "cuda"}), "");  // another word, not a slip
+  EXPECT_EQ(nearest("cup", {"cpu", "cuda"}), "cpu");
   EXPECT_EQ(nearest("bata", {"beta", "data"}), "beta");  // the first of equals
   EXPECT_EQ(nearest(std::string(100'000, 'a'), {"beta"}), "");
 }

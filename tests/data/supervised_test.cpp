@@ -178,8 +178,10 @@ TEST(Supervised, CutsAndCounts) {
                             "\n"
                             R"({"text": "abc"})",
                             {"auto", {.max_length = 4}});
-  EXPECT_EQ(data.counts,
-            "2 texts of 8 tokens, 5 of them to learn; the longest text 5 tokens, 1 texts truncated");
+  EXPECT_EQ(
+      data.counts,
+      "2 texts of 8 tokens, 5 of them to learn; the longest text 5 tokens, 2 of plain text, without the "
+      "chat template that messages get, 1 texts truncated");
   EXPECT_EQ(data.skipped.total(), 1);
   EXPECT_EQ(data.noted, (std::vector<std::pair<std::string, std::int64_t>>{{"texts truncated", 1}}));
 }
@@ -231,6 +233,28 @@ TEST(Supervised, WhatIsLeftOutIsCountedAndTheRestIsAsIfItWereAlone) {
   leave_out(data, places, "held out");
   EXPECT_EQ(error_of([&] { check_trainable(data, {}, "texts.jsonl"); }),
             "texts.jsonl: no text to train on; 2 skipped: held out (2: texts.jsonl:1:1, 2:1)");
+}
+
+TEST(Supervised, PlainTextsBesideATemplateAreCountedUnlessTheyWereRendered) {
+  const std::string lines =
+      std::string(R"({"prompt": "ab", "completion": "cd"})") + "\n" + R"({"text": "abc"})";
+  const std::string said = "of plain text, without the chat template that messages get";
+  EXPECT_NE(load(lines).counts.find("2 " + said), std::string::npos);
+  EXPECT_EQ(load(lines, {}, /*chat=*/false).counts.find(said), std::string::npos);
+  EXPECT_EQ(load(lines, {.length = {.specials_in_text = true}}).counts.find(said), std::string::npos);
+  EXPECT_EQ(load(R"({"messages": [{"role": "user", "content": "b"}, {"role": "assistant", "content": "c"}]})")
+                .counts.find(said),
+            std::string::npos);
+}
+
+TEST(Judged, AnswersOfWhichNoneIsLeftAreCalledSo) {
+  MemoryFs fs;
+  fs.put("judged.jsonl", R"({"prompt": "ab", "completion": "cd", "label": true})");
+  SupervisedData data = load_judged(fs, "judged.jsonl", SpanBuilder(ending_letters()), {}, OnBad::stop);
+  const std::vector<std::size_t> places = {0};
+  leave_out(data, places, "prompt is in eval too");
+  EXPECT_EQ(error_of([&] { check_trainable(data, {}, "judged.jsonl"); }),
+            "judged.jsonl: no answer to train on; 1 skipped: prompt is in eval too (1: judged.jsonl:1:1)");
 }
 
 TEST(Supervised, ReadsWholeFilesOfEachForm) {

@@ -52,6 +52,18 @@ TEST(TokenisedPairs, HoldPromptAndAnswers) {
   EXPECT_EQ(group[0].grade[0], 8.f);
 }
 
+TEST(TokenisedPairs, PlainSidesBesideATemplateAreCounted) {
+  const std::vector<Preference> pairs = {said("abc", "de", "f"),
+                                         {"ab", "c", "d", 8, 3, Preference::kNotGiven, "p:2:1"}};
+  EXPECT_EQ(made(pairs, {}).counts.bare, 2);
+  EXPECT_NE(made(pairs, {})
+                .counts.text(2, "pairs")
+                .find(", 2 sides of plain text, without the chat template that messages get"),
+            std::string::npos);
+  EXPECT_EQ(made(pairs, {.specials_in_text = true}).counts.bare, 0);
+  EXPECT_EQ(tokenise(std::span(pairs).last(1), SpanBuilder(letters()), {}).counts.bare, 0);
+}
+
 TEST(TokenisedPairs, AreCutAtTheEndOrTheStart) {
   const PreferenceData start = made({said("abc", "defg", "h")}, {.max_length = 6});
   ASSERT_EQ(start.pairs.size(), 1u);

@@ -102,6 +102,8 @@ inline std::vector<Malformed> override_cases() {
       override_case(
           "override_unknown_in_a_group", "optimizer.learning_rat=1",
           R"(optimizer.learning_rat=1: unknown key; did you mean optimizer.learning_rate? known are ...)"),
+      override_case("override_unknown_initials", "optimizer.lr=1",
+                    R"(optimizer.lr=1: unknown key; did you mean optimizer.learning_rate? known are ...)"),
       override_case(
           "override_unknown_out_of_its_group", "learning_rat=1",
           R"(learning_rat=1: unknown key; did you mean optimizer.learning_rate? known are model, ...)"),
@@ -145,12 +147,13 @@ inline std::vector<Malformed> override_cases() {
                     R"(optimizer.adam_beta2=1: must be 0 .. 0.999999, not 1)"),
       override_case("dtype_unknown", "dtype=int8",
                     R"(dtype=int8: must be one of float32, bfloat16, float64, fp32, bf16, not "int8")"),
-      override_case("device_unknown", "device=tpu",
-                    R"(device=tpu: must be one of cpu, cuda, not "tpu"; did you mean cpu?)"),
+      override_case("device_unknown", "device=tpu", R"(device=tpu: must be one of cpu, cuda, not "tpu")"),
+      override_case("device_gpu", "device=gpu", R"(device=gpu: must be one of cpu, cuda, not "gpu")"),
       override_case(
           "device_not_here", "device=cuda",
           R"(device=cuda was asked for, and this build or machine has no CUDA; device=cpu is there)"),
       override_case("model_empty", "model=", R"(model=: must not be empty)"),
+      override_case("eval_empty", "eval=", R"(eval=: must not be empty)"),
       override_case("eval_missing", "eval=@/none.jsonl",
                     R"(@/none.jsonl: could not open: No such file or directory)"),
       override_case("eval_every_without_eval", "eval_every=3",

@@ -282,6 +282,9 @@ inline std::vector<Malformed> pair_cases() {
        R"(@/pairs.jsonl: no pair to train on; 3 blank lines)",
        {{"pairs.jsonl", "\n  \n\t\r\n"}}},
       pair("pair_is_a_list", "[1]", R"(@/pairs.jsonl:2:1: a record must be an object, not an array)"),
+      pair(
+          "pair_of_no_form", R"({"question": "a", "good": " b", "bad": " c"})",
+          R"(@/pairs.jsonl:2:1: a record of {question, good, bad} is of no known form; known are {prompt, chosen, rejected}, {conversations, chosen, rejected} and {chosen, rejected})"),
       pair("pair_without_rejected", R"({"prompt": "a", "chosen": " b"})",
            R"(@/pairs.jsonl:2:1: "rejected" is missing)"),
       pair("pair_without_chosen", R"({"prompt": "a", "rejected": " b"})",

@@ -172,6 +172,12 @@ inline std::vector<Malformed> demonstration_cases() {
        {},
        {"eval_every=3"},
        Seen::by_program},
+      {"texts_longer_than_the_context",
+       "sft",
+       "@/texts.jsonl: the longest text has ...",
+       {{"texts.jsonl", R"({"text": ")" + std::string(140, 'c') + "\"}\n"}},
+       {"max_length=0"},
+       Seen::by_program},
       {"dpo_of_a_reward_model", "dpo", language, reward_model(), {}, Seen::by_program},
       {"sft_of_a_reward_model", "sft", language, reward_model(), {}, Seen::by_program},
   };

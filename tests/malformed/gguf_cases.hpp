@@ -15,6 +15,18 @@ inline Malformed gguf_case(const std::string& name, const Gguf& file, const std:
 }
 
 /// Headers that lie.
+/// A sentencepiece model of so many pieces, each of `length` letters.
+inline Gguf long_pieces(std::size_t count, std::size_t length) {
+  std::vector<std::string> pieces;
+  for (std::size_t i = 0; i < count; ++i)
+    pieces.push_back(std::string(1, static_cast<char>('a' + i)) + std::string(length - 1, 'z'));
+  return Gguf()
+      .head(0, 3)
+      .string("tokenizer.ggml.model", "llama")
+      .strings("tokenizer.ggml.tokens", pieces)
+      .integers("tokenizer.ggml.scores", std::vector<std::int32_t>(count));
+}
+
 inline std::vector<Malformed> gguf_header_cases() {
   const auto key = [](std::uint32_t type) { return Gguf().head(0, 1).key("k", type); };
   const std::uint64_t huge = std::uint64_t{1} << 62;
@@ -132,6 +144,9 @@ inline std::vector<Malformed> gguf_model_cases() {
                         "feed_forward_length" + bytes_of(4u) + bytes_of(16u)),
                 R"(@/model.gguf: blk.0.ffn_gate.weight is [8, 8] at byte 3200; the metadata say [16, 8])",
                 Seen::by_program),
+      gguf_case(
+          "gguf_pieces_that_take_long_to_cut", long_pieces(17, 4096),
+          R"(@/model.gguf: tokenizer.ggml.tokens: the squares of the pieces' lengths add up to 285212672 bytes; at most 268435456 are allowed)"),
       gguf_case("gguf_tokenizer_of_another_kind", changed("gpt2", "bert"),
                 R"(@/model.gguf: tokenizer.ggml.model is "bert"; allowed are gpt2, llama)"),
       gguf_case(

@@ -93,7 +93,7 @@ TEST(HeldOut, RecordsWhosePromptIsHeldOutAreCountedAndOnRequestLeftOut) {
   for (const auto& [program, records, record, lines, more] :
        {Case{"dpo", "pairs", "pair", pairs, {}}, Case{"reward", "pairs", "pair", pairs, {}},
         Case{"reward", "rankings", "ranking", ranked, {"loss.name=plackett_luce"}},
-        Case{"sft", "texts", "text", texts, {}}, Case{"kto", "answers", "text", judged, {}}}) {
+        Case{"sft", "texts", "text", texts, {}}, Case{"kto", "answers", "answer", judged, {}}}) {
     const std::string name = program + "-" + records + "-";
     const std::string train = file_of(dir, name + "train.jsonl", lines),
                       eval = file_of(dir, name + "eval.jsonl", {lines[3], lines[7]});

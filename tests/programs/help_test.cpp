@@ -46,8 +46,9 @@ void collect(const Json& config, const std::string& prefix, std::vector<std::str
 }
 
 TEST(Help, NamesEveryKeyOfTheSmallPrograms) {
-  expect_keys("score", {"model", "input", "specials", "dtype", "device", "threads"});
-  expect_keys("tokenize", {"model", "input", "specials", "add_generation_prompt", "device", "threads"});
+  expect_keys("score", {"model", "text", "input", "specials", "dtype", "device", "threads"});
+  expect_keys("tokenize",
+              {"model", "text", "input", "specials", "add_generation_prompt", "device", "threads"});
   expect_keys("generate", {"model", "prompt", "input", "chat", "specials", "max_new_tokens", "temperature",
                            "top_p", "top_k", "n", "batch_size", "seed", "dtype", "device", "threads"});
   expect_keys("launch", {"n", "port", "all_output"}, " -- PROGRAM ARGUMENTS");

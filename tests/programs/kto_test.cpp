@@ -29,6 +29,11 @@ TEST(KtoProgram, LearnsWhichAnswersAreGood) {
   EXPECT_DOUBLE_EQ(steps.front().at("loss").as_number(), 0.5);  // 1 - sigmoid(0)
   EXPECT_EQ(steps.front().at("kl").as_number(), 0.0);
   EXPECT_LT(steps.back().at("loss").as_number(), 0.45);
+  const Json& last = steps.back();
+  ASSERT_TRUE(last.contains("rewards/chosen") && last.contains("rewards/rejected"));
+  EXPECT_EQ(last.at("rewards/margins").as_number(),
+            last.at("rewards/chosen").as_number() - last.at("rewards/rejected").as_number());
+  EXPECT_NE(ran.err.find("  margins "), std::string::npos) << ran.err;
   EXPECT_GT(steps.back().at("eval_rewards/chosen").as_number(),
             steps.back().at("eval_rewards/rejected").as_number() + 0.5);
   for (const auto& [name, key] : {std::pair("reward of good answers", "eval_rewards/chosen"),
@@ -53,7 +58,7 @@ TEST(KtoProgram, RefusesRecordsWithoutVerdictAndStepsOfOne) {
   const Ran whole = run("kto", dpo_command(talk, dir / "out"));
   EXPECT_EQ(whole.code, 1);
   EXPECT_NE(whole.err.find(talk + ":1:1: a record of {messages, label} is of no known form; known are "
-                                  "{prompt, completion, label} and {instruction, output, label}\n"),
+                                  "{prompt, completion, label} and {instruction, output, label};"),
             std::string::npos)
       << whole.err;
   const Ran alone = run("kto", dpo_command(judged_file(dir), dir / "out", {"batch_size=1"}));

@@ -117,7 +117,7 @@ class EveryTrainer : public RanksProgram {
                  CommandLine{"tokens_per_slot=20"}},  // several statistics
             {"own_reward", "prompts", "iterations", 2, 4, pairs + ppo},
             {"own_reward", "prompts in bfloat16", "iterations", 2, 4,
-             pairs + ppo + CommandLine{"dtype=bfloat16"}}};
+             pairs + ppo + CommandLine{"dtype=bfloat16", "value=shared", "num_generations=2"}}};
   }
   /// On so many ranks, from where `output` was left, until `length` is `last`. Returns what was said.
   std::string go_on(const Short& trainer, int ranks, const std::string& output, int64_t last) const {

@@ -15,6 +15,9 @@ Ran run_in(const std::string& folder, const Malformed& malformed) {
   return run(malformed.program, command);
 }
 
+/// What the errors of bad records end with, where a program has the key.
+constexpr std::string_view kWayOn = "; on_bad=skip leaves such records out and counts them\n";
+
 /// One line of error, after what was said before; nothing on stdout; and no file made, changed or removed.
 void expect_refused(const std::string& folder, const Malformed& malformed) {
   const Files before = files_below(folder);
@@ -22,6 +25,7 @@ void expect_refused(const std::string& folder, const Malformed& malformed) {
   EXPECT_EQ(ran.code, 1) << ran.err;
   EXPECT_EQ(ran.out, "");
   std::string said = ran.err.substr(std::min(ran.err.find("error: "), ran.err.size()));
+  if (said.ends_with(kWayOn)) said.replace(said.size() - kWayOn.size(), kWayOn.size(), "\n");
   std::string line = "error: " + placed(malformed.line, folder) + "\n";
   EXPECT_EQ(said.find('\n') + 1, said.size()) << ran.err;
   if (const std::size_t more = line.find("...\n"); more != std::string::npos) {
@@ -56,6 +60,20 @@ TEST_P(EachProgram, RefusesInOneLine) {
 
 INSTANTIATE_TEST_SUITE_P(Malformed, EachProgram, ::testing::ValuesIn(for_programs()),
                          [](const auto& each) { return each.param.name; });
+
+TEST(Refusals, OfABadRecordNamesTheWayOnAndOfAMissingFileNone) {
+  const std::map<std::string, bool> names = {
+      {R"({"prompt": 3)", true}, {R"({"prompt": "a"})", true}, {"[1", false}};
+  for (const auto& [lines, named] : names) {
+    for (const char* program : {"sft", "kto", "dpo", "reward"}) {
+      const TempDir dir;
+      put_files({"", program, "", {{"pairs.jsonl", lines}, {"texts.jsonl", lines}}}, dir.string());
+      const Ran ran = run_in(dir.string(), {"", program, ""});
+      EXPECT_EQ(ran.code, 1);
+      EXPECT_EQ(ran.err.ends_with(kWayOn), named) << ran.err;
+    }
+  }
+}
 
 TEST(Refusals, BadPairsAreSkippedAndCountedWhereAsked) {
   std::string lines;

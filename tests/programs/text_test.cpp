@@ -106,6 +106,20 @@ TEST(Score, FormsOfARecord) {
   EXPECT_EQ(dump(scores[2]), R"({"tokens":[1],"logprobs":[null],"nll":0.0})");
 }
 
+TEST(Text, OnTheCommandLineIsReadAsInAFile) {
+  PREFER_NEEDS(stories260k());
+  const TempDir dir;
+  const std::string file = "input=" + file_of(dir, "in.jsonl", {line("text", "Once, \"=\" upon")});
+  for (const char* program : {"score", "tokenize"}) {
+    const auto given = lines_of(program, {model_of(stories260k()), "text=Once, \"=\" upon"});
+    const auto read = lines_of(program, {model_of(stories260k()), file});
+    ASSERT_EQ(given.size(), 1U);
+    EXPECT_EQ(dump(given[0]), dump(read.at(0)));
+    EXPECT_EQ(run(program, {model_of(stories260k()), file, "text=a"}).err,
+              std::string("error: ") + program + " wants one of text=TEXT and input=FILE.jsonl\n");
+  }
+}
+
 TEST(Score, SaysWhichTextsAreLongerThanTheContext) {
   PREFER_NEEDS(stories260k());
   const TempDir dir;

@@ -215,9 +215,9 @@ TEST(CountTokens, GoesOnFromThePlansOfTheStepsBefore) {
   EXPECT_EQ(event.metrics.at("num_tokens"), 3 * 80 + 300);
 }
 
-TEST(Stop, IsAskedForOnEveryRankWhereOneHasTheSignalButNotInsideAnIteration) {
+TEST(Pause, IsAskedForOnEveryRankWhereOneHasTheSignalButNotInsideAnIteration) {
   Threads(2).run([&](Team& team) {
-    const Hook hook = stop_when([&] { return team.rank() == 1; }, team);
+    const Hook hook = pause_when([&] { return team.rank() == 1; }, team);
     StepEvent inside = event_of(1), boundary = event_of(2);
     inside.boundary = false;
     hook(inside);

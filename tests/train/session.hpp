@@ -43,7 +43,7 @@ struct Session {
     checkpoints.restore(training);
     int64_t step = 0;
     Hooks hooks = {[&](StepEvent& event) { step = event.step; },
-                   stop_when([&] { return step == stop_at; }, team)};
+                   pause_when([&] { return step == stop_at; }, team)};
     if (team.first()) hooks.push_back(metrics_file(fs, output, began));
     hooks.insert(hooks.end(), more.begin(), more.end());
     hooks.push_back(save_checkpoints(checkpoints, training, team));

@@ -53,6 +53,34 @@ TEST_F(PpoIdentities, AreCheckedToTheBitAtEveryIterationsFirstStep) {
   }
 }
 
+TEST_F(PpoIdentities, AreAskedUntilAStepOfTheIterationPasses) {
+  PREFER_NEEDS_INVARIANCE(at::kFloat);
+  PpoConfig skips = two_iterations("skips");
+  skips.reward_model.reset();
+  skips.rollout.num_mini_batches = 7;  // of two answers each
+  skips.rollout.whiten_advantages = false;
+  skips.fit.guard.on_bad = "skip";
+  skips.fit.guard.max_skips = 100;
+  // More than a float holds: the loss of minibatches with such an answer is not finite.
+  PpoTrainer trainer(skips, process_, Scorer([](std::span<const Answer> answers) {
+                       std::vector<double> scores(answers.size(), 1.0);
+                       std::fill_n(scores.begin(), 10, 1e300);
+                       return scores;
+                     }));
+  bool learnt = false, ever = false;
+  int64_t late = 0;
+  trainer.train({[&](StepEvent& event) {
+    if ((event.step - 1) % event.iteration == 0) learnt = false;
+    const bool passes = event.skipped.empty();
+    ASSERT_EQ(event.identities.size(), !passes || learnt ? 0u : ever ? 1u : 2u) << event.step;
+    late += passes && !learnt && (event.step - 1) % event.iteration != 0;
+    learnt = learnt || passes;
+    ever = ever || passes;
+  }});
+  EXPECT_TRUE(ever);
+  EXPECT_GE(late, 1);  // an iteration's first step was skipped
+}
+
 TEST_F(PpoIdentities, APolicyThatIsNotTheReferenceAtTheStartStopsTheRun) {
   PpoTrainer trainer(two_iterations("nudged"), process_);
   nudge(trainer.policy());

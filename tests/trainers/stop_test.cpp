@@ -7,6 +7,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 namespace prefer::testing {
 namespace {
 
@@ -73,6 +75,22 @@ TYPED_TEST(AHookThatEndsARun, EndsItAsARunOfFewerSteps) {
   EXPECT_TRUE(this->process_.fs().exists(this->tiny_.dir / "ended/report.html"));
 }
 
+TYPED_TEST(AHookThatEndsARun, SeesTheEvaluationOfItsStep) {
+  auto config = this->config("early", 9);
+  config.eval_every = 2;
+  std::vector<int64_t> evaluated;
+  this->train(config, {[&](StepEvent& event) {
+                const bool here = std::ranges::any_of(
+                    event.metrics, [](const auto& metric) { return metric.first.starts_with("eval_"); });
+                if (here) evaluated.push_back(event.step);
+                event.stop |= here;
+              }});
+  EXPECT_EQ(evaluated, std::vector<int64_t>{2 * this->kSteps});
+  this->train(this->config("short", 2));
+  for (const char* name : {"model/model.safetensors", "metrics.jsonl"})
+    EXPECT_TRUE(this->file(std::string("early/") + name) == this->file(std::string("short/") + name)) << name;
+}
+
 TYPED_TEST(AHookThatEndsARun, LeavesOffAsASignalDoes) {
   this->train(this->config("whole", 3));
   const auto paused = this->config("paused", 3);
@@ -82,6 +100,7 @@ TYPED_TEST(AHookThatEndsARun, LeavesOffAsASignalDoes) {
     FAIL() << "went on";
   } catch (const Stopped& stopped) {
     EXPECT_EQ(stopped.signal(), 0);
+    EXPECT_EQ(stopped.exit_code(), 75);
   }
   EXPECT_FALSE(this->process_.fs().exists(this->tiny_.dir / "paused/model"));
   this->train(paused);

@@ -16,9 +16,9 @@ TEST(CheckTokenizer, ReadsAGgufWhateverItIsCalled) {
   for (const std::string name : {"other.gguf", "other"}) {
     const std::string other = tiny.dir / name;
     write_file_atomically(fs, other, model_gguf());
-    EXPECT_EQ(error_of([&] { check_tokenizer("reference", other, *load_tokenizer(tiny.model), "ours"); }),
+    EXPECT_EQ(error_of([&] { check_tokenizer(fs, "reference", other, *load_tokenizer(tiny.model), "ours"); }),
               "reference=" + other + " has another tokenizer than model=ours");
-    EXPECT_EQ(error_of([&] { check_tokenizer("reference", other, *load_tokenizer(other), "ours"); }), "");
+    EXPECT_EQ(error_of([&] { check_tokenizer(fs, "reference", other, *load_tokenizer(other), "ours"); }), "");
   }
 }
 

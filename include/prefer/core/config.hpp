@@ -23,6 +23,7 @@ struct Rule {
   double high = std::numeric_limits<double>::infinity();
   bool above_low = false;                 ///< low itself is not allowed
   std::vector<std::string> choices = {};  ///< for strings; empty: any
+  bool named = false;                     ///< a file or folder: not an empty text
   bool required = false;                  ///< must be given and not be empty, as there is no sensible default
 
   std::string text() const;  ///< "> 0", "0 .. 0.5", "dpo | ipo", ...
@@ -32,6 +33,7 @@ Rule non_negative();
 Rule at_least(double low);
 Rule within(double low, double high);  ///< both ends included
 Rule one_of(std::vector<std::string> choices);
+Rule path();  ///< of a file or folder
 Rule required();
 Rule operator&(Rule a, const Rule& b);
 

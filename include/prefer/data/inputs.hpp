@@ -19,6 +19,9 @@ struct ScoredText {
 // wanted. `specials` says whether special tokens spelled in a text become their ids; in messages they never
 // do.
 
+/// The record {text} of a text that stands in no file: its place is "text".
+Json text_record(const std::string& text);
+
 /// {text}, {tokens}, {messages}, or {prompt, completion}, both texts or both messages: of the last the
 /// completion counts, of the others all. `ends`: EOS ends a completion that is a text.
 ScoredText scored_text_from_json(const Json& record, const SpanBuilder& spans, Specials specials,

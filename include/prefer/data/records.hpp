@@ -46,9 +46,9 @@ class BadRecord : public Error {
 };
 
 /// Calls `take` with every record of a file, in order: JSONL, JSONL.gz, or one JSON array. Any Error that a
-/// line or `take` gives makes the record bad: with `stop` it is thrown on, with `skip` counted. What can't be
-/// gone on from (a missing file, damaged gzip, an array that is no JSON) is thrown in both. Returns the
-/// number of records seen.
+/// line or `take` gives makes the record bad: with `stop` it is thrown on (BadRecord), with `skip` counted.
+/// What can't be gone on from (a missing file, damaged gzip, an array that is no JSON) is thrown in both.
+/// Returns the number of records seen.
 std::int64_t read_records(Fs& fs, const std::string& path, OnBad on_bad, Skipped& skipped,
                           const std::function<void(const Json&)>& take);
 

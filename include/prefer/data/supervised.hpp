@@ -28,13 +28,16 @@ struct TokenisedText {
   Sequence sequence;
   std::int64_t size = 0;  ///< tokens before truncation
   std::string place;
-  /// SHA-256, before truncation, of its prompt: what stands before the first turn that is learnt, or before
-  /// the completion; of a text in which no part is set apart, the whole.
+  /// SHA-256, before truncation, of its prompt: what stands before the completion, or before the assistant's
+  /// first turn, whatever that weighs (with loss_on=last, before its last); of a text in which no part is set
+  /// apart, the whole.
   std::string asked;
+  bool bare = false;  ///< a plain string beside a chat template, which is for messages alone
 };
 
 /// All texts of a data set, ready to be trained on.
 struct SupervisedData {
+  std::string noun = "text";  ///< what messages call one of them
   std::vector<TokenisedText> texts;
   Skipped skipped;
 };

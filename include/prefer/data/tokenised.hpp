@@ -66,6 +66,7 @@ struct TokenCounts {
   std::int64_t separate = 0;   ///< prompt and answer encoded apart as their tokens would have merged
   std::int64_t rewritten = 0;  ///< the template writes the prompt otherwise once the answer is there
   std::int64_t unshared = 0;   ///< records whose prompts differ after truncation
+  std::int64_t bare = 0;       ///< plain strings beside a chat template, which is for messages alone
   std::int64_t longest = 0;    ///< tokens of the longest side before truncation
   /// One line on so many records, `what` they are; what is 0 is left out.
   std::string text(std::size_t records, const std::string& what) const;

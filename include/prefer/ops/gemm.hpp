@@ -30,6 +30,9 @@ GemmRoutes default_gemm_routes();
 void set_gemm_routes(const GemmRoutes& routes);
 GemmRoutes gemm_routes();
 
+/// What of this CPU the bits of kernels and products depend on: "portable", "avx2", "avx512" or "avx512+amx".
+std::string instruction_sets();
+
 /// What `self_test_invariance` saw: for each promise, whether this CPU keeps it.
 struct InvarianceReport {
   bool rows = true;                 ///< a product's row has the same bits whatever the number of rows

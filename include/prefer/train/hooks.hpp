@@ -16,7 +16,8 @@ class Fs;
 class Source;
 
 /// Runs `hook` at steps that `n` divides and at the last of the run; never for n = 0. A run that pauses and
-/// goes on does the same as one left alone, so a pause is no reason.
+/// goes on does the same as one left alone, so a pause is no reason. Stands behind the hooks that may stop
+/// the run: it does not know of a stop that is asked for later in the step.
 Hook every(int64_t n, Hook hook);
 
 /// Adds the metrics that `measure` returns to the event. Every rank calls it, and it returns the same on
@@ -30,8 +31,8 @@ Hook on_first(Team& team, Hook hook);
 /// the source's plans. Stands before the hooks that write.
 Hook count_tokens(Source& source, int64_t step);
 
-/// Saves and pauses when `requested` holds on any rank. The first of the hooks.
-Hook stop_when(std::function<bool()> requested, Team& team);
+/// Pauses when `requested` holds on any rank. The first of the hooks.
+Hook pause_when(std::function<bool()> requested, Team& team);
 
 /// While it lives, the first SIGINT, SIGTERM or SIGHUP (unless that is ignored, as nohup has it) is kept for
 /// `requested`, and one that comes half a second later or more ends the process at once. Before and after,

@@ -16,7 +16,7 @@ struct RunIdentity {
   std::map<std::string, std::string>
       inputs;           ///< fingerprint of each file or model the run reads, by what it is
   std::string route;    ///< of the matrix products
-  std::string isa;      ///< of the kernels
+  std::string isa;      ///< of the CPU: instruction_sets
   std::string version;  ///< of the program
   /// Keys, with all below them, that do not change what a step computes.
   std::vector<std::string> free = {};

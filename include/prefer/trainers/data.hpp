@@ -39,6 +39,16 @@ using PairData = TrainAndEval<PreferenceData>;
 using RankedData = TrainAndEval<RankingData>;
 using TextData = TrainAndEval<SupervisedData>;
 
+/// What `read` gives. Throws Error for a bad record that stops it, with the way on.
+template <class Read>
+auto or_way_on(const Read& read) {
+  try {
+    return read();
+  } catch (const BadRecord& bad) {
+    fail(bad.what(), "; on_bad=skip leaves such records out and counts them");
+  }
+}
+
 /// Reads both files, and says how many training records have a prompt that is held out. Throws Error for what
 /// load_preferences, or load_rankings, load_demonstrations, load_judged, and check_trainable refuse.
 PairData load_pairs(const PairsConfig& config, const SpanBuilder& spans, OnBad on_bad, Process& process);

@@ -61,7 +61,6 @@ class Process {
 
  private:
   void set(const ProcessConfig& config, const Place& place);
-  void warn_of_other_work() const;
 
   at::Device device_ = at::kCPU;
   PosixFs disk_;
@@ -69,6 +68,11 @@ class Process {
   Log log_;
   std::unique_ptr<Team> team_;
 };
+
+/// The warning for a program that begins as `ranks` of `threads` each on a machine of `cores`, on which other
+/// work wanted `load` cores in the last minute; empty where there is room for both, or no thread that waits
+/// for others.
+std::string warning_of_other_work(double load, int64_t threads, int64_t ranks, int64_t cores);
 
 /// The rule for fields that hold the name of a number type (dtype_from_name).
 Rule dtype_rule();

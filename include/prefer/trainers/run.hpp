@@ -63,7 +63,8 @@ struct RunConfig {
 ///     policy = run.model("model", path);                  // and what else it reads
 ///     Training training(config.fit, source, objective);
 ///     run.open(training, config_json(config));            // from the newest checkpoint, or from the start
-///     run.finish(run.fit(training, {run.evaluation(...)}), ...);
+///     run.evaluates(hooks, measure);
+///     run.finish(run.fit(training, hooks), ...);
 class Run {
  public:
   /// Sets `team.slots` where it is 0: to what the run in `output` has that is gone on with, or to the number
@@ -79,6 +80,9 @@ class Run {
                                             const Tokenizer& tokenizer);
   /// Says where a reward model, which came from `path`, reads texts at the token before their end.
   void say_where_read(const ModelConfig& model, const std::string& path, const Tokenizer& ours) const;
+  /// The function below, on the run's files; says where there is no tokenizer.
+  void check_tokenizer(const std::string& what, const std::string& path, const Tokenizer& ours,
+                       const std::string& model) const;
   /// Makes `model`, which came from `path`, the one that is trained, and says how large it is.
   void trains(Transformer& model, const std::string& path) const;
   /// The model that `policy`, which came from `model`, is held to: the one at `path`, an input that reads the
@@ -116,15 +120,17 @@ class Run {
   /// Finds where to begin, puts the newest checkpoint into `training` and writes config.json. Throws Error,
   /// on every rank, where a rank has another config, other inputs or other kernels than rank 0. Collective.
   void open(Training& training, const Json& resolved);
-  /// The metrics of `measure`, every `eval_every` steps (iterations, where they are of several) and after the
-  /// last. Every rank calls it, and it returns the same on each.
-  Hook evaluation(std::function<Metrics()> measure);
+  /// Puts an evaluation around `hooks`: the metrics of `measure`, every `eval_every` steps (iterations, where
+  /// they are of several) and after the last. It stands before them, so that they see its metrics, and behind
+  /// them for the step that one of them makes the last. Every rank calls it, and `measure` returns the same
+  /// on each.
+  void evaluates(Hooks& hooks, std::function<Metrics()> measure) const;
   /// Figures that were taken before training, which a run that goes on finds in `output`/before.json: `taken`
   /// where the run begins, and what it was then where it goes on. Rank 0 alone knows them; the others get
   /// none.
   std::vector<Figure> before(const Training& training, const std::function<std::vector<Figure>()>& taken);
   /// Trains to the last step: `hooks` first, then console, files and checkpoints, which are rank 0's. Throws
-  /// Stopped, after a save, where a signal came before.
+  /// Stopped, after a save, where a signal or a hook's pause ended it before.
   FitResult fit(Training& training, Hooks hooks);
   /// Says how much memory training will take, with or without a live reference.
   void say_memory(const Training& training, RecordSource& source, const ModelConfig& model,
@@ -148,6 +154,7 @@ class Run {
 
   RunConfig& config_;
   Process& process_;
+  bool used_ = false;  // whether `output` held something before the run; rank 0 knows
   std::map<std::string, std::string> inputs_;
   Json resolved_;
   std::optional<Checkpoints> checkpoints_;
@@ -159,9 +166,9 @@ class Run {
 void check_fits(const RecordSource& source, const std::string& path, const ModelConfig& model,
                 const std::string& name);
 
-/// Throws Error where the tokenizer of a model that came from `path`, an input by the name `what`, has one
-/// and reads other tokens by the same ids than `ours`, the tokenizer of `model`.
-void check_tokenizer(const std::string& what, const std::string& path, const Tokenizer& ours,
+/// Throws Error where the tokenizer beside a model that came from `path`, an input by the name `what`, reads
+/// other tokens by the same ids than `ours`, the tokenizer of `model`. False where there is none.
+bool check_tokenizer(Fs& fs, const std::string& what, const std::string& path, const Tokenizer& ours,
                      const std::string& model);
 
 }  // namespace prefer

@@ -27,13 +27,14 @@ struct SlotSize {
 
 /// Bytes that training takes at its peak. An estimate, printed before the first step.
 struct MemoryEstimate {
-  int64_t weights = 0;  ///< of the policy, and of a live reference
+  int64_t weights = 0;  ///< of what is trained
+  int64_t frozen = 0;   ///< weights of a live reference and of a reward model, which no checkpoint holds
   int64_t gradients = 0;
   int64_t optimizer = 0;          ///< moments and masters
   int64_t activations = 0;        ///< kept for backward, and logits
   int64_t program = 150'000'000;  ///< LibTorch, tokenizer and data
-  int64_t total() const { return weights + gradients + optimizer + activations + program; }
-  /// With what reading a checkpoint took, where that is more.
+  int64_t total() const { return weights + frozen + gradients + optimizer + activations + program; }
+  /// With what reading a checkpoint takes, where that is more.
   std::string text(bool resumed = false) const;
 };
 

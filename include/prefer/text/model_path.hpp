@@ -1,0 +1,31 @@
+// What is said where a model is asked for that is not there.
+#pragma once
+
+#include "prefer/core/error.hpp"
+#include "prefer/core/fs.hpp"
+
+#include <algorithm>
+#include <cctype>
+#include <string>
+
+namespace prefer {
+
+/// Whether a path that is not there may be a model's name on the hub: OWNER/NAME, and no folder OWNER here.
+inline bool is_hub_name(Fs& fs, const std::string& path) {
+  const auto plain = [](unsigned char c) { return std::isalnum(c) || c == '-' || c == '_' || c == '.'; };
+  const std::size_t slash = path.find('/');
+  if (slash == std::string::npos || slash == 0 || slash + 1 == path.size() || path.front() == '.')
+    return false;
+  const std::string owner = path.substr(0, slash), name = path.substr(slash + 1);
+  return std::ranges::all_of(owner, plain) && std::ranges::all_of(name, plain) && !fs.exists(owner);
+}
+
+/// Throws Error; `more` is what else would do.
+[[noreturn]] inline void no_such_model(Fs& fs, const std::string& path, const char* more = "") {
+  fail(path, ": no such file or folder; a model is a Hugging Face folder or a .gguf file", more,
+       is_hub_name(fs, path) ? "; prefer downloads nothing: fetch it first (hf download " + path +
+                                   " --local-dir FOLDER) and give the folder"
+                             : "");
+}
+
+}  // namespace prefer
