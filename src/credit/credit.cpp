@@ -10,16 +10,12 @@
 #include <numeric>
 
 namespace prefer {
-namespace {
 
-// In the order of the values: LibTorch cuts long sums by the number of threads.
 double sum_in_order(const Tensor& values) {
   const Tensor wide = values.to(at::kCPU, at::kDouble).contiguous();
   const auto* first = wide.const_data_ptr<double>();
   return std::accumulate(first, first + wide.numel(), 0.0);
 }
-
-}  // namespace
 
 Tensor kl_estimate(const std::string& name, const Tensor& q) {
   const kernels::kl::Estimators<Tensor> of{q};

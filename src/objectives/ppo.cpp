@@ -7,7 +7,6 @@
 namespace prefer {
 namespace {
 
-constexpr const char* kFirst = "first";  // among what is prepared
 constexpr const char* kStartGap = "start_gap";
 constexpr const char* kMetric = "metric.";
 
@@ -55,12 +54,11 @@ std::vector<ParameterGroup> PpoObjective::parameters() const {
           {"value", value_->parameters(), settings_.value_rate_scale}};
 }
 
-NamedTensors PpoObjective::prepare(const Plan& plan, Source&, Team&) {
+NamedTensors PpoObjective::prepare(const Plan&, Source&, Team&) {
   const auto number = [](double value) { return at::full({}, value, at::kDouble); };
   NamedTensors prepared;
   for (const auto& [name, value] : iteration_.metrics) prepared[kMetric + name] = number(value);
-  if (iteration_.begins_at(plan.step)) prepared[kFirst] = number(1);
-  if (plan.step == 1 && settings_.starts_at_reference)
+  if (settings_.starts_at_reference)
     prepared[kStartGap] = number(settings_.bound == 0 ? iteration_.gap_of_tokens : iteration_.gap);
   return prepared;
 }
@@ -88,11 +86,10 @@ Loss PpoObjective::operator()(const Batch& batch, const NamedTensors& prepared) 
       loss.metrics.add(name.substr(std::string(kMetric).size()), figure.to(hidden.device()), 1);
   }
   const double bound = settings_.bound;
-  if (prepared.contains(kFirst)) {
-    loss.identities.push_back(
-        {"ratio is 1 before the first update (largest gap of an answer's log-prob, in nats)",
-         ratio_gap(t, batch, bound), 0, bound, /*every_iteration=*/true});
-  }
+  // fit asks for them while no step of the iteration, and of the run, has changed a weight.
+  loss.identities.push_back(
+      {"ratio is 1 before the first update (largest gap of an answer's log-prob, in nats)",
+       ratio_gap(t, batch, bound), 0, bound, /*every_iteration=*/true});
   if (prepared.contains(kStartGap)) {
     loss.identities.push_back({"policy equals reference (largest gap of an answer's log-prob, in nats)",
                                prepared.at(kStartGap).item<double>(), 0, bound});

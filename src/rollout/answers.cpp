@@ -136,6 +136,7 @@ std::vector<Answers> sample_answers(const Transformer& model, std::shared_ptr<co
   }
   if (team.size() == 1) return said;
 
+  team.barrier();  // others may have longer to sample, and score, than a sum waits
   std::vector<Tensor> lengths = {at::zeros({all}, at::kLong)};
   const auto place = [&](std::size_t i, std::size_t s) {
     return static_cast<std::size_t>(mine[i]) * samples + s;

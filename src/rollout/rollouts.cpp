@@ -220,25 +220,23 @@ void RolloutSource::take_credit(Flat& flat) {
       config_.whiten_advantages ? whiten(advantages.advantage, /*shift_mean=*/true) : advantages.advantage;
   flat.returns = advantages.returns;
 
-  const auto mean = [&](const Tensor& each) {
-    return each.sum().item<double>() / static_cast<double>(answers);
-  };
+  const auto mean = [&](const Tensor& each) { return sum_in_order(each) / static_cast<double>(answers); };
   const Tensor answer_kl = by_answer(kl, flat.begin);  // [S]
   iteration_.kl = mean(answer_kl);
   iteration_.episodes = static_cast<double>(answers);
   iteration_.gap = by_answer(ratio, flat.begin).abs().max().item<double>();
   iteration_.gap_of_tokens = by_answer(ratio.abs(), flat.begin).max().item<double>();
-  iteration_.metrics = {{"objective/kl", iteration_.kl},
-                        {"objective/kl_coef", coefficient},
-                        {"objective/entropy", -mean(by_answer(flat.logp, flat.begin))},
-                        {"objective/entropy_per_token",
-                         flat.entropy.sum().item<double>() / static_cast<double>(flat.first(answers))},
-                        {"objective/non_score_reward", -coefficient * iteration_.kl},
-                        {"objective/scores", mean(flat.score)},
-                        {"objective/rlhf_reward", mean(flat.score) - coefficient * iteration_.kl},
-                        {"objective/length", static_cast<double>(flat.first(answers)) / iteration_.episodes},
-                        {"val/num_eos_tokens", flat.ended.sum().item<double>()},
-                        {"episode", static_cast<double>((iteration_.index + 1) * answers)}};
+  iteration_.metrics = {
+      {"objective/kl", iteration_.kl},
+      {"objective/kl_coef", coefficient},
+      {"objective/entropy", -mean(by_answer(flat.logp, flat.begin))},
+      {"objective/entropy_per_token", sum_in_order(flat.entropy) / static_cast<double>(flat.first(answers))},
+      {"objective/non_score_reward", -coefficient * iteration_.kl},
+      {"objective/scores", mean(flat.score)},
+      {"objective/rlhf_reward", mean(flat.score) - coefficient * iteration_.kl},
+      {"objective/length", static_cast<double>(flat.first(answers)) / iteration_.episodes},
+      {"val/num_eos_tokens", flat.ended.sum().item<double>()},
+      {"episode", static_cast<double>((iteration_.index + 1) * answers)}};
 }
 
 void RolloutSource::make(int64_t iteration) {

@@ -69,8 +69,8 @@ struct Sums {
   std::map<int64_t, Metrics> metrics_;
 };
 
-/// Those of the step that must hold: where nothing was learnt before it (`first`) all, otherwise those of
-/// every iteration.
+/// Those that must hold where nothing was learnt in the step's iteration: where nothing was learnt before
+/// (`first`) all, otherwise those of every iteration.
 std::vector<Identity> check_identities(const Sums& sums, int64_t step, bool first, Team& team) {
   std::string broken;
   std::vector<Identity> checked;
@@ -166,6 +166,7 @@ FitResult fit(Training& training, Team& team, const Hooks& hooks) {
   if (config.steps < 1) fail("fit wants steps >= 1, not ", config.steps);
   if (!config.clock) config.clock = system_time;
   bool last = false, save = false, stop = false, pause = false;
+  bool learnt = false;  // whether a step of the iteration has changed a weight
   for (int64_t step = training.step + 1; step <= config.steps && !last; ++step) {
     const double begin = config.clock();
     const int64_t faults = page_faults();
@@ -174,9 +175,11 @@ FitResult fit(Training& training, Team& team, const Hooks& hooks) {
     const Plan plan = training.source.plan(step);
     const Sums sums = backward(training, step, plan, team);
     const bool first = training.guard.skipped() == step - 1;  // no step before it changed a weight
-    if ((first || (step - 1) % config.iteration == 0) && sums.not_finite.empty())  // else the guard's
+    learnt = learnt && (step - 1) % config.iteration != 0;
+    if (!learnt && sums.not_finite.empty())  // else the guard's
       event.identities = check_identities(sums, step, first, team);
     event.skipped = update(training, step, sums, team, event);
+    learnt = learnt || event.skipped.empty();
     training.step = step;
 
     for (const Slot& slot : plan.slots) event.tokens += slot.tokens;
