@@ -50,7 +50,8 @@ int64_t free_port() {
 }
 
 bool can_be_run(const std::filesystem::path& file) {
-  return std::filesystem::is_regular_file(file) && access(file.c_str(), X_OK) == 0;
+  std::error_code unreadable;  // is passed over, as by a shell
+  return std::filesystem::is_regular_file(file, unreadable) && access(file.c_str(), X_OK) == 0;
 }
 
 /// The program of this name as a shell finds it, by PATH; beside the program that calls, where PATH has none.
