@@ -5,13 +5,14 @@ Usage: ppo_seeds.py [seeds=1,2,3,4] [quickstart=out/quickstart] [output=out/ppo_
 
 Other arguments go to the program ppo, such as threads=2. Needs build/release/bin/ppo (or that of the build folder
 PREFER_BUILD). Prints a Markdown table; exits with 1 when a seed fails. A seed that is finished is not run again, one that was
-cut off goes on from its last checkpoint.
+cut off goes on from its last checkpoint; what another program or other arguments left is refused.
 
 Model, openings, lexicon and settings are those of the quick start that scripts/quickstart.sh left in the folder `quickstart`:
 as it comes, the first 112 openings are trained on, the last 32 are answered 4 times each before and after. A seed passes when
 - the reward rises: the 95 % intervals before and after do not touch, and
 - nothing collapses: the negative log-probability a token that the reference gives the answers is up by 1 nat at most.
 """
+import hashlib
 import json
 import math
 import os
@@ -48,12 +49,16 @@ def figure(log, name):
 
 
 def run(seed, folder, common, more):
-    """The figures of a seed: as they were left, or made now."""
+    """The figures of a seed: as the same program with the same arguments left them, or made now."""
     result = folder / f"{seed}.json"
-    if result.exists():
-        return json.loads(result.read_text())
     program = os.path.join(os.environ.get("PREFER_BUILD", "build/release"), "bin/ppo")
     command = [program, *common, f"output={folder}/{seed}", f"seed={seed}", "resume=true", *more]
+    identity = {"command": command, "program": hashlib.sha256(pathlib.Path(program).read_bytes()).hexdigest()}
+    if result.exists():
+        made = json.loads(result.read_text())
+        if made.get("identity") == identity:
+            return made
+        sys.exit(f"ppo_seeds: {result} is of another program or of other arguments; give another output=FOLDER, or remove it")
     log = folder / f"{seed}.log"
     print(f"ppo_seeds: seed {seed}; {log} tells how it goes", file=sys.stderr, flush=True)
     with open(log, "w") as output:
@@ -64,7 +69,7 @@ def run(seed, folder, common, more):
     reward = figure(said, "mean reward")
     nll = [[math.log(number) for number in part] for part in figure(said, "perplexity under the reference")]
     kl = figure(said, "KL from the reference, nats an answer")[1]
-    made = {"reward": reward, "kl": kl, "nll": nll}
+    made = {"reward": reward, "kl": kl, "nll": nll, "identity": identity}
     result.write_text(json.dumps(made) + "\n")
     return made
 

@@ -73,7 +73,10 @@ def compare(ours, theirs):
         print(f"prefer's estimate of its peak before the first step: {ours['estimate']:.1f} GB")
 
 
-own, theirs, shared = prefer(REWARD), trl(), prefer("shared")
+# Before and after TRL, as a machine's speed drifts.
+before, theirs, own, shared = prefer(REWARD), trl(), prefer(REWARD), prefer("shared")
+for part in ("iteration", "rollout"):
+    own[part] = [statistics.mean(pair) for pair in zip(before[part], own[part])]
 print(f"PPO, {arguments.dtype}: {len(PROMPTS)} prompts, {arguments.new_tokens} new tokens each, 1 epoch, 1 minibatch, "
       f"{arguments.iterations} iterations, the first left out, {arguments.threads} threads, beside {theirs['versions']}")
 print(f"first iteration, prefer and TRL: mean score {own['scores']:.4f} and {theirs['scores']:.4f}, "
