@@ -1,5 +1,6 @@
 // Reads configs: from JSON, overridden by key.path=value, with every error saying the path.
 #include "prefer/core/config.hpp"
+#include "src/core/config_names.hpp"
 
 #include <algorithm>
 #include <cctype>
@@ -65,7 +66,10 @@ struct Given {
 
 void check_number(const Given& given, const Rule& rule, double number) {
   const bool low = rule.above_low ? number > rule.low : number >= rule.low;
-  if (!low || number > rule.high) given.refuse("must be ", rule.text(), ", not ", given.shown());
+  if (low && number <= rule.high) return;
+  Rule range = rule;
+  range.required = false;  // it was given
+  given.refuse("must be ", range.text(), ", not ", given.shown());
 }
 
 void check_text(const Given& given, const Rule& rule, const std::string& text) {
@@ -282,9 +286,18 @@ class Reader : public Fields {
     return all;
   }
 
-  /// The path of the key that was meant: one like it in its group, of its name in another, of these initials
-  /// in any, or like it in another.
+  bool known_path(std::string_view path) const {
+    const std::size_t dot = path.rfind('.');
+    const std::string_view group = dot == std::string_view::npos ? "" : path.substr(0, dot);
+    const auto found = std::ranges::find(groups_, group, &Group::path);
+    return found != groups_.end() && known(*found, path.substr(dot == std::string_view::npos ? 0 : dot + 1));
+  }
+
+  /// The path of the key that was meant: what TRL calls so, one like it in its group, of its name in another,
+  /// of these initials in any, or like it in another.
   std::string meant(const Group& group, const std::string& key) const {
+    for (const auto& [theirs, ours] : kNamesElsewhere)
+      if (key == theirs && known_path(ours)) return std::string(ours);
     if (const std::string near = nearest(key, group.known); !near.empty()) return join_key(group.path, near);
     for (const Group& other : groups_)
       if (known(other, key)) return join_key(other.path, key);

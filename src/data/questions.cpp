@@ -56,7 +56,7 @@ std::string fingerprint(std::span<const Question> questions) {
   Sha256 hash;
   for (const Question& question : questions) {
     hash.add(std::as_bytes(std::span(question.tokens)));
-    if (question.others) hash.add(dump(*question.others));
+    if (question.others->size() > 0) hash.add(dump(*question.others));
     hash.add("|");
   }
   return hash.hex();

@@ -149,6 +149,7 @@ text::PartsPtr read_bytes(std::string bytes, const std::string& path) {
 std::string tokenizer_file(Fs& fs, const std::string& folder) {
   for (const char* name : {"tokenizer.json", "tokenizer.model"})
     if (const std::string path = join_path(folder, name); fs.exists(path)) return path;
+  refuse_a_runs_folder(fs, folder);
   fail(folder, ": neither tokenizer.json nor tokenizer.model is in this folder");
 }
 
@@ -160,6 +161,8 @@ std::shared_ptr<const Tokenizer> load_tokenizer(const std::string& path) {
   if (!status) no_such_model(fs, path, ", a tokenizer alone also a tokenizer.json or a .model");
   const std::string file = status->kind == FileKind::directory ? tokenizer_file(fs, path) : path;
   if (is_gguf(fs, file)) return std::make_shared<Tokenizer>(text::read_tokenizer_gguf(fs, file));
+  if (file.ends_with(".safetensors") || file.ends_with(".bin"))
+    fail(file, ": are weights alone; a model is the Hugging Face folder that they lie in, or a .gguf file");
   auto parts = read_bytes(read_file(fs, file, kMaxFile), file);
   text::read_config_beside(fs, parent_directory(file), *parts);
   return std::make_shared<Tokenizer>(std::move(parts));

@@ -38,8 +38,8 @@ DpoTrainer::DpoTrainer(DpoConfig config, Process& process)
   const PairData data = load_pairs(config_, spans_, config_.bad_records(), process);
   if (data.eval) eval_ = run_.source("eval", *config_.eval, as_dataset(*data.eval), true);
   train_ = run_.source("train", config_.train, as_dataset(data.train), false);
-  samples_ = make_samples(config_.samples, run_, spans_, config_.length.specials_in_text);
   policy_ = run_.model("model", config_.model);
+  samples_ = make_samples(config_.samples, policy_->config(), run_, spans_, config_.length.specials_in_text);
   const std::string reference = config_.reference.value_or(config_.model);
   if (config_.loss.needs_reference())
     reference_ = run_.reference(config_.reference, *policy_, config_.model, spans_.tokenizer());

@@ -66,8 +66,8 @@ KtoTrainer::KtoTrainer(KtoConfig config, Process& process)
   std::unique_ptr<RecordSource> eval;
   if (data.eval) eval = run_.source("eval", *config_.eval, as_dataset(std::move(*data.eval)), true);
   auto train = run_.source("train", config_.train, as_dataset(std::move(data.train)), false);
-  samples_ = make_samples(config_.samples, run_, spans_, config_.length.specials_in_text);
   policy_ = run_.model("model", config_.model);
+  samples_ = make_samples(config_.samples, policy_->config(), run_, spans_, config_.length.specials_in_text);
   const auto reference = run_.reference(config_.reference, *policy_, config_.model, spans_.tokenizer());
   if (config_.reference) {
     check_fits(*train, config_.train, reference->config(), *config_.reference);

@@ -108,8 +108,8 @@ PpoTrainer::PpoTrainer(PpoConfig config, Process& process, Scorer reward, Json k
   if (config_.eval) eval = read("eval", *config_.eval);
   SamplesConfig samples = config_.samples;
   samples.every *= config_.fit.iteration;
-  samples_ = make_samples(samples, run_, spans_, config_.specials_in_text);
   policy_ = run_.model("model", config_.model);
+  samples_ = make_samples(samples, policy_->config(), run_, spans_, config_.specials_in_text);
   admit(policy_->config(), config_.model);
   const std::optional<int64_t>& stop = config_.rollout.stop_token_id;
   if (stop && *stop >= policy_->config().vocab_size)

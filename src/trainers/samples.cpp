@@ -24,14 +24,17 @@ void SamplesConfig::check() const {
     fail("samples.every=", every, " wants prompts to answer, and samples.prompts is null");
 }
 
-Samples::Samples(const SamplesConfig& config, Fs& fs, const std::string& folder, const SpanBuilder& spans,
-                 Specials specials)
+Samples::Samples(const SamplesConfig& config, const ModelConfig& model, Fs& fs, const std::string& folder,
+                 const SpanBuilder& spans, Specials specials)
     : config_(config), fs_(fs), folder_(folder), spans_(spans) {
   fingerprint_ = sha256(read_file(fs_, *config_.prompts, uint64_t{1} << 30));
   Skipped none;
   for (const Question& question :
        load_questions(fs_, *config_.prompts, spans_, OnBad::stop, none, specials)) {
     shown_.push_back(question.text);
+    if (std::ssize(question.tokens) >= model.context)
+      fail(question.place, ": the prompt has ", question.tokens.size(),
+           " tokens, and the model's context is ", model.context, ": there is no room for an answer");
     prompts_.push_back({question.tokens, question.record});
   }
 }
@@ -61,10 +64,10 @@ Hook Samples::hook(const Transformer& model, int64_t step, Team& team) {
   };
 }
 
-std::unique_ptr<Samples> make_samples(const SamplesConfig& config, Run& run, const SpanBuilder& spans,
-                                      bool specials_in_text) {
+std::unique_ptr<Samples> make_samples(const SamplesConfig& config, const ModelConfig& model, Run& run,
+                                      const SpanBuilder& spans, bool specials_in_text) {
   if (!config.prompts) return {};
-  auto samples = std::make_unique<Samples>(config, run.process().fs(), run.path("samples"), spans,
+  auto samples = std::make_unique<Samples>(config, model, run.process().fs(), run.path("samples"), spans,
                                            specials_if(specials_in_text));
   run.reads("samples.prompts", samples->fingerprint());
   return samples;

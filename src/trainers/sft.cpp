@@ -32,8 +32,9 @@ SftTrainer::SftTrainer(SftConfig config, Process& process)
   TextData data = load_demonstrations(config_, config_.learn, spans_, config_.bad_records(), process);
   if (data.eval) eval_ = run_.source("eval", *config_.eval, as_dataset(std::move(*data.eval)), true);
   train_ = run_.source("train", config_.train, as_dataset(std::move(data.train)), false);
-  samples_ = make_samples(config_.samples, run_, spans_, config_.learn.length.specials_in_text);
   model_ = run_.model("model", config_.model);
+  samples_ =
+      make_samples(config_.samples, model_->config(), run_, spans_, config_.learn.length.specials_in_text);
   check_fits(*train_, config_.train, model_->config(), config_.model);
   if (eval_) check_fits(*eval_, *config_.eval, model_->config(), config_.model);
   run_.trains(*model_, config_.model);

@@ -159,6 +159,11 @@ TEST(Config, UnknownKeys) {
             "dpo.json: beta: unknown key; did you mean loss.beta? " + known);
   EXPECT_EQ(complaint("", with("label_smothing", "1")),
             "label_smothing=1: unknown key; did you mean loss.label_smoothing? " + known);
+  for (const auto& [theirs, ours] :
+       {std::pair("max_steps", "steps"), {"bf16", "dtype"}, {"loss_type", "loss.name"}})
+    EXPECT_EQ(complaint("", with(theirs, "1")),
+              std::string(theirs) + "=1: unknown key; did you mean " + ours + "? " + known);
+  EXPECT_EQ(complaint("", with("save_steps", "1")), "save_steps=1: unknown key; " + known);  // there is none
   EXPECT_EQ(complaint("", with("ls", "1")), "ls=1: unknown key; did you mean loss.label_smoothing? " + known);
   EXPECT_EQ(
       complaint("", with("loss.ls", "1")),

@@ -178,6 +178,13 @@ inline std::vector<Malformed> demonstration_cases() {
        {{"texts.jsonl", R"({"text": ")" + std::string(140, 'c') + "\"}\n"}},
        {"max_length=0"},
        Seen::by_program},
+      {"samples_of_a_prompt_as_long_as_the_context",
+       "sft",
+       "@/asked.jsonl:1:1: the prompt has ...",
+       {{"texts.jsonl", R"({"text": "abc"})"},
+        {"asked.jsonl", R"({"prompt": ")" + std::string(140, 'c') + "\"}\n"}},
+       {"samples.prompts=@/asked.jsonl"},
+       Seen::by_program},
       {"dpo_of_a_reward_model", "dpo", language, reward_model(), {}, Seen::by_program},
       {"sft_of_a_reward_model", "sft", language, reward_model(), {}, Seen::by_program},
   };

@@ -49,7 +49,9 @@ TEST(Answer, OfAChatIsJudgedAsTheTemplateWritesIt) {
 
 TEST(Answer, OfAPlainPromptHasNothingBehindIt) {
   const TinyRun run;
-  EXPECT_TRUE(questions(run, chats(run), R"({"prompt": "do a"})").front().tail.empty());
+  const Question plain = questions(run, chats(run), R"({"prompt": "do a"})").front();
+  EXPECT_TRUE(plain.tail.empty());
+  EXPECT_EQ(dump(*plain.others), "{}");
 }
 
 TEST(Scorer, SeesWhatThePromptsRecordHoldsBesides) {

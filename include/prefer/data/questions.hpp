@@ -12,6 +12,10 @@
 
 namespace prefer {
 
+/// What a record holds besides, where that is nothing.
+inline const std::shared_ptr<const Json> kNothingElse = std::make_shared<const Json>(Json::object());
+
+/// A prompt as the model reads it, and its record.
 struct Question {
   std::vector<std::int32_t> tokens;
   std::string text;          ///< the prompt, or what the last message says
@@ -21,8 +25,8 @@ struct Question {
   /// plain texts.
   std::vector<std::int32_t> tail = {};
   /// What else its record holds, for rewards that look at it (a right answer, say): an object without prompt,
-  /// messages and answers. Null where there is nothing.
-  std::shared_ptr<const Json> others = {};
+  /// messages and answers; without members where there is nothing.
+  std::shared_ptr<const Json> others = kNothingElse;
 };
 
 /// A file of {prompt} or {messages} a line; answers in it are left alone, so that files of pairs will do.

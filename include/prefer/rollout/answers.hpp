@@ -26,7 +26,7 @@ struct Answer {
   double reward = 0;
   std::vector<float> entropies;    ///< as logprobs; empty unless GenerateOptions::entropies
   std::vector<int32_t> tail = {};  ///< of its question, as are these:
-  std::shared_ptr<const Json> others = {};
+  std::shared_ptr<const Json> others = kNothingElse;
 };
 
 /// The answers to one prompt.

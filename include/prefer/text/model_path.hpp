@@ -28,4 +28,13 @@ inline bool is_hub_name(Fs& fs, const std::string& path) {
                              : "");
 }
 
+/// Throws Error where `folder` is one of a run, of which the model is a part.
+inline void refuse_a_runs_folder(Fs& fs, const std::string& folder) {
+  if (fs.exists(join_path(folder, "manifest.json")))
+    fail(folder,
+         ": is a checkpoint, from which a run goes on; the model that a run ends with is OUTPUT/model");
+  if (const std::string model = join_path(folder, "model"); fs.exists(join_path(model, "config.json")))
+    fail(folder, ": is a run's folder; its model is ", model);
+}
+
 }  // namespace prefer

@@ -31,9 +31,10 @@ struct SamplesConfig {
 /// goes on leaves no trace of having stopped.
 class Samples {
  public:
-  /// Reads the prompts; throws Error with the place for what is no prompt.
-  Samples(const SamplesConfig& config, Fs& fs, const std::string& folder, const SpanBuilder& spans,
-          Specials specials = Specials::plain);
+  /// Reads the prompts; throws Error with the place for what is no prompt, or leaves `model` no room to
+  /// answer.
+  Samples(const SamplesConfig& config, const ModelConfig& model, Fs& fs, const std::string& folder,
+          const SpanBuilder& spans, Specials specials = Specials::plain);
 
   /// Lets the model speak after `step` steps.
   void write(int64_t step, const Transformer& model);
@@ -59,7 +60,7 @@ class Samples {
 class Run;
 
 /// The samples of a run, whose prompts are an input of it; null where the config names none.
-std::unique_ptr<Samples> make_samples(const SamplesConfig& config, Run& run, const SpanBuilder& spans,
-                                      bool specials_in_text);
+std::unique_ptr<Samples> make_samples(const SamplesConfig& config, const ModelConfig& model, Run& run,
+                                      const SpanBuilder& spans, bool specials_in_text);
 
 }  // namespace prefer
