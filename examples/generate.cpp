@@ -66,6 +66,7 @@ void print(const Json& prompt, const std::vector<int32_t>& before, const Complet
 int main(int argc, char** argv, char** envp) {
   return run_program<GenerateConfig>(argc, argv, [&](GenerateConfig config) {
     Process process(config.process, environment(envp));
+    process.wants_one_rank("generate");
     const auto tokenizer = load_tokenizer(config.model);
     const SpanBuilder spans(tokenizer);
     const std::vector<Json> given = prompts_of(config, process);

@@ -65,6 +65,7 @@ struct OwnModelConfig {
 int main(int argc, char** argv, char** envp) {
   return run_program<OwnModelConfig>(argc, argv, [&](OwnModelConfig config) {
     Process process(config.process, environment(envp));
+    process.wants_one_rank("own_model");
     RecordSource source(make_pairs(), config.order);
     config.fit.resolve_steps(source.size(), config.order.batch_size);
     const auto policy = std::make_shared<Bigram>(true);

@@ -127,8 +127,7 @@ class Quickstart {
         lexicon_(Lexicon::load(process_.fs(), fetched(process_, config_.lexicon))),
         spans_(load_tokenizer(fetched(process_, config_.model))),
         all_(read_lines(process_, config_.openings)) {
-    if (process_.team().size() > 1)
-      fail("quickstart is one process, not ", process_.team().size(), " ranks; dpo and ppo run on many");
+    process_.wants_one_rank("quickstart");
     if (static_cast<int64_t>(all_.size()) <= config_.held_out) {
       fail(config_.openings, ": there are ", all_.size(), " openings, and held_out=", config_.held_out,
            " leaves none to train on");

@@ -90,6 +90,7 @@ void write_logprobs(const ScoreConfig& config, Process& process, const std::vect
 int main(int argc, char** argv, char** envp) {
   return run_program<ScoreConfig>(argc, argv, [&](const ScoreConfig& config) {
     Process process(config.process, environment(envp));
+    process.wants_one_rank("score");
     const SpanBuilder spans(load_tokenizer(config.model));
     const bool rewards = is_reward_model(process.fs(), config.model);
     // A reward model was trained on answers that end.

@@ -54,11 +54,13 @@ def run(seed, folder, common, more):
     program = os.path.join(os.environ.get("PREFER_BUILD", "build/release"), "bin/ppo")
     command = [program, *common, f"output={folder}/{seed}", f"seed={seed}", "resume=true", *more]
     identity = {"command": command, "program": hashlib.sha256(pathlib.Path(program).read_bytes()).hexdigest()}
+    begun = folder / f"{seed}.identity.json"
+    if ((folder / str(seed)).exists() or result.exists()) and not (begun.exists() and json.loads(begun.read_text()) == identity):
+        sys.exit(f"ppo_seeds: {folder}/{seed} is of another program or of other arguments; give another output=FOLDER, or remove "
+                 f"all that is called {folder}/{seed}*")
+    begun.write_text(json.dumps(identity) + "\n")
     if result.exists():
-        made = json.loads(result.read_text())
-        if made.get("identity") == identity:
-            return made
-        sys.exit(f"ppo_seeds: {result} is of another program or of other arguments; give another output=FOLDER, or remove it")
+        return json.loads(result.read_text())
     log = folder / f"{seed}.log"
     print(f"ppo_seeds: seed {seed}; {log} tells how it goes", file=sys.stderr, flush=True)
     with open(log, "w") as output:
@@ -69,7 +71,7 @@ def run(seed, folder, common, more):
     reward = figure(said, "mean reward")
     nll = [[math.log(number) for number in part] for part in figure(said, "perplexity under the reference")]
     kl = figure(said, "KL from the reference, nats an answer")[1]
-    made = {"reward": reward, "kl": kl, "nll": nll, "identity": identity}
+    made = {"reward": reward, "kl": kl, "nll": nll}
     result.write_text(json.dumps(made) + "\n")
     return made
 

@@ -71,7 +71,7 @@ def compare(dtype):
           f"{ours['estimate'] / ours['peak']:.2f} of what it was")
     print(f"prefer with a cached reference: {pairs / cached['seconds']:.3g} pairs a second, peak {cached['peak'] / 1e9:.3g} GB; "
           f"the cache of all {len(lines(PAIRS))} pairs took {cached['first_forward'] - ours['first_forward']:.1f} s\n", flush=True)
-    return max(gaps)
+    return gaps
 
 
 def steady(dtype, steps=40, settled=20):
@@ -94,5 +94,6 @@ dtypes = arguments.dtypes.split(",")
 gaps = {dtype: compare(dtype) for dtype in dtypes}
 for dtype in dtypes:
     steady(dtype)
-if gaps.get("float32", 0) > 1e-4:  # of one computation in two programs
-    sys.exit(f"the losses in float32 are {gaps['float32']:.2g} apart, and 1e-4 is allowed")
+apart = [gap for gap in gaps.get("float32", []) if not gap <= 1e-4]  # of one computation in two programs
+if apart or any(len(each) != arguments.steps for each in gaps.values()):
+    sys.exit(f"losses in float32 are {apart} apart, and 1e-4 is allowed")

@@ -7,6 +7,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <cstring>
 #include <vector>
 
 namespace prefer::kernels::few_rows {
@@ -87,7 +88,7 @@ TileConfig set_tiles(std::int64_t rows) {
   return before;
 }
 
-void set_tiles_back(TileConfig before) {
+void set_tiles_back(TileConfig& before) {
   see_all_of(&before);
   if (before.palette == 0) {
     _tile_release();
@@ -185,7 +186,7 @@ void forward(const Product& a) {
                 static_cast<std::size_t>(a.in) * sizeof(bf16));
 #pragma omp parallel
   {
-    const TileConfig before = set_tiles(tile_rows);
+    TileConfig before = set_tiles(tile_rows);
 #pragma omp for schedule(static)
     for (std::int64_t first = 0; first < a.out; first += a.height)
       for (std::int64_t row = 0; row < a.rows; row += kTileRows) times_panel(a, x.data(), row, first);

@@ -6,8 +6,8 @@
 
 namespace prefer {
 
-/// Keys of TRL and transformers, and those of ours that mean the same. One that a program does not have is
-/// passed over.
+/// Keys of TRL and transformers, and those of ours that come nearest; a value may have to change with the
+/// key. One that a program does not have is passed over.
 inline constexpr std::pair<std::string_view, std::string_view> kNamesElsewhere[] = {
     {"bf16", "dtype"},
     {"dataset_name", "train"},

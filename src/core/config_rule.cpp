@@ -72,8 +72,8 @@ std::string nearest(std::string_view word, const std::vector<std::string>& known
   std::size_t least = std::max<std::size_t>(1, word.size() / 3) + 1;
   if (word.size() > kLongest) return best;
   for (const std::string& candidate : known) {
-    const bool shortest = word.size() <= 3;  // where one letter more or less is another word: gpu, cpu
-    if (shortest && !word.empty() && !candidate.starts_with(word.front())) continue;
+    const bool short_word = word.size() <= 3;  // where one letter more or less is another word: gpu, cpu
+    if (short_word && !word.empty() && !candidate.starts_with(word.front())) continue;
     const std::size_t edits = distance(word, candidate);
     if (edits < least && edits < std::max(word.size(), candidate.size())) {
       least = edits;

@@ -2,6 +2,7 @@
 #include "prefer/dist/launch.hpp"
 
 #include "prefer/core/error.hpp"
+#include "prefer/core/program.hpp"
 #include "prefer/dist/place.hpp"
 
 #include <arpa/inet.h>
@@ -247,9 +248,10 @@ class Launch {
       if (rank.status || waitpid(rank.process, &status, WNOHANG) != rank.process) continue;
       rank.status = status;
       if (!rank.failed() || end_of_grace_ != HUGE_VAL) continue;
-      // Ranks that were asked to stop save first, and end with 128 + the signal each.
-      stopped_ = asked_ != 0 && rank.code() == 128 + asked_;
-      if (!stopped_) end_of_grace_ = now() + kGrace;
+      // Ranks that were asked to stop, or that a hook pauses, save first, and end with one code all.
+      const bool paused = rank.code() == Stopped(0).exit_code();
+      stopped_ = paused || (asked_ != 0 && rank.code() == 128 + asked_);
+      if (paused || !stopped_) end_of_grace_ = now() + kGrace;
     }
   }
 

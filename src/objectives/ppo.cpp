@@ -7,6 +7,7 @@
 namespace prefer {
 namespace {
 
+constexpr const char* kRatio = "ratio";  // among what is prepared
 constexpr const char* kStartGap = "start_gap";
 constexpr const char* kMetric = "metric.";
 
@@ -58,6 +59,9 @@ NamedTensors PpoObjective::prepare(const Plan&, Source&, Team&) {
   const auto number = [](double value) { return at::full({}, value, at::kDouble); };
   NamedTensors prepared;
   for (const auto& [name, value] : iteration_.metrics) prepared[kMetric + name] = number(value);
+  if (learnt_in_ == iteration_.index)
+    return prepared;  // what follows holds before an iteration's first update
+  prepared[kRatio] = number(1);
   if (settings_.starts_at_reference)
     prepared[kStartGap] = number(settings_.bound == 0 ? iteration_.gap_of_tokens : iteration_.gap);
   return prepared;
@@ -86,10 +90,11 @@ Loss PpoObjective::operator()(const Batch& batch, const NamedTensors& prepared) 
       loss.metrics.add(name.substr(std::string(kMetric).size()), figure.to(hidden.device()), 1);
   }
   const double bound = settings_.bound;
-  // fit asks for them while no step of the iteration, and of the run, has changed a weight.
-  loss.identities.push_back(
-      {"ratio is 1 before the first update (largest gap of an answer's log-prob, in nats)",
-       ratio_gap(t, batch, bound), 0, bound, /*every_iteration=*/true});
+  if (prepared.contains(kRatio)) {
+    loss.identities.push_back(
+        {"ratio is 1 before the first update (largest gap of an answer's log-prob, in nats)",
+         ratio_gap(t, batch, bound), 0, bound, /*every_iteration=*/true});
+  }
   if (prepared.contains(kStartGap)) {
     loss.identities.push_back({"policy equals reference (largest gap of an answer's log-prob, in nats)",
                                prepared.at(kStartGap).item<double>(), 0, bound});
@@ -98,6 +103,7 @@ Loss PpoObjective::operator()(const Batch& batch, const NamedTensors& prepared) 
 }
 
 void PpoObjective::passed(int64_t step) {
+  learnt_in_ = iteration_.index;
   controller_.update((step - 1) / iteration_.steps, iteration_.kl, iteration_.episodes);
 }
 

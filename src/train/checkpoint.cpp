@@ -75,11 +75,10 @@ void check_output(Fs& fs, const std::string& output, bool resume) {
   } catch (const FsError&) {  // a file system without locks; the run says so when it begins
   }
   if (resume) return;
-  const auto saved =
-      std::ranges::find_if(names, [](const std::string& name) { return name.starts_with("checkpoint-"); });
+  const auto saved = std::ranges::find_if(names, [](const std::string& name) { return step_of(name) >= 0; });
   if (saved == names.end())
     fail("output ", output, " holds ", names.front(),
-         " and no checkpoint; resume=true begins there at the first step, or choose another folder");
+         " and no checkpoint; choose another folder, or empty it");
   fail("output ", output, " is in use: it holds ", *saved,
        "; resume=true continues, or choose another folder");
 }

@@ -6,12 +6,12 @@
 #include "prefer/model/load.hpp"
 #include "prefer/objectives/score.hpp"
 #include "prefer/rollout/lexicon.hpp"
+#include "prefer/trainers/data.hpp"
 #include "prefer/trainers/progress.hpp"
 #include "prefer/trainers/run_files.hpp"
 
 #include <algorithm>
 #include <chrono>
-#include <tuple>
 
 namespace prefer {
 namespace {
@@ -163,8 +163,10 @@ void PpoTrainer::hold_out(std::vector<Question> questions, const Scorer& score) 
 
 PpoTrainer::Prompts PpoTrainer::read(const std::string& what, const std::string& path) {
   Prompts prompts{what, path};
-  prompts.questions = load_questions(run_.process().fs(), path, spans_, config_.bad_records(),
-                                     prompts.skipped, specials_if(config_.specials_in_text));
+  prompts.questions = or_way_on([&] {
+    return load_questions(run_.process().fs(), path, spans_, config_.bad_records(), prompts.skipped,
+                          specials_if(config_.specials_in_text));
+  });
   return prompts;
 }
 
@@ -185,8 +187,9 @@ void PpoTrainer::admit(const ModelConfig& model, const std::string& name) {
 /// answer as the template writes it, what stands behind the end token too.
 PpoTrainer::Room PpoTrainer::room_beside(const Question& question) const {
   const int64_t answer = config_.rollout.response_length;
-  const auto& [tail, stop] = std::tie(question.tail, config_.rollout.stop_token_id);
-  const bool completed = !tail.empty() && (!stop || *stop == tail.front());  // as_judged
+  const std::vector<int32_t>& tail = question.tail;
+  const bool completed =
+      !tail.empty() && config_.rollout.stop_token_id.value_or(tail.front()) == tail.front();
   const int64_t behind = completed ? std::ssize(tail) - 1 : 0;
   if (judge_.model.empty() || judge_.context - behind >= room_.context)
     return {room_.model, room_.context, room_.context - answer};

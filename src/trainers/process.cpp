@@ -104,6 +104,12 @@ void Process::set(const ProcessConfig& config, const Place& place) {
   device_ = at::Device(at::kCUDA, static_cast<at::DeviceIndex>(index));
 }
 
+void Process::wants_one_rank(const std::string& program) const {
+  if (team_->size() > 1)
+    fail(program, " is one process, not ", team_->size(),
+         " ranks: RANK and WORLD_SIZE, or a launcher, make it so");
+}
+
 std::string Process::description() const {
   return device_.str() + " (" + cpu_name() + ", " + instruction_sets() + ", " +
          std::to_string(at::get_num_threads()) + (at::get_num_threads() == 1 ? " thread" : " threads") +

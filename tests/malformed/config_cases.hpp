@@ -187,10 +187,10 @@ inline std::vector<Malformed> override_cases() {
                     R"(output @/in.jsonl/out cannot be a folder: @/in.jsonl is a file)"),
       override_case(
           "output_in_use", "output=@/model",
-          R"(output @/model holds chat_template.jinja and no checkpoint; resume=true begins there at the first step, or choose another folder)"),
+          R"(output @/model holds chat_template.jinja and no checkpoint; choose another folder, or empty it)"),
       {"output_in_use_is_said_before_data_are_read",
        "dpo",
-       R"(output @/model holds chat_template.jinja and no checkpoint; resume=true begins there at the first step, or choose another folder)",
+       R"(output @/model holds chat_template.jinja and no checkpoint; choose another folder, or empty it)",
        {},
        {"output=@/model", "train=@/none.jsonl"},
        Seen::by_program},

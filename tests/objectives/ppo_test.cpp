@@ -178,24 +178,26 @@ TEST(PpoObjective, TheLossIsTheSumOfItsTermsATokenByHand) {
               1e-12);
 }
 
-TEST(PpoObjective, OffersItsIdentitiesAtEveryStepForFitToAskWhileNothingWasLearnt) {
+TEST(PpoObjective, OffersItsIdentitiesUntilAStepOfTheIterationPasses) {
   Scene scene(false);
+  scene.iteration.index = 0;
   scene.iteration.gap_of_tokens = 0.25;
   const auto source = rollouts({.batch_size = 6});
   Alone team;
-  const auto identities = [&](int64_t step) {
-    Plan plan = source->plan(1);
-    plan.step = step;
+  const auto identities = [&] {
+    const Plan plan = source->plan(1);
     const auto prepared = scene.objective->prepare(plan, *source, team);
     return (*scene.objective)(source->batch(1, plan.slots.at(0)), prepared).identities;
   };
-  for (const int64_t step : {1, 2, 3}) {
-    const std::vector<Identity> offered = identities(step);
+  for (scene.iteration.index = 0; scene.iteration.index < 2; ++scene.iteration.index) {
+    const std::vector<Identity> offered = identities();
     ASSERT_EQ(offered.size(), 2u);
     EXPECT_TRUE(offered[0].every_iteration);
     EXPECT_GT(offered[0].measured, 0.1);  // the numbers of the columns are made up
     EXPECT_FALSE(offered[1].every_iteration);
     EXPECT_EQ(offered[1].measured, 0.25);
+    scene.objective->passed(1);
+    EXPECT_TRUE(identities().empty());
   }
 }
 

@@ -102,6 +102,14 @@ TEST_F(RanksProgram, AnErrorOfAllIsSaidOnceAndOneOfARankWithItsNumber) {
   EXPECT_EQ(one.code, 3);
   EXPECT_EQ(one.err, "error: rank 1, starting: not me\n");
 
+  const Ran paused = run("launch", {"n=2", "--", "sh", "-c", "exit 75"});  // as a hook's pause does
+  EXPECT_EQ(paused.code, 75);
+  EXPECT_EQ(paused.err, "");
+
+  const Ran lone = run("launch", {"n=2", "--", PREFER_BIN_DIR "/score", "model=" + tiny_.model, "text=do a"});
+  EXPECT_EQ(lone.code, 1);
+  EXPECT_NE(lone.err.find("error: score is one process, not 2 ranks"), std::string::npos) << lone.err;
+
   const Ran said =
       run("launch", {"n=2", "all_output=true", "--", "sh", "-c", "echo hello $RANK of $WORLD_SIZE >&2"});
   EXPECT_EQ(said.code, 0);

@@ -51,8 +51,12 @@ class EveryTrainer : public RanksProgram {
     }
     const auto both = [](const std::string& file) { return CommandLine{"train=" + file, "eval=" + file}; };
     const CommandLine pairs = both(tiny_.pairs),
-                      ppo = {"letter=a",           "response_length=4", "num_ppo_epochs=2",
-                             "num_mini_batches=2", "kl_target=0.1",     "kl_horizon=20"};
+                      ppo = {"response_length=4", "num_ppo_epochs=2", "num_mini_batches=2", "kl_target=0.1",
+                             "kl_horizon=20"},
+                      letter = ppo + CommandLine{"letter=a"};
+    const CommandLine base = {"model=" + tiny_.model, "train=" + tiny_.pairs, "output=" + path("scorer"),
+                              "steps=2", "batch_size=7"};
+    EXPECT_EQ(run("reward", base).code, 0);
     return {{"sft", "texts", "steps", 3, 1, both(file_of(tiny_.dir, "texts.jsonl", texts))},
             {"dpo", "pairs", "steps", 3, 1, pairs + CommandLine{"loss.name=aot", "kl.prompts=0"}},
             {"reward", "pairs", "steps", 3, 1, pairs},
@@ -61,9 +65,11 @@ class EveryTrainer : public RanksProgram {
             {"kto", "answers", "steps", 3, 1,
              both(file_of(tiny_.dir, "judged.jsonl", judged)) +
                  CommandLine{"tokens_per_slot=20"}},  // several statistics
-            {"own_reward", "prompts", "iterations", 2, 4, pairs + ppo},
+            {"own_reward", "prompts", "iterations", 2, 4, pairs + letter},
+            {"ppo", "prompts", "iterations", 2, 4,
+             pairs + ppo + CommandLine{"reward_model=" + path("scorer/model")}},
             {"own_reward", "prompts in bfloat16", "iterations", 2, 4,
-             pairs + ppo + CommandLine{"dtype=bfloat16", "value=shared", "num_generations=2"}}};
+             pairs + letter + CommandLine{"dtype=bfloat16", "value=shared", "num_generations=2"}}};
   }
   /// On so many ranks, from where `output` was left, until `length` is `last`. Returns what was said.
   std::string go_on(const Short& trainer, int ranks, const std::string& output, int64_t last) const {

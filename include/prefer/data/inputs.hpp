@@ -19,7 +19,7 @@ struct ScoredText {
 // wanted. `specials` says whether special tokens spelled in a text become their ids; in messages they never
 // do.
 
-/// The record {text} of a text that stands in no file: its place is "text".
+/// The record {text} of a text that stands in no file: its place is in "text".
 Json text_record(const std::string& text);
 
 /// {text}, {tokens}, {messages}, or {prompt, completion}, both texts or both messages: of the last the

@@ -8,6 +8,7 @@
 #include "prefer/objectives/objective.hpp"
 
 #include <memory>
+#include <optional>
 
 namespace prefer {
 
@@ -22,7 +23,7 @@ struct PpoSettings {
 };
 
 /// Of each minibatch the sums over tokens of the clipped policy and value losses and of the entropy, per
-/// "completion_tokens". At the first minibatch of every iteration the ratio must be 1, and in the first
+/// "completion_tokens". Until a step of an iteration passes the ratio must be 1, and in the first
 /// iteration the KL 0. The KL controller is its state and moves once an iteration, after a step that the
 /// guard let pass. Metrics have TRL's names; val/ratio_var is the mean square of ratio - 1.
 class PpoObjective final : public Objective {
@@ -34,7 +35,7 @@ class PpoObjective final : public Objective {
 
   /// "policy", and "value" with its own scale of the learning rate.
   std::vector<ParameterGroup> parameters() const override;
-  /// The figures of the iteration, and whether the step is its first.
+  /// The figures of the iteration, and what must hold while no step of it has passed.
   NamedTensors prepare(const Plan& plan, Source&, Team&) override;
   Loss operator()(const Batch& batch, const NamedTensors& prepared) override;
   NamedTensors state() const override { return controller_.state(); }
@@ -47,6 +48,7 @@ class PpoObjective final : public Objective {
   PpoSettings settings_;
   const Iteration& iteration_;
   KlController& controller_;
+  std::optional<int64_t> learnt_in_;  // the iteration of the last step that passed
 };
 
 }  // namespace prefer

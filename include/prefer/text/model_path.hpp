@@ -30,10 +30,13 @@ inline bool is_hub_name(Fs& fs, const std::string& path) {
 
 /// Throws Error where `folder` is one of a run, of which the model is a part.
 inline void refuse_a_runs_folder(Fs& fs, const std::string& folder) {
-  if (fs.exists(join_path(folder, "manifest.json")))
+  if (fs.exists(join_path(folder, "manifest.json")) && !fs.exists(join_path(folder, "config.json")))
     fail(folder,
          ": is a checkpoint, from which a run goes on; the model that a run ends with is OUTPUT/model");
-  if (const std::string model = join_path(folder, "model"); fs.exists(join_path(model, "config.json")))
+  const std::string model = join_path(folder, "model");
+  const bool weights = std::ranges::any_of(
+      fs.list(folder), [](const std::string& name) { return name.ends_with(".safetensors"); });
+  if (!weights && fs.exists(join_path(model, "config.json")))
     fail(folder, ": is a run's folder; its model is ", model);
 }
 

@@ -45,6 +45,8 @@ class Process {
   /// Keeps SIGINT and SIGTERM for as long as the value lives: while there is something to save. Otherwise
   /// they end the process, as they do any.
   StopSignals watch_signals() const { return {}; }
+  /// Throws Error where there are several ranks, for `program`, which is the work of one process.
+  void wants_one_rank(const std::string& program) const;
   /// CPU, instruction set, threads, ranks and the route of matrix products, in words.
   std::string description() const;
   /// A line of the log, on the standard error output of rank 0.
