@@ -7,6 +7,8 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <map>
+#include <mutex>
 #include <stdexcept>
 #include <string>
 
@@ -83,12 +85,32 @@ class Block {
   }
 };
 
+/// Where the current device's scratch memory comes from: a pool of ours, as the settings of the default one
+/// are the program's. Unless told, a pool gives all that is free back to the driver whenever the host waits,
+/// and every step would ask for it anew: this one keeps 64 MiB.
+inline cudaMemPool_t scratch_pool() {
+  static std::mutex mutex;
+  static std::map<int, cudaMemPool_t> pools;
+  int device = 0;
+  cuda_check(cudaGetDevice(&device), "the current device");
+  const std::lock_guard<std::mutex> lock(mutex);
+  cudaMemPool_t& pool = pools[device];
+  if (pool != nullptr) return pool;
+  cudaMemPoolProps props{};
+  props.allocType = cudaMemAllocationTypePinned;
+  props.location.type = cudaMemLocationTypeDevice;
+  props.location.id = device;
+  cuda_check(cudaMemPoolCreate(&pool, &props), "a memory pool of the device");
+  std::uint64_t bytes = std::uint64_t{64} << 20;
+  cuda_check(cudaMemPoolSetAttribute(pool, cudaMemPoolAttrReleaseThreshold, &bytes), "the memory pool");
+  return pool;
+}
+
 /// Device memory that lives until the work queued before its end on the stream is done.
 class Scratch {
  public:
   Scratch(std::size_t bytes, cudaStream_t stream) : stream_(stream) {
-    keep_pool();
-    cuda_check(cudaMallocAsync(&data_, std::max<std::size_t>(bytes, 1), stream),
+    cuda_check(cudaMallocFromPoolAsync(&data_, std::max<std::size_t>(bytes, 1), scratch_pool(), stream),
                "scratch memory of a kernel");
   }
   ~Scratch() { cudaFreeAsync(data_, stream_); }
@@ -101,18 +123,6 @@ class Scratch {
   }
 
  private:
-  /// Unless told, the device's pool gives all that is free back to the driver whenever the host waits: every
-  /// step would ask for it anew.
-  static void keep_pool() {
-    int device = 0;
-    cudaMemPool_t pool = nullptr;
-    std::uint64_t bytes = std::uint64_t{64} << 20;
-    cuda_check(cudaGetDevice(&device), "the current device");
-    cuda_check(cudaDeviceGetDefaultMemPool(&pool, device), "the device's memory pool");
-    cuda_check(cudaMemPoolSetAttribute(pool, cudaMemPoolAttrReleaseThreshold, &bytes),
-               "the device's memory pool");
-  }
-
   void* data_ = nullptr;
   cudaStream_t stream_;
 };

@@ -3,7 +3,9 @@
 #
 #   scripts/setup.sh          for the CPU; with an NVIDIA GPU present, as --cuda
 #   scripts/setup.sh --nvcc   and the CUDA compiler, where there is no toolkit 13 (compiles the kernels; needs no GPU)
-#   scripts/setup.sh --cuda   and CUDA's libraries: all that a machine with a driver needs to build and run with device=cuda
+#   scripts/setup.sh --cuda   and CUDA's libraries: all that a machine with a driver needs to build and run with device=cuda;
+#                             and compute-sanitizer, where there is none
+#   scripts/setup.sh --sanitizer   for the CPU, and compute-sanitizer for scripts/gpu.sh pack
 #
 # Wheels are pinned by version and hash (scripts/wheels) and land in .deps, whole or not at all. A LibTorch 2.11 named
 # by PREFER_TORCH_DIR or CMAKE_PREFIX_PATH, or one that python3 imports, is used instead of fetching one.
@@ -14,15 +16,16 @@ say() { echo "setup: $*" >&2; }
 stop() { say "$*"; exit 1; }
 
 # --- what is asked -----------------------------------------------------------------------------------------------
-want_nvcc=no want_cuda=no
+want_nvcc=no want_cuda=no want_sanitizer=no
 case "${1-}" in
   "") if [[ -e /dev/nvidia0 ]] || nvidia-smi -L >/dev/null 2>&1; then
         say "an NVIDIA GPU is here: setting up for CUDA too"
-        want_nvcc=yes want_cuda=yes
+        want_nvcc=yes want_cuda=yes want_sanitizer=yes
       fi ;;
   --nvcc) want_nvcc=yes ;;
-  --cuda) want_nvcc=yes want_cuda=yes ;;
-  *) stop "unknown option $1; known are --nvcc and --cuda" ;;
+  --cuda) want_nvcc=yes want_cuda=yes want_sanitizer=yes ;;
+  --sanitizer) want_sanitizer=yes ;;
+  *) stop "unknown option $1; known are --nvcc, --cuda and --sanitizer" ;;
 esac
 [[ $(uname -sm) == "Linux x86_64" ]] || stop "prefer runs on x86-64 Linux, and this is $(uname -sm)"
 
@@ -67,9 +70,14 @@ if [[ -z $torch_at ]]; then python_lists=(scripts/wheels/torch.txt scripts/wheel
 # A LibTorch from elsewhere brings its CUDA libraries with it.
 if [[ -z $torch_at && $want_cuda == yes ]]; then python_lists+=(scripts/wheels/cuda.txt); fi
 if [[ $want_nvcc == yes ]] && ! has_nvcc; then cuda_lists+=(scripts/wheels/nvcc.txt); fi
+sanitizer_lists=()
+if [[ $want_sanitizer == yes && -z $(command -v compute-sanitizer) && ! -e /usr/local/cuda/bin/compute-sanitizer ]]; then
+  sanitizer_lists=(scripts/wheels/sanitizer.txt)
+fi
 need_wheels=no
 holds .deps/python "${python_lists[@]}" || need_wheels=yes
 if [[ ${#cuda_lists[@]} -gt 0 ]] && ! holds .deps/cuda "${cuda_lists[@]}"; then need_wheels=yes; fi
+if [[ ${#sanitizer_lists[@]} -gt 0 ]] && ! holds .deps/sanitizer "${sanitizer_lists[@]}"; then need_wheels=yes; fi
 
 # --- Debian packages, of the release at hand (written for Debian 12) -----------------------------------------------
 pip_of() {
@@ -161,4 +169,5 @@ exec 9> .deps/lock
 flock 9
 install_wheels .deps/python "${python_lists[@]}"
 if [[ ${#cuda_lists[@]} -gt 0 ]]; then install_wheels .deps/cuda "${cuda_lists[@]}"; fi
+if [[ ${#sanitizer_lists[@]} -gt 0 ]]; then install_wheels .deps/sanitizer "${sanitizer_lists[@]}"; fi
 say "ready, with LibTorch 2.11 in ${torch_at:-.deps/python/torch}"

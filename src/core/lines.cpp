@@ -120,6 +120,18 @@ LineReader::LineReader(Fs& fs, const std::string& path, const LineLimits& limits
 LineReader::LineReader(LineReader&&) noexcept = default;
 LineReader::~LineReader() = default;
 
+Json LineReader::record(const Line& line) const {
+  try {
+    return parse_json(line.text, JsonSource{path_, line.number}, JsonLimits::record());
+  } catch (const Error&) {
+    const std::size_t begin = std::min(line.text.find_first_not_of(" \t"), line.text.size() - 1);
+    if (line.text[begin] == '{' || line.text[begin] == '[') throw;
+    // A table, plain text, a picture: what a parser of JSON misses in it helps nobody.
+    fail(path_, ":", line.number, ":", begin + 1,
+         ": a record is a line of JSON, {...}, and this line is something else");
+  }
+}
+
 bool LineReader::fill() {
   if (ended_) return false;
   offset_ += begin_;

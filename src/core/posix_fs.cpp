@@ -114,6 +114,19 @@ void PosixFs::rename(const std::string& from, const std::string& to) {
   checked(from, ("rename to " + to).c_str(), [&] { return ::rename(from.c_str(), to.c_str()); });
 }
 
+bool PosixFs::exchange(const std::string& one, const std::string& other) {
+  const auto call = [&] {
+    return ::renameat2(AT_FDCWD, one.c_str(), AT_FDCWD, other.c_str(), RENAME_EXCHANGE);
+  };
+  int result = call();
+  while (result < 0 && errno == EINTR) result = call();
+  if (result == 0) return true;
+  // NFS and some others know no exchange; overlays know none of folders from below.
+  for (const int unknown : {EINVAL, ENOSYS, EOPNOTSUPP, EXDEV})
+    if (errno == unknown) return false;
+  throw FsError(one, "exchange with " + other, errno);
+}
+
 void PosixFs::make_directory(const std::string& path) {
   checked(path, "make the directory", [&] { return ::mkdir(path.c_str(), 0755); });
 }

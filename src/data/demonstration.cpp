@@ -12,7 +12,8 @@ using Messages = std::vector<Message>;
 
 constexpr const char* kForms =
     "{prompt, completion}, {messages}, {conversations}, {instruction, output} and {text}";
-constexpr const char* kJudgedForms = "{prompt, completion, label} and {instruction, output, label}";
+constexpr const char* kJudgedForms =
+    "{prompt, completion, label}, {messages, label}, {conversations, label} and {instruction, output, label}";
 
 const Json* given(const Json& record, const char* key) {
   const Json* found = record.find(key);
@@ -109,6 +110,20 @@ Json tools_of(const Json& record) {
   return tools->as_string().empty() ? Json() : parse_json(tools->as_string(), tools->place() + " (tools)");
 }
 
+/// Of a conversation, its last message is the answer that was judged.
+void judge_last(const Json& record, Demonstration& talk) {
+  auto* messages = std::get_if<Messages>(&talk.completion);
+  if (messages == nullptr) of_no_form(record, kJudgedForms);  // a text
+  if (messages->size() < 2) throw BadRecord(talk.place, "a judged conversation has a prompt and an answer");
+  Messages answer{std::move(messages->back())};
+  messages->pop_back();
+  check_answer(answer, "the judged answer", talk.place);
+  talk = {.prompt = std::move(*messages),
+          .completion = std::move(answer),
+          .tools = std::move(talk.tools),
+          .place = talk.place};
+}
+
 Demonstration read(const Json& record, Instructions instructions, const char* forms) {
   if (!record.is_object()) record.fail_here("a record must be an object, not ", record.type_name());
   Demonstration made = by_form(record, instructions, forms);
@@ -130,7 +145,7 @@ Demonstration demonstration_from_json(const Json& record, Instructions instructi
 
 JudgedAnswer judged_from_json(const Json& record, Instructions instructions) {
   JudgedAnswer made{read(record, instructions, kJudgedForms)};
-  if (made.answer.whole) of_no_form(record, kJudgedForms);
+  if (made.answer.whole) judge_last(record, made.answer);
   const Json* label = record.find("label");
   if (!label || !label->is_bool())
     throw BadRecord(label ? label->place() : record.place(),

@@ -25,6 +25,12 @@ Json read_json(Fs& fs, const std::string& path) {
 ModelConfig folder_config(Fs& fs, const std::string& folder) {
   if (!fs.exists(folder)) no_such_model(fs, folder);
   refuse_a_runs_folder(fs, folder);
+  if (fs.exists(join_path(folder, "adapter_config.json"))) {
+    fail(
+        folder,
+        ": holds an adapter (adapter_config.json), which would not be applied; merge it into its model first "
+        "(PEFT: merge_and_unload), or take the file away");
+  }
   if (!fs.exists(join_path(folder, "config.json"))) {
     fail(folder,
          ": a model is a folder with config.json and safetensors, or a .gguf file; there is no config.json "

@@ -27,25 +27,34 @@ TensorToStore to_store(const std::string& name, const Tensor& weight) {
   return {name, stored_type(weight.scalar_type()), weight.sizes().vec(), produce};
 }
 
-/// Puts the folder `making` in the place of `folder`. Where that fails, the old one is there again.
-void put_in_place(Fs& fs, const std::string& making, const std::string& folder) {
-  const std::string before = folder + ".old", parent = parent_directory(folder);
-  const bool replaces = fs.exists(folder);
-  if (replaces) {
-    remove_all(fs, before);
-    fs.rename(folder, before);
-  }
+/// Two renames, for a file system that knows no exchange. Where the second fails, the old folder is there
+/// again; where the process is killed between them, it is `folder`.old.
+void move_aside_and_rename(Fs& fs, const std::string& making, const std::string& folder) {
+  const std::string before = folder + ".old";
+  remove_all(fs, before);
+  fs.rename(folder, before);
   try {
     fs.rename(making, folder);
   } catch (const Error&) {
     try {
-      if (replaces) fs.rename(before, folder);
+      fs.rename(before, folder);
     } catch (const Error&) {  // the first failure is the one to tell
     }
     throw;
   }
-  fs.sync_directory(parent);
-  remove_all(fs, before);
+}
+
+/// Puts the folder `making` in the place of `folder`, in one step where the file system can; the old one
+/// goes.
+void put_in_place(Fs& fs, const std::string& making, const std::string& folder) {
+  if (!fs.exists(folder)) {
+    fs.rename(making, folder);
+  } else if (!fs.exchange(making, folder)) {
+    move_aside_and_rename(fs, making, folder);
+  }
+  fs.sync_directory(parent_directory(folder));
+  remove_all(fs, making);  // the old one, after an exchange
+  remove_all(fs, folder + ".old");
 }
 
 }  // namespace

@@ -24,7 +24,8 @@ void KtoConfig::describe(Fields& f) {
   f("model", model, "Hugging Face folder or .gguf that is trained", required());
   f("reference", reference, "model that the policy is held to; null: the model as loaded", path());
   DataConfig::describe(
-      f, "judged answers: .jsonl, .jsonl.gz or a JSON array of {prompt, completion, label}",
+      f,
+      "judged answers: .jsonl, .jsonl.gz or a JSON array of {prompt, completion, label} or {messages, label}",
       "held-out answers, or null; eval_kl is the estimate of the KL that the loss takes from rewards");
   f.group("loss", loss);
   length.describe(f);

@@ -98,6 +98,20 @@ TEST(PosixFs, Directories) {
   EXPECT_NE(error_of([&] { make_directories(fs, dir / "a/z"); }), "");
 }
 
+TEST(PosixFs, TwoFoldersChangePlaces) {
+  PosixFs fs;
+  const TempDir dir;
+  make_directories(fs, dir / "a");
+  make_directories(fs, dir / "b");
+  put(fs, dir / "a/one", "1");
+  put(fs, dir / "b/two", "2");
+  if (!fs.exchange(dir / "a", dir / "b")) GTEST_SKIP() << "this file system knows no exchange";
+  EXPECT_EQ(fs.list(dir / "a"), std::vector<std::string>{"two"});
+  EXPECT_EQ(fs.list(dir / "b"), std::vector<std::string>{"one"});
+  EXPECT_EQ(error_of([&] { fs.exchange(dir / "a", dir / "no"); }),
+            dir / "a" + ": could not exchange with " + dir / "no" + ": No such file or directory");
+}
+
 TEST(PosixFs, ADirectoryIsLockedByOneHandleAtATime) {
   PosixFs fs;
   const TempDir dir;

@@ -119,13 +119,16 @@ TEST(Lines, DamagedGzipIsAnError) {
 
 TEST(Lines, RecordsKnowTheirPlace) {
   MemoryFs fs;
-  fs.put("p.jsonl", "{\"a\":1}\n\n{\"a\":}\n");
+  fs.put("p.jsonl", "{\"a\":1}\n\n{\"a\":}\n id,text\n");
   LineReader reader(fs, "p.jsonl");
   Line line;
   ASSERT_TRUE(reader.next(line));
   EXPECT_EQ(error_of([&] { reader.record(line).at("rejected"); }), "p.jsonl:1:1: \"rejected\" is missing");
   ASSERT_TRUE(reader.next(line));
   EXPECT_EQ(error_of([&] { reader.record(line); }).rfind("p.jsonl:3:6: ", 0), 0u);
+  ASSERT_TRUE(reader.next(line));
+  EXPECT_EQ(error_of([&] { reader.record(line); }),
+            "p.jsonl:4:2: a record is a line of JSON, {...}, and this line is something else");
   EXPECT_FALSE(reader.next(line));
   EXPECT_FALSE(reader.next(line));
 }

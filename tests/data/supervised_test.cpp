@@ -257,6 +257,27 @@ TEST(Judged, AnswersOfWhichNoneIsLeftAreCalledSo) {
             "judged.jsonl: no answer to train on; 1 skipped: prompt is in eval too (1: judged.jsonl:1:1)");
 }
 
+TEST(Judged, OfAConversationItsLastMessageIsTheAnswer) {
+  const std::string begin = R"([{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}, )"
+                            R"({"role": "user", "content": "c"})",
+                    answer = R"({"role": "assistant", "content": "d"})";
+  const auto read = [](const std::string& record) {
+    MemoryFs fs;
+    fs.put("judged.jsonl", record);
+    return as_dataset(load_judged(fs, "judged.jsonl", with_template(), {}, OnBad::stop));
+  };
+  const Dataset apart =
+      read(R"({"prompt": )" + begin + R"(], "completion": [)" + answer + R"(], "label": false})");
+  for (const char* key : {"messages", "conversations"}) {
+    const Dataset whole =
+        read("{\"" + std::string(key) + "\": " + begin + ", " + answer + R"(], "label": false})");
+    EXPECT_EQ(whole.fingerprint, apart.fingerprint) << key;
+    EXPECT_EQ(whole.counts, apart.counts) << key;
+  }
+  EXPECT_NE(read(R"({"messages": )" + begin + ", " + answer + R"(], "label": true})").fingerprint,
+            apart.fingerprint);
+}
+
 TEST(Supervised, ReadsWholeFilesOfEachForm) {
   const auto model = testing::shared_data("models/stories260K/hf");
   PREFER_NEEDS(model);

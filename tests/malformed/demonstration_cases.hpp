@@ -38,7 +38,8 @@ inline std::vector<Malformed> demonstration_cases() {
       "output} "
       "and {text}";
   const std::string judged =
-      " is of no known form; known are {prompt, completion, label} and {instruction, output, label}";
+      " is of no known form; known are {prompt, completion, label}, {messages, label}, {conversations, "
+      "label} and {instruction, output, label}";
   const std::string verdict = "; it must be true (a good answer) or false (a bad one)";
   const std::string user = R"({"role": "user", "content": "a"})";
   const std::string language =
@@ -139,9 +140,15 @@ inline std::vector<Malformed> demonstration_cases() {
           "input; expected '[', '{', or a literal"),
       judged_case("judged_of_no_form", R"({"question": "a", "label": true})",
                   "1: a record of {question, label}" + judged),
-      judged_case("judged_conversation",
+      judged_case("judged_text", R"({"text": "a", "label": true})", "1: a record of {text, label}" + judged),
+      judged_case("judged_answer_to_nothing",
                   R"({"messages": [{"role": "assistant", "content": "a"}], "label": true})",
-                  "1: a record of {messages, label}" + judged),
+                  "1: a judged conversation has a prompt and an answer"),
+      judged_case("judged_question", R"({"messages": [)" + user + ", " + user + R"(], "label": true})",
+                  "1: the judged answer does not end with a message of the assistant"),
+      judged_case("judged_silence",
+                  R"({"messages": [)" + user + R"(, {"role": "assistant", "content": ""}], "label": true})",
+                  "1: the judged answer is empty"),
       judged_case("judged_without_label", R"({"prompt": "a", "completion": " b"})",
                   R"(1: "label" is missing)" + verdict),
       judged_case("judged_by_a_text", R"({"prompt": "a", "completion": " b", "label": "true"})",

@@ -52,6 +52,13 @@ inline std::vector<Malformed> model_config_cases() {
        R"(@/model/config.json:1:1: max_window_layers = -9223372036854775808 of 1 layers; neither may be below 0)",
        {{"model/config.json",
          R"({"model_type": "qwen2", "vocab_size": 16, "hidden_size": 8, "intermediate_size": 8, "num_hidden_layers": 1, "num_attention_heads": 1, "max_position_embeddings": 64, "rms_norm_eps": 1e-5, "max_window_layers": -9223372036854775808})"}}},
+      {"model_with_an_adapter",
+       "score",
+       "@/model: holds an adapter (adapter_config.json), which would not be applied; merge it into its model "
+       "first (PEFT: merge_and_unload), or take the file away",
+       {{"model/adapter_config.json", "{}"}},
+       {},
+       Seen::by_program},
       {"model_without_config",
        "score",
        R"(@/other: a model is a folder with config.json and safetensors, or a .gguf file; there is no config.json here)",

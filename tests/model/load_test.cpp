@@ -113,18 +113,6 @@ TEST(ModelFingerprint, IsOfTheContentWhereverItLies) {
   EXPECT_NE(fingerprint("/d", other, 1), first);
 }
 
-TEST(SaveModel, ReplacesAModelAndNothingElse) {
-  PosixFs fs;
-  const testing::TempDir dir;
-  save_model(fs, dir.string() + "/model", *tiny_model(at::kFloat, tiny_config(), 1), {{"old.txt", "x"}});
-  save_model(fs, dir.string() + "/model", *tiny_model(at::kFloat, tiny_config(), 2), {});
-  EXPECT_EQ(fs.list(dir.string()), std::vector<std::string>{"model"});
-  EXPECT_FALSE(fs.exists(dir.string() + "/model/old.txt"));
-  fs.make_directory(dir.string() + "/thesis");
-  EXPECT_NE(error_of([&] { save_model(fs, dir.string() + "/thesis", *tiny_model(at::kFloat), {}); }), "");
-  EXPECT_TRUE(fs.exists(dir.string() + "/thesis"));
-}
-
 class Transformers : public testing::WithTransformers {
  protected:
   Json read(const std::vector<int32_t>& ids, const std::string& text, const std::string& folders) {

@@ -40,8 +40,8 @@ unsigned chosen_seed() {
 
 /// The calls between which a save differs from one cut short: what stands on the disk after a kill.
 bool changes_the_disk(std::uint64_t call) {
-  return call == SYS_fsync || call == SYS_rename || call == SYS_mkdir || call == SYS_unlink ||
-         call == SYS_unlinkat || call == SYS_rmdir;
+  return call == SYS_fsync || call == SYS_rename || call == SYS_renameat2 || call == SYS_mkdir ||
+         call == SYS_unlink || call == SYS_unlinkat || call == SYS_rmdir;
 }
 
 /// A program, what it is told beside what all are, and the number of its last checkpoint.
@@ -161,6 +161,7 @@ TEST_P(Kills, AtRandomInstantsLoseNothing) {
   std::cout << killed << " kills, " << within << " within a save; " << ended_
             << " runs ended in the bytes of one left alone; PREFER_SEED=" << seed_ << "\n";
   for (const auto& [where, count] : phases) std::cout << "  " << count << " " << where << "\n";
+  if (!traced_) GTEST_SKIP() << "this system permits no tracing: no kill was aimed at a save";
 }
 
 }  // namespace

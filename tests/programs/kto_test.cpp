@@ -53,12 +53,10 @@ TEST(KtoProgram, RefusesRecordsWithoutVerdictAndStepsOfOne) {
   EXPECT_EQ(verdict.code, 1);
   EXPECT_NE(verdict.err.find(without + ":1:1: "), std::string::npos) << verdict.err;
   EXPECT_NE(verdict.err.find("label"), std::string::npos) << verdict.err;
-  const std::string talk =
-      file_of(dir, "talk.jsonl", {R"({"messages": [{"role": "user", "content": "a"}], "label": true})"});
-  const Ran whole = run("kto", dpo_command(talk, dir / "out"));
+  const std::string text = file_of(dir, "text.jsonl", {R"({"text": "a", "label": true})"});
+  const Ran whole = run("kto", dpo_command(text, dir / "out"));
   EXPECT_EQ(whole.code, 1);
-  EXPECT_NE(whole.err.find(talk + ":1:1: a record of {messages, label} is of no known form; known are "
-                                  "{prompt, completion, label} and {instruction, output, label};"),
+  EXPECT_NE(whole.err.find(text + ":1:1: a record of {text, label} is of no known form; known are "),
             std::string::npos)
       << whole.err;
   const Ran alone = run("kto", dpo_command(judged_file(dir), dir / "out", {"batch_size=1"}));

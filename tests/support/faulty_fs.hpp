@@ -98,6 +98,9 @@ class FaultyFs : public Fs {
   void rename(const std::string& from, const std::string& to) override {
     call("rename", from, Kind::changes, [&] { return inner_.rename(from, to), 0; });
   }
+  bool exchange(const std::string& one, const std::string& other) override {
+    return call("exchange", one, Kind::changes, [&] { return inner_.exchange(one, other); });
+  }
   void make_directory(const std::string& path) override {
     call("make the directory", path, Kind::takes_space, [&] { return inner_.make_directory(path), 0; });
   }

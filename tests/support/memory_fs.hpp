@@ -24,6 +24,8 @@ class MemoryFs : public Fs {
   MemoryFs after_power_loss(const std::function<bool()>& kept) const {
     MemoryFs after;
     after.nodes_ = nodes_;
+    after.free = free;
+    after.exchanges = exchanges;
     for (Node& node : after.nodes_) {
       if (node.kind == FileKind::directory)
         node.names = surviving_names(node, kept);
@@ -31,6 +33,7 @@ class MemoryFs : public Fs {
         node.bytes = surviving_bytes(node, kept);
       node.durable_names = node.names;
       node.durable = node.bytes;
+      node.exchanged.clear();
     }
     return after;
   }
@@ -83,6 +86,15 @@ class MemoryFs : public Fs {
     parent(to, "rename").names[leaf(to)] = moved;
     parent(from, "rename").names.erase(leaf(from));
   }
+  bool exchange(const std::string& one, const std::string& other) override {
+    if (!exchanges) return false;
+    if (find(one) < 0 || find(other) < 0) throw FsError(one, "exchange with " + other, ENOENT);
+    Node& folder = parent(one, "exchange");
+    if (&folder != &parent(other, "exchange")) throw FsError(one, "exchange with " + other, EXDEV);
+    std::swap(folder.names.at(leaf(one)), folder.names.at(leaf(other)));
+    folder.exchanged.emplace_back(leaf(one), leaf(other));
+    return true;
+  }
   void make_directory(const std::string& path) override {
     if (find(path) >= 0) throw FsError(path, "make the directory", EEXIST);
     const int node = add(FileKind::directory);
@@ -108,6 +120,7 @@ class MemoryFs : public Fs {
   void sync_directory(const std::string& path) override {
     Node& node = directory(path, "sync");
     node.durable_names = node.names;
+    node.exchanged.clear();
   }
   std::uint64_t free_bytes(const std::string&) override { return free; }
 
@@ -127,6 +140,7 @@ class MemoryFs : public Fs {
   }
 
   std::uint64_t free = std::uint64_t{1} << 40;  ///< what free_bytes() answers; writes do not mind
+  bool exchanges = true;                        ///< whether this file system knows exchange()
   std::size_t open_files() const { return open_.size(); }
 
  private:
@@ -135,6 +149,7 @@ class MemoryFs : public Fs {
     FileKind kind;
     std::string bytes = {}, durable = {};
     Names names = {}, durable_names = {};
+    std::vector<std::pair<std::string, std::string>> exchanged = {};  // and not synced
   };
 
   static Names surviving_names(const Node& node, const std::function<bool()>& kept) {
@@ -144,6 +159,11 @@ class MemoryFs : public Fs {
         if (kept()) names[name] = target;
     for (const auto& [name, target] : node.durable_names)
       if (!node.names.contains(name) && kept()) names.erase(name);
+    for (const auto& [one, other] : node.exchanged) {  // both made it to the disk, or neither
+      const Names& from = kept() ? node.names : node.durable_names;
+      for (const std::string& name : {one, other})
+        from.contains(name) ? names[name] = from.at(name) : static_cast<int>(names.erase(name));
+    }
     return names;
   }
 

@@ -58,6 +58,9 @@ class Fs {
 
   /// Replaces `to` in one step where it is a file (or an empty directory and `from` is one).
   virtual void rename(const std::string& from, const std::string& to) = 0;
+  /// Lets what two names stand for change places in one step. False, and nothing is changed, where the file
+  /// system cannot.
+  virtual bool exchange(const std::string& one, const std::string& other) = 0;
   virtual void make_directory(const std::string& path) = 0;
   /// Removes a file, a link (not what it points to) or an empty directory.
   virtual void remove(const std::string& path) = 0;
@@ -87,6 +90,7 @@ class PosixFs : public Fs {
   void sync(Handle file) override;
   void close(Handle file) override;
   void rename(const std::string& from, const std::string& to) override;
+  bool exchange(const std::string& one, const std::string& other) override;
   void make_directory(const std::string& path) override;
   void remove(const std::string& path) override;
   std::vector<std::string> list(const std::string& path) override;

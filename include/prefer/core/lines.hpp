@@ -41,9 +41,7 @@ class LineReader {
   std::int64_t blank_lines() const { return static_cast<std::int64_t>(blank_); }  ///< so far
   const std::string& path() const { return path_; }
   /// The line as a JSON record; errors carry file, line and column.
-  Json record(const Line& line) const {
-    return parse_json(line.text, JsonSource{path_, line.number}, JsonLimits::record());
-  }
+  Json record(const Line& line) const;
 
   /// Where unpacked bytes come from.
   class Bytes {

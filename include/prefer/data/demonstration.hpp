@@ -36,8 +36,8 @@ struct JudgedAnswer {
   bool good = false;
 };
 
-/// {prompt, completion, label} or {instruction, output, label}, `label` true or false. Throws as
-/// demonstration_from_json does.
+/// {prompt, completion, label}, {instruction, output, label}, or {messages, label} and {conversations,
+/// label}, whose last message was judged; `label` true or false. Throws as demonstration_from_json does.
 JudgedAnswer judged_from_json(const Json& record, Instructions instructions);
 
 }  // namespace prefer
