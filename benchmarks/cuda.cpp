@@ -88,7 +88,7 @@ void report(const char* what, double elements, Launch launch) {
 
 template <class T>
 void logits(std::int64_t rows, std::int64_t vocab) {
-  const Memory<T> x(rows * vocab, 5), grad(rows * vocab, 5);  // the gradient's is of the logits, in place
+  const Memory<T> x(rows * vocab, 5), grad(rows * vocab, 5);  // `grad` holds logits, which it overwrites
   const Memory<float> logp(rows), lse(rows), upstream(rows);
   const Memory<std::int64_t> label(rows), token(rows);
   const Memory<double> uniform(rows);
@@ -105,7 +105,6 @@ void logits(std::int64_t rows, std::int64_t vocab) {
   report<T>("token_logprob backward", 2 * size, [&] { token_logprob::cuda::backward(backward); });
   token_logprob::Forward<T> before = forward;
   before.logits = grad.data();
-  // What the two move: read, read again, and write. One pass that read once could be half as fast again.
   report<T>("token_logprob with gradient", 3 * size, [&] {
     token_logprob::cuda::forward(before);
     token_logprob::cuda::backward(backward);

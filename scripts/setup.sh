@@ -17,13 +17,14 @@ stop() { say "$*"; exit 1; }
 
 # --- what is asked -----------------------------------------------------------------------------------------------
 want_nvcc=no want_cuda=no want_sanitizer=no
+lacks_sanitizer() { if command -v compute-sanitizer >/dev/null || [[ -e /usr/local/cuda/bin/compute-sanitizer ]]; then echo no; else echo yes; fi; }
 case "${1-}" in
   "") if [[ -e /dev/nvidia0 ]] || nvidia-smi -L >/dev/null 2>&1; then
         say "an NVIDIA GPU is here: setting up for CUDA too"
-        want_nvcc=yes want_cuda=yes want_sanitizer=yes
+        want_nvcc=yes want_cuda=yes want_sanitizer=$(lacks_sanitizer)
       fi ;;
   --nvcc) want_nvcc=yes ;;
-  --cuda) want_nvcc=yes want_cuda=yes want_sanitizer=yes ;;
+  --cuda) want_nvcc=yes want_cuda=yes want_sanitizer=$(lacks_sanitizer) ;;
   --sanitizer) want_sanitizer=yes ;;
   *) stop "unknown option $1; known are --nvcc, --cuda and --sanitizer" ;;
 esac
@@ -71,9 +72,7 @@ if [[ -z $torch_at ]]; then python_lists=(scripts/wheels/torch.txt scripts/wheel
 if [[ -z $torch_at && $want_cuda == yes ]]; then python_lists+=(scripts/wheels/cuda.txt); fi
 if [[ $want_nvcc == yes ]] && ! has_nvcc; then cuda_lists+=(scripts/wheels/nvcc.txt); fi
 sanitizer_lists=()
-if [[ $want_sanitizer == yes && -z $(command -v compute-sanitizer) && ! -e /usr/local/cuda/bin/compute-sanitizer ]]; then
-  sanitizer_lists=(scripts/wheels/sanitizer.txt)
-fi
+if [[ $want_sanitizer == yes ]]; then sanitizer_lists=(scripts/wheels/sanitizer.txt); fi
 need_wheels=no
 holds .deps/python "${python_lists[@]}" || need_wheels=yes
 if [[ ${#cuda_lists[@]} -gt 0 ]] && ! holds .deps/cuda "${cuda_lists[@]}"; then need_wheels=yes; fi

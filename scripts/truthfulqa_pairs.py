@@ -66,4 +66,7 @@ def main(path, folder):
 if __name__ == "__main__":
     if len(sys.argv) != 3:
         sys.exit(__doc__)
-    main(*sys.argv[1:])
+    try:
+        main(*sys.argv[1:])
+    except (OSError, EOFError, ValueError, LookupError, TypeError, AttributeError) as error:  # no file, or of other content
+        sys.exit(f"truthfulqa_pairs.py: {sys.argv[1]}: {type(error).__name__}: {error}; finetune_truth.jsonl.gz of TruthfulQA is wanted")

@@ -56,8 +56,11 @@ def trl(dtype, steps):
 
 def compare(dtype):
     steps = arguments.steps
-    # Before and after TRL, as a machine's speed drifts; the start is of the second run, with what it reads in memory as TRL has it.
-    first, theirs, ours = prefer(dtype, steps), trl(dtype, steps), prefer(dtype, steps)
+    # Before and after TRL, as a machine's speed drifts. Starts are of runs of one step that follow one of the same side, with what
+    # is read in memory: each takes gigabytes, and the other's files may go for them.
+    first, theirs, their_start = prefer(dtype, steps), trl(dtype, steps), trl(dtype, 1)
+    ours = prefer(dtype, steps)
+    our_start = sorted([prefer(dtype, 1) for _ in range(3)], key=lambda run: run["first_forward"])[1]
     ours["seconds"] = (first["seconds"] + ours["seconds"]) / 2
     cached = prefer(dtype, steps, "reference_logprobs=cached")
     print(f"{dtype}, {BATCH} pairs a step, {steps} steps, {arguments.threads} threads, beside {theirs['versions']}")
@@ -71,17 +74,19 @@ def compare(dtype):
     row("pairs a second, after the first step", pairs / ours["seconds"], pairs / theirs["seconds"])
     row("real tokens a second", tokens / ours["seconds"], tokens / theirs["seconds"])
     row("peak memory, GB", ours["peak"] / 1e9, theirs["peak"] / 1e9)
-    row("start to first forward pass, s", ours["first_forward"], theirs["first_forward"])
-    row("start to end of first step, s", ours["first_step"], theirs["first_step"])
+    row("start to first forward pass, s", our_start["first_forward"], their_start["first_forward"])
+    row("start to end of first step, s", our_start["first_step"], their_start["first_step"])
     print(f"prefer's estimate of its peak before the first step: {ours['estimate'] / 1e9:.1f} GB, "
           f"{ours['estimate'] / ours['peak']:.2f} of what it was")
     print(f"prefer with a cached reference: {pairs / cached['seconds']:.3g} pairs a second, peak {cached['peak'] / 1e9:.3g} GB; "
-          f"the cache of all {len(lines(PAIRS))} pairs took {cached['first_forward'] - ours['first_forward']:.1f} s\n", flush=True)
+          f"the cache of all {len(lines(PAIRS))} pairs took {cached['first_forward'] - our_start['first_forward']:.1f} s\n", flush=True)
     bar("pairs a second of TRL's, 4 wanted", dtype, theirs["seconds"] / ours["seconds"], theirs["seconds"] >= 4 * ours["seconds"])
     bar("memory of TRL's, 0.5 at most", dtype, ours["peak"] / theirs["peak"], ours["peak"] <= 0.5 * theirs["peak"])
-    bar("seconds to the first forward pass, 1 at most", dtype, ours["first_forward"], ours["first_forward"] <= 1)
-    if len(gaps) != steps or (dtype == "float32" and not max(gaps) <= 1e-4):  # one computation in two programs
-        sys.exit(f"losses in {dtype} are {max(gaps):.2g} apart over {len(gaps)} steps; 1e-4 is allowed in float32")
+    bar("seconds to the first forward pass, 1 at most", dtype, our_start["first_forward"],
+        our_start["first_forward"] <= 1)
+    if dtype == "float32":  # one computation in two programs
+        bar("largest gap of a loss, 1e-4 at most", dtype, max(gaps), all(gap <= 1e-4 for gap in gaps))
+    bar(f"steps with a loss, {steps} wanted", dtype, len(gaps), len(gaps) == steps)
 
 
 def steady(dtype, steps=40, settled=20):
@@ -91,7 +96,9 @@ def steady(dtype, steps=40, settled=20):
     times = prefer(dtype, steps, under=under)["times"]
     faults = [step["page_faults"] for step in times[settled:]]
     bar("minor page faults a settled step, 100 at most", dtype, statistics.median(faults), statistics.median(faults) <= 100)
-    found = "strace is not here to count mmaps"
+    found = "mmaps were not counted: strace is not here"
+    if not strace:
+        missed.append(f"{found}, in {dtype}")
     if strace:
         stamps = [float(line.split()[1]) for line in open(calls) if "mmap(" in line]
         ends = [step["time"] for step in times]

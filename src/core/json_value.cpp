@@ -247,9 +247,8 @@ std::string dump(const Json& json, int indent) {
   return out;
 }
 
-std::string quote(std::string_view text) {
-  constexpr std::size_t kShown = 80;
-  std::size_t end = std::min(text.size(), kShown);
+std::string quote(std::string_view text, std::size_t shown) {
+  std::size_t end = std::min(text.size(), shown);
   while (end < text.size() && end > 0 && (static_cast<unsigned char>(text[end]) & 0xc0) == 0x80) --end;
   std::string out;
   write_string(out, text.substr(0, end));

@@ -113,6 +113,13 @@ std::unique_ptr<LineReader::Bytes> open_bytes(Fs& fs, const std::string& path) {
 
 bool blank(std::string_view text) { return text.find_first_not_of(" \t") == std::string_view::npos; }
 
+/// Of a table, plain text or a picture, what a parser of JSON misses in it would help nobody.
+std::string what_else(std::string_view text) {
+  if (text.starts_with("\xff\xfe") || text.starts_with("\xfe\xff")) return "is UTF-16; UTF-8 is wanted";
+  if (text.starts_with("\x1f\x8b")) return "is gzip, packed once more";
+  return "begins with " + quote(text, 24);
+}
+
 }  // namespace
 
 LineReader::LineReader(Fs& fs, const std::string& path, const LineLimits& limits)
@@ -124,11 +131,11 @@ Json LineReader::record(const Line& line) const {
   try {
     return parse_json(line.text, JsonSource{path_, line.number}, JsonLimits::record());
   } catch (const Error&) {
-    const std::size_t begin = std::min(line.text.find_first_not_of(" \t"), line.text.size() - 1);
+    std::size_t begin = line.text.starts_with("\xef\xbb\xbf") ? 3 : 0;
+    begin = std::min(line.text.find_first_not_of(" \t", begin), line.text.size() - 1);
     if (line.text[begin] == '{' || line.text[begin] == '[') throw;
-    // A table, plain text, a picture: what a parser of JSON misses in it helps nobody.
-    fail(path_, ":", line.number, ":", begin + 1,
-         ": a record is a line of JSON, {...}, and this line is something else");
+    fail(path_, ":", line.number, ":", begin + 1, ": a record is a line of JSON, {...}, and this line ",
+         what_else(line.text.substr(begin)));
   }
 }
 

@@ -121,9 +121,7 @@ bool PosixFs::exchange(const std::string& one, const std::string& other) {
   int result = call();
   while (result < 0 && errno == EINTR) result = call();
   if (result == 0) return true;
-  // NFS and some others know no exchange; overlays know none of folders from below.
-  for (const int unknown : {EINVAL, ENOSYS, EOPNOTSUPP, EXDEV})
-    if (errno == unknown) return false;
+  if (errno == EINVAL || errno == ENOSYS || errno == EOPNOTSUPP) return false;  // NFS, old kernels
   throw FsError(one, "exchange with " + other, errno);
 }
 

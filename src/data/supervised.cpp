@@ -101,10 +101,11 @@ class Encoder {
   Learnt after_prompt(const Demonstration& source, bool all) const {
     const LengthOptions& length = options_.length;
     if (source.is_chat())
-      for (const auto* messages : {&source.prompt, &source.completion})
-        for (const Message& one : std::get<Messages>(*messages))
-          if (weight_of(one).value_or(1) != 1)
-            fail("a message's weight is read with loss_on=assistant, last or all, not with completion");
+      for (const Message& one : std::get<Messages>(source.completion))  // of the prompt nothing is learnt
+        if (weight_of(one).value_or(1) != 1)
+          fail(
+              "the answer to a prompt has a weight; weights are those of a conversation's turns (sft with "
+              "loss_on=assistant, last or all)");
     const TokenisedCompletion made =
         source.is_chat()
             ? builder_.answer(std::get<Messages>(source.prompt), std::get<Messages>(source.completion),

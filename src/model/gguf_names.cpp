@@ -72,6 +72,13 @@ void read_sizes(const GgufFile& file, const std::string& arch, ModelConfig& conf
   const std::string scaling = file.text(key("rope.scaling.type"), "none");
   if (scaling != "none")
     fail(file.path(), ": ", key("rope.scaling.type"), " = ", scaling, " is not implemented");
+  if (file.has(key("rope.scaling.type"))) return;
+  // Where no type is given, a factor is that of linear scaling, as llama.cpp has it.
+  for (const char* name : {"rope.scaling.factor", "rope.scale_linear"}) {
+    const double factor = file.number(key(name), 1);
+    if (factor != 0 && factor != 1)
+      fail(file.path(), ": ", key(name), " = ", factor, " is linear scaling, which is not implemented");
+  }
 }
 
 void read_tokens(const GgufFile& file, ModelConfig& config) {

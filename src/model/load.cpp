@@ -29,7 +29,7 @@ ModelConfig folder_config(Fs& fs, const std::string& folder) {
     fail(
         folder,
         ": holds an adapter (adapter_config.json), which would not be applied; merge it into its model first "
-        "(PEFT: merge_and_unload), or take the file away");
+        "(PEFT: merge_and_unload)");
   }
   if (!fs.exists(join_path(folder, "config.json"))) {
     fail(folder,

@@ -1,4 +1,4 @@
-// A model as a Hugging Face folder, made under another name and renamed when it is whole.
+// A model as a Hugging Face folder, made under another name, which it changes when it is whole.
 #include "prefer/core/error.hpp"
 #include "prefer/core/safetensors.hpp"
 #include "prefer/model/load.hpp"
@@ -27,34 +27,30 @@ TensorToStore to_store(const std::string& name, const Tensor& weight) {
   return {name, stored_type(weight.scalar_type()), weight.sizes().vec(), produce};
 }
 
-/// Two renames, for a file system that knows no exchange. Where the second fails, the old folder is there
-/// again; where the process is killed between them, it is `folder`.old.
-void move_aside_and_rename(Fs& fs, const std::string& making, const std::string& folder) {
-  const std::string before = folder + ".old";
-  remove_all(fs, before);
-  fs.rename(folder, before);
+/// Where a file system knows no exchange, the old folder stands while the new one takes its name.
+std::string aside(const std::string& folder) {
+  return join_path(parent_directory(folder), ".old-" + folder.substr(folder.rfind('/') + 1));
+}
+
+/// Puts the folder `making` in the place of `folder`: in one step where the file system can, and `making` is
+/// then the old one. Elsewhere by two renames; where the second fails, the old folder is there again.
+void put_in_place(Fs& fs, const std::string& making, const std::string& folder) {
+  if (!fs.exists(folder)) {
+    fs.rename(making, folder);
+    return;
+  }
+  if (fs.exchange(making, folder)) return;
+  remove_all(fs, aside(folder));
+  fs.rename(folder, aside(folder));
   try {
     fs.rename(making, folder);
   } catch (const Error&) {
     try {
-      fs.rename(before, folder);
+      fs.rename(aside(folder), folder);
     } catch (const Error&) {  // the first failure is the one to tell
     }
     throw;
   }
-}
-
-/// Puts the folder `making` in the place of `folder`, in one step where the file system can; the old one
-/// goes.
-void put_in_place(Fs& fs, const std::string& making, const std::string& folder) {
-  if (!fs.exists(folder)) {
-    fs.rename(making, folder);
-  } else if (!fs.exchange(making, folder)) {
-    move_aside_and_rename(fs, making, folder);
-  }
-  fs.sync_directory(parent_directory(folder));
-  remove_all(fs, making);  // the old one, after an exchange
-  remove_all(fs, folder + ".old");
 }
 
 }  // namespace
@@ -88,6 +84,10 @@ void save_model(Fs& fs, const std::string& folder, const Transformer& model,
     fs.sync_directory(making);
     put_in_place(fs, making, folder);
   });
+  // What was there before goes when the new folder surely has its name.
+  fs.sync_directory(parent_directory(folder));
+  remove_all(fs, making);
+  remove_all(fs, aside(folder));
 }
 
 }  // namespace prefer

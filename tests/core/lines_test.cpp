@@ -128,7 +128,7 @@ TEST(Lines, RecordsKnowTheirPlace) {
   EXPECT_EQ(error_of([&] { reader.record(line); }).rfind("p.jsonl:3:6: ", 0), 0u);
   ASSERT_TRUE(reader.next(line));
   EXPECT_EQ(error_of([&] { reader.record(line); }),
-            "p.jsonl:4:2: a record is a line of JSON, {...}, and this line is something else");
+            "p.jsonl:4:2: a record is a line of JSON, {...}, and this line begins with \"id,text\"");
   EXPECT_FALSE(reader.next(line));
   EXPECT_FALSE(reader.next(line));
 }

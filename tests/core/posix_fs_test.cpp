@@ -36,6 +36,7 @@ ssize_t __real_pread(int file, void* bytes, size_t size, off_t offset);
 int __real_fsync(int file);
 int __real_close(int file);
 int __real_rename(const char* from, const char* to);
+int __real_renameat2(int from_at, const char* from, int to_at, const char* to, unsigned flags);
 int __real_mkdir(const char* path, mode_t mode);
 int __real_remove(const char* path);
 
@@ -61,6 +62,9 @@ int __wrap_close(int file) {
 }
 int __wrap_rename(const char* from, const char* to) {
   return kernel.hits("rename") ? -1 : __real_rename(from, to);
+}
+int __wrap_renameat2(int from_at, const char* from, int to_at, const char* to, unsigned flags) {
+  return kernel.hits("renameat2") ? -1 : __real_renameat2(from_at, from, to_at, to, flags);
 }
 int __wrap_mkdir(const char* path, mode_t mode) {
   return kernel.hits("mkdir") ? -1 : __real_mkdir(path, mode);
@@ -125,6 +129,21 @@ TEST_F(Interposed, AFailureIsNamedWithItsFile) {
       EXPECT_EQ(all_calls(dir_), "") << function;
     }
   }
+}
+
+TEST_F(Interposed, AnExchangeIsMadeAgainOrKnownToBeUnknownOrFails) {
+  PosixFs fs;
+  make_directories(fs, dir_ / "one");
+  make_directories(fs, dir_ / "other");
+  const auto exchanged = [&](int error) {
+    kernel = {.function = "renameat2", .times = 1, .error = error};
+    return fs.exchange(dir_ / "one", dir_ / "other");
+  };
+  for (const int unknown : {EINVAL, ENOSYS, EOPNOTSUPP}) EXPECT_FALSE(exchanged(unknown)) << unknown;
+  EXPECT_EQ(error_of([&] { exchanged(EIO); }),
+            dir_ / "one" + ": could not exchange with " + dir_ / "other" + ": Input/output error");
+  const bool known = exchanged(EINTR);  // a file system may know none
+  EXPECT_EQ(kernel.calls, 2) << known;
 }
 
 TEST_F(Interposed, AFailedSyncIsNotTriedAgain) {

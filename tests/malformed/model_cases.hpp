@@ -55,7 +55,7 @@ inline std::vector<Malformed> model_config_cases() {
       {"model_with_an_adapter",
        "score",
        "@/model: holds an adapter (adapter_config.json), which would not be applied; merge it into its model "
-       "first (PEFT: merge_and_unload), or take the file away",
+       "first (PEFT: merge_and_unload)",
        {{"model/adapter_config.json", "{}"}},
        {},
        Seen::by_program},

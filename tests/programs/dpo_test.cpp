@@ -95,14 +95,17 @@ TEST(DpoProgram, HowTheWorkIsDoneChangesNoBit) {
   const TempDir dir;
   PosixFs fs;
   const std::string pairs = pairs_file(dir);
-  const auto metrics_of = [&](const std::string& how) {
+  const auto made = [&](const std::string& how) {
     const Ran ran = run("dpo", dpo_command(pairs, dir / how, {"steps=3", how}));
     EXPECT_EQ(ran.code, 0) << ran.err;
-    return read_file(fs, dir / (how + "/metrics.jsonl"), 1 << 20);
+    return std::pair(read_file(fs, dir / (how + "/metrics.jsonl"), 1 << 20),
+                     read_file(fs, dir / (how + "/model/model.safetensors"), 1 << 24));
   };
-  const std::string plain = metrics_of("log_every=1");
+  const auto plain = made("log_every=1");
   for (const char* how : {"threads=2", "activation_checkpointing=true", "reference_logprobs=cached"}) {
-    EXPECT_EQ(metrics_of(how), plain) << how;
+    const auto [metrics, weights] = made(how);
+    EXPECT_EQ(metrics, plain.first) << how;
+    EXPECT_TRUE(weights == plain.second) << how;
   }
 }
 

@@ -161,8 +161,10 @@ class MemoryFs : public Fs {
       if (!node.names.contains(name) && kept()) names.erase(name);
     for (const auto& [one, other] : node.exchanged) {  // both made it to the disk, or neither
       const Names& from = kept() ? node.names : node.durable_names;
-      for (const std::string& name : {one, other})
-        from.contains(name) ? names[name] = from.at(name) : static_cast<int>(names.erase(name));
+      for (const std::string& name : {one, other}) {
+        names.erase(name);
+        if (from.contains(name)) names[name] = from.at(name);
+      }
     }
     return names;
   }

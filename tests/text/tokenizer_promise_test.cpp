@@ -138,9 +138,9 @@ TEST(TokenizerPromise, TakesLinearTimeOnRunsOfOneCharacter) {
 TEST(TokenizerPromise, RealTokenizersTakeLinearTimeOnRunsOfOneCharacter) {
   PREFER_NEEDS(shared_data("tokenizers"));
   for (const char* path :
-       {"tokenizers/gpt2/tokenizer.json", "models/stories260K/hf/tokenizer.json",
-        "tokenizers/llama.cpp/ggml-vocab-phi-3.gguf", "tokenizers/mistral/tokenizer.model.v1",
-        "tokenizers/sentencepiece/test_model.model"})
+       {"tokenizers/gpt2/tokenizer.json", "tokenizers/smollm2/tokenizer.json",
+        "models/stories260K/hf/tokenizer.json", "tokenizers/llama.cpp/ggml-vocab-phi-3.gguf",
+        "tokenizers/mistral/tokenizer.model.v1", "tokenizers/sentencepiece/test_model.model"})
     expect_linear(*load(path), path, kRunsOf);
 }
 

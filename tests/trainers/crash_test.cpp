@@ -213,34 +213,5 @@ TYPED_TEST(RunCrash, ASignalDuringAnyStepSavesIt) {
   }
 }
 
-TYPED_TEST(RunCrash, AFailureWhereAModelIsReplacedLeavesOneOfThem) {
-  MemoryFs done = this->after_each_change_.back();
-  done.end_process();
-  MemoryFs again = done;
-  FaultyFs counting(again);
-  std::size_t begins = 0;
-  counting.changed = [&] {
-    if (begins == 0 && again.exists("out/model.tmp")) begins = counting.calls() - 1;
-  };
-  ASSERT_EQ(this->train(counting), "");
-  int replacing = 0;
-  for (std::size_t call = begins; call < counting.calls(); ++call) {
-    for (const Fault fault : {Fault::full, Fault::fail}) {
-      MemoryFs fs = done;
-      FaultyFs faulty(fs);
-      faulty.inject(call, fault, fault == Fault::full ? ENOSPC : EIO);
-      this->train(faulty);
-      replacing += faulty.hit().find("out/model") != std::string::npos;
-      for (const auto& [name, bytes] : this->files_) {
-        if (name.starts_with("out/model/")) {
-          EXPECT_TRUE(fs.exists(name) && read_file(fs, name, 1 << 20) == bytes)
-              << name << " after " << faulty.hit();
-        }
-      }
-    }
-  }
-  EXPECT_GT(replacing, 30);
-}
-
 }  // namespace
 }  // namespace prefer::testing

@@ -131,7 +131,7 @@ inline Json parse_json(std::string_view text, const std::string& name, const Jso
 /// line without spaces. Throws on NaN and infinities, which JSON lacks.
 std::string dump(const Json& json, int indent = -1);
 
-/// A string as JSON writes it, cut after about 80 bytes: how messages quote what users wrote.
-std::string quote(std::string_view text);
+/// A string as JSON writes it, cut after about `shown` bytes: how messages quote what users wrote.
+std::string quote(std::string_view text, std::size_t shown = 80);
 
 }  // namespace prefer

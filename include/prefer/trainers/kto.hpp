@@ -25,8 +25,8 @@ struct KtoConfig : RunConfig, DataConfig {
   void check() const;
 };
 
-/// Trains a policy on answers judged one by one: records {prompt, completion, label}. Writes what DpoTrainer
-/// writes.
+/// Trains a policy on answers judged one by one: records {prompt, completion, label} or {messages, label}.
+/// Writes what DpoTrainer writes.
 class KtoTrainer {
  public:
   /// Reads models and data; throws Error for what is wrong with them. `process` must outlive the trainer.
