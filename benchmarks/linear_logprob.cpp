@@ -70,12 +70,9 @@ void memory(const char* what, int64_t rows, at::ScalarType type, bool trained, i
 
 void times(const char* type_name, int64_t rows, at::ScalarType type, bool trained) {
   Problem problem(rows, type, trained);
-  double whole = 1e30, cut = 1e30;
-  for (int round = 0; round < 4; ++round) {
-    whole = std::min(whole, prefer::benchmark::best_seconds(1, [&] { problem.pass(kAll); }));
-    cut = std::min(cut, prefer::benchmark::best_seconds(
-                            1, [&] { problem.pass(prefer::LogprobOptions{}.logits_bytes); }));
-  }
+  const auto seconds = prefer::benchmark::median_seconds(
+      7, {[&] { problem.pass(kAll); }, [&] { problem.pass(prefer::LogprobOptions{}.logits_bytes); }});
+  const double whole = seconds[0], cut = seconds[1];
   std::printf("%s, %s: one chunk %.0f ms, under the budget %.0f ms: %.2f of one chunk's speed\n", type_name,
               trained ? "trained head, logits computed again" : "frozen head, nothing computed again",
               1e3 * whole, 1e3 * cut, whole / cut);
