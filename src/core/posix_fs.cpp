@@ -16,11 +16,18 @@
 namespace prefer {
 namespace {
 
-/// Calls again while a signal interrupts; a negative result becomes FsError.
+/// Calls again while a signal interrupts.
 template <class Call>
-auto checked(const std::string& path, const char* action, Call&& call) {
+auto uninterrupted(Call&& call) {
   auto result = call();
   while (result < 0 && errno == EINTR) result = call();
+  return result;
+}
+
+/// The same; a negative result becomes FsError.
+template <class Call>
+auto checked(const std::string& path, const char* action, Call&& call) {
+  const auto result = uninterrupted(call);
   if (result < 0) throw FsError(path, action, errno);
   return result;
 }
@@ -45,9 +52,7 @@ int open_directory(const std::string& path) {
 /// Negative with errno set where it failed; tried again only where a signal interrupted it, as after a failed
 /// fsync the kernel may have dropped the pages.
 int synced(int file) {
-  int result = ::fsync(file);
-  while (result < 0 && errno == EINTR) result = ::fsync(file);
-  return result;
+  return uninterrupted([&] { return ::fsync(file); });
 }
 
 }  // namespace
@@ -79,17 +84,14 @@ Fs::Handle PosixFs::append(const std::string& path) {
 }
 
 std::size_t PosixFs::pread(Handle file, std::span<std::byte> bytes, std::uint64_t offset) {
-  const auto call = [&] { return ::pread(file, bytes.data(), bytes.size(), static_cast<off_t>(offset)); };
-  ssize_t n = call();
-  while (n < 0 && errno == EINTR) n = call();
+  const ssize_t n =
+      uninterrupted([&] { return ::pread(file, bytes.data(), bytes.size(), static_cast<off_t>(offset)); });
   if (n < 0) throw FsError(name(file), "read", errno);
   return static_cast<std::size_t>(n);
 }
 
 std::size_t PosixFs::write(Handle file, std::span<const std::byte> bytes) {
-  const auto call = [&] { return ::write(file, bytes.data(), bytes.size()); };
-  ssize_t n = call();
-  while (n < 0 && errno == EINTR) n = call();
+  const ssize_t n = uninterrupted([&] { return ::write(file, bytes.data(), bytes.size()); });
   if (n < 0) throw FsError(name(file), "write", errno);
   return static_cast<std::size_t>(n);
 }
@@ -115,11 +117,8 @@ void PosixFs::rename(const std::string& from, const std::string& to) {
 }
 
 bool PosixFs::exchange(const std::string& one, const std::string& other) {
-  const auto call = [&] {
-    return ::renameat2(AT_FDCWD, one.c_str(), AT_FDCWD, other.c_str(), RENAME_EXCHANGE);
-  };
-  int result = call();
-  while (result < 0 && errno == EINTR) result = call();
+  const int result = uninterrupted(
+      [&] { return ::renameat2(AT_FDCWD, one.c_str(), AT_FDCWD, other.c_str(), RENAME_EXCHANGE); });
   if (result == 0) return true;
   if (errno == EINVAL || errno == ENOSYS || errno == EOPNOTSUPP) return false;  // NFS, old kernels
   throw FsError(one, "exchange with " + other, errno);
@@ -169,9 +168,7 @@ void PosixFs::sync_directory(const std::string& path) {
 
 Fs::Handle PosixFs::lock_directory(const std::string& path) {
   const int directory = open_directory(path);
-  int result = ::flock(directory, LOCK_EX | LOCK_NB);
-  while (result < 0 && errno == EINTR) result = ::flock(directory, LOCK_EX | LOCK_NB);
-  if (result == 0) return directory;
+  if (uninterrupted([&] { return ::flock(directory, LOCK_EX | LOCK_NB); }) == 0) return directory;
   const int failed = errno;
   ::close(directory);
   throw FsError(path, "lock", failed);
