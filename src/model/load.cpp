@@ -68,11 +68,20 @@ void check_stored(const Found& found, const std::vector<int64_t>& shape) {
        stored.offset, "; the config wants floats ", at::IntArrayRef(shape));
 }
 
-Tensor read_tensor(const Found& found) {
+/// A tensor as `dtype`, by pieces that a core's cache holds: a second whole one would be memory touched for
+/// nothing.
+Tensor read_tensor(const Found& found, at::ScalarType dtype) {
   const StoredTensor& stored = *found.tensor;
-  const Tensor tensor = at::empty(stored.shape, *float_type(stored.type));
-  found.file->read(stored,
-                   {static_cast<std::byte*>(tensor.mutable_data_ptr()), static_cast<size_t>(stored.bytes)});
+  const at::ScalarType type = *float_type(stored.type);
+  const Tensor tensor = at::empty(stored.shape, dtype), flat = tensor.view(-1);
+  const int64_t most = type == dtype ? flat.numel() : std::min(kPiece, flat.numel());
+  const Tensor buffer = type == dtype ? flat : at::empty(most, type);
+  for (int64_t begin = 0; begin < flat.numel(); begin += most) {
+    const Tensor piece = buffer.narrow(0, 0, std::min(most, flat.numel() - begin));
+    found.file->read(stored, {static_cast<std::byte*>(piece.mutable_data_ptr()), piece.nbytes()},
+                     static_cast<uint64_t>(begin) * piece.element_size());
+    if (type != dtype) flat.narrow(0, begin, piece.numel()).copy_(piece);
+  }
   return tensor;
 }
 
@@ -87,7 +96,10 @@ void check_tied_head(const SafetensorsFolder& files, const std::string& folder, 
   if (!config.tied || head == files.tensors().end()) return;
   const Found& embedding = files.tensors().at("model.embed_tokens.weight");
   check_stored(head->second, {config.vocab_size, config.hidden_size});
-  if (!at::equal(read_tensor(head->second), read_tensor(embedding))) {
+  const auto as_stored = [](const Found& found) {
+    return read_tensor(found, *float_type(found.tensor->type));
+  };
+  if (!at::equal(as_stored(head->second), as_stored(embedding))) {
     fail(folder,
          ": lm_head.weight is not model.embed_tokens.weight, and config.json says "
          "tie_word_embeddings = true; false keeps both");
@@ -114,7 +126,7 @@ NamedTensors folder_weights(Fs& fs, const std::string& folder, const ModelConfig
   }
   in_parallel(std::ssize(places), [&](int64_t i) {
     const auto& [found, weight] = places[static_cast<size_t>(i)];
-    *weight = read_tensor(found).to(device, dtype);
+    *weight = read_tensor(found, dtype).to(device);
   });
   check_tied_head(files, folder, config);
   return weights;

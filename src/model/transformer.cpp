@@ -126,7 +126,8 @@ std::shared_ptr<Transformer> Transformer::frozen() const {
     if (weights_.contains(name)) copy->weights_[name] = weights_.at(name).detach().clone();
   }
   copy->layers_ = frozen_layers(*layers_, config_.layers);
-  copy->head_ = head_.frozen();
+  copy->head_ = config_.tied && !config_.score_head ? Matrix(copy->weights_.at("model.embed_tokens.weight"))
+                                                    : head_.frozen();
   return copy;
 }
 
