@@ -4,7 +4,11 @@ set(CMAKE_CXX_STANDARD_REQUIRED ON)
 set(CMAKE_CXX_EXTENSIONS OFF)
 set(CMAKE_POSITION_INDEPENDENT_CODE ON)
 set(CMAKE_CXX_FLAGS_RELEASE "-O2")  # asserts of the standard library and our own stay on
-set(CMAKE_CXX_FLAGS_RELWITHDEBINFO "-Og -g1")  # what the sanitizers add takes a third longer to compile with -O1
+set(CMAKE_CXX_FLAGS_RELWITHDEBINFO "-O2 -g1")
+if(PREFER_SANITIZE)
+  set(CMAKE_CXX_FLAGS_RELWITHDEBINFO "-Og -g1")  # what the sanitizers add takes a third longer to compile with -O1
+  set(prefer_computes -O1)  # for the kernels and their references, an eighth slower with -Og
+endif()
 set(CMAKE_RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/bin)
 set(CMAKE_INSTALL_RPATH_USE_LINK_PATH ON)
 if(PROJECT_IS_TOP_LEVEL AND NOT CMAKE_BUILD_TYPE AND NOT CMAKE_CONFIGURATION_TYPES)

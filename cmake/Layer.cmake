@@ -49,7 +49,7 @@ function(prefer_precompiled_header name)
   target_precompile_headers(${name} PRIVATE ${arg_HEADERS})
 endfunction()
 
-# The flags of a precompiled header and of those who take it are the same, but for -O1 beside -O2, which g++ allows.
+# The flags of a precompiled header and of those who take it are the same, but for -Og beside -O2, which g++ allows.
 function(prefer_reuse_header target name)
   target_link_libraries(${target} PRIVATE prefer_openmp Threads::Threads)
   target_precompile_headers(${target} REUSE_FROM ${name})

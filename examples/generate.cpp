@@ -39,6 +39,16 @@ std::vector<Json> prompts_of(const GenerateConfig& config, Process& process) {
   LineReader lines(process.fs(), *config.input);
   for (Line line; lines.next(line);) prompts.push_back(given_prompt(lines.record(line)));
   process.say_skipped(*config.input, {.blank_lines = lines.blank_lines()});
+  if (prompts.empty()) process.say(*config.input + ": there is no prompt");
+  return prompts;
+}
+
+std::vector<Prompt> encoded(const std::vector<Json>& given, const SpanBuilder& spans,
+                            const GenerateConfig& config) {
+  std::vector<Prompt> prompts;
+  const Specials specials = specials_if(config.specials);
+  for (const Json& each : given)
+    prompts.push_back({prompt_tokens_from_json(each, spans, specials, config.chat), prompts.size()});
   return prompts;
 }
 
@@ -67,14 +77,10 @@ int main(int argc, char** argv, char** envp) {
   return run_program<GenerateConfig>(argc, argv, [&](GenerateConfig config) {
     Process process(config.process, environment(envp));
     process.wants_one_rank("generate");
-    const auto tokenizer = load_tokenizer(config.model);
+    const auto tokenizer = load_tokenizer(process.fs(), config.model);
     const SpanBuilder spans(tokenizer);
     const std::vector<Json> given = prompts_of(config, process);
-    std::vector<Prompt> prompts;
-    const Specials specials = specials_if(config.specials);
-    for (const Json& each : given)
-      prompts.push_back({prompt_tokens_from_json(each, spans, specials, config.chat), prompts.size()});
-
+    const std::vector<Prompt> prompts = encoded(given, spans, config);
     const auto model =
         load_model(process.fs(), config.model, dtype_from_name(config.dtype), process.device());
     check(given, prompts, model->config(), config);

@@ -40,6 +40,7 @@ std::vector<ScoredText> read_texts(const ScoreConfig& config, Process& process, 
   for (Line line; lines.next(line);)
     texts.push_back(scored_text_from_json(lines.record(line), spans, specials, ends));
   process.say_skipped(*config.input, {.blank_lines = lines.blank_lines()});
+  if (texts.empty()) process.say(*config.input + ": there is no text");
   return texts;
 }
 
@@ -91,7 +92,7 @@ int main(int argc, char** argv, char** envp) {
   return run_program<ScoreConfig>(argc, argv, [&](const ScoreConfig& config) {
     Process process(config.process, environment(envp));
     process.wants_one_rank("score");
-    const SpanBuilder spans(load_tokenizer(config.model));
+    const SpanBuilder spans(load_tokenizer(process.fs(), config.model));
     const bool rewards = is_reward_model(process.fs(), config.model);
     // A reward model was trained on answers that end.
     const std::vector<ScoredText> texts = read_texts(config, process, spans, /*ends=*/rewards);

@@ -4,7 +4,6 @@
 #include "prefer/core/error.hpp"
 
 #include <algorithm>
-#include <map>
 
 namespace prefer {
 namespace {
@@ -19,16 +18,13 @@ int64_t completion_of(const Record& record) {
 
 MismatchedSource::MismatchedSource(std::unique_ptr<RecordSource> records, const LengthOptions& length)
     : records_(std::move(records)), length_(length) {
-  std::map<std::vector<int32_t>, int64_t> prompts;
   for (const Record& record : records_->records()) {
     const bool fits = record.size() == 1 && record.front().scored.size() == 1 &&
                       record.front().scored.front().end == static_cast<int64_t>(record.front().tokens.size());
     if (!fits) fail("mismatched answers want records of one prompt and one completion");
-    const auto& tokens = record.front().tokens;
-    const std::vector<int32_t> prompt(tokens.begin(), tokens.begin() + border_of(record));
-    prompt_.push_back(prompts.emplace(prompt, static_cast<int64_t>(prompts.size())).first->second);
   }
-  if (prompts.size() < 2)
+  prompt_ = number_prompts(records_->records());
+  if (std::ranges::max(prompt_) == 0)
     fail("answers to other prompts want two prompts that differ, and all records (", prompt_.size(),
          ") have one");
 }

@@ -113,11 +113,32 @@ int64_t RecordSource::longest() const {
   return static_cast<int64_t>(longest);
 }
 
+std::vector<std::size_t> RecordSource::prompts_of(const Plan& plan) const {
+  const std::vector<int64_t> numbers = number_prompts(*records_);
+  std::vector<std::size_t> prompts;
+  for (const Slot& slot : plan.slots)
+    for (const int64_t record : slot.records)
+      prompts.push_back(static_cast<std::size_t>(numbers[static_cast<std::size_t>(record)]));
+  return prompts;
+}
+
 void RecordSource::attach(std::string name, std::vector<ScoredColumn> values) {
   if (values.size() != records_->size()) {
     fail("column ", name, " wants an entry for each of ", records_->size(), " records, not ", values.size());
   }
   columns_.insert_or_assign(std::move(name), std::move(values));
+}
+
+std::vector<int64_t> number_prompts(const std::vector<Record>& records) {
+  std::map<std::vector<int32_t>, int64_t> known;
+  std::vector<int64_t> numbers;
+  for (const Record& record : records) {
+    const Sequence& first = record.front();
+    const std::vector<int32_t> prompt(first.tokens.begin(),
+                                      first.tokens.begin() + first.scored.front().begin);
+    numbers.push_back(known.emplace(prompt, static_cast<int64_t>(known.size())).first->second);
+  }
+  return numbers;
 }
 
 Counts count(const Record& record) {

@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
+#include <cctype>
 #include <cstring>
 #include <iterator>
 
@@ -98,10 +99,22 @@ class JsonBuilder {
 
   bool parse_error(std::size_t position, const std::string&, const nlohmann::detail::exception& error) {
     if (error.id == 406) refuse("a number beyond the range of a double");
-    fail(source_->place(std::min(position > 0 ? position - 1 : 0, text_.size())), ": ", reason(error.what()));
+    const std::size_t at = std::min(position > 0 ? position - 1 : 0, text_.size());
+    const std::string_view why = reason(error.what());
+    const bool misspelt = why.find("invalid literal") != why.npos || why.find("invalid number") != why.npos;
+    fail(source_->place(at), ": ", why, misspelt ? "; seen " + quote(word_around(at), 24) : "");
   }
 
  private:
+  /// What a person would take for the word at which the lexer gave up: NaN, 'text', //.
+  std::string_view word_around(std::size_t at) const {
+    std::size_t begin = at;
+    while (begin > 0 && (std::isalnum(static_cast<unsigned char>(text_[begin - 1])) ||
+                         std::memchr("+-.", text_[begin - 1], 3)))
+      --begin;
+    return text_.substr(begin, std::min(text_.find_first_of(" \t\r\n,:[]{}", at), text_.size()) - begin);
+  }
+
   struct Open {
     Json value;
     std::string key;

@@ -128,8 +128,10 @@ LineReader::LineReader(LineReader&&) noexcept = default;
 LineReader::~LineReader() = default;
 
 Json LineReader::record(const Line& line) const {
+  JsonLimits limits = JsonLimits::record();
+  limits.big_integers_as_double = true;  // columns that nobody reads hold 64-bit hashes
   try {
-    return parse_json(line.text, JsonSource{path_, line.number}, JsonLimits::record());
+    return parse_json(line.text, JsonSource{path_, line.number}, limits);
   } catch (const Error&) {
     std::size_t begin = line.text.starts_with("\xef\xbb\xbf") ? 3 : 0;
     begin = std::min(line.text.find_first_not_of(" \t", begin), line.text.size() - 1);

@@ -62,6 +62,21 @@ Environment environment(const char* const* variables) {
   return result;
 }
 
+namespace {
+
+/// The first line of what a library threw: LibTorch puts a backtrace behind it.
+std::string first_line(const std::exception& error) {
+  const std::string_view text = error.what();
+  return std::string(text.substr(0, text.find('\n')));
+}
+
+bool lacks_memory(const std::string& text) {
+  return text.find("can't allocate memory") != std::string::npos ||
+         text.find("out of memory") != std::string::npos;
+}
+
+}  // namespace
+
 int run_guarded(const std::function<void()>& body) {
   try {
     body();
@@ -79,7 +94,12 @@ int run_guarded(const std::function<void()>& body) {
     std::fputs("error: out of memory\n", stderr);
     return 2;
   } catch (const std::exception& error) {
-    std::fprintf(stderr, "internal error: %s\n", error.what());
+    const std::string text = first_line(error);
+    std::fprintf(stderr,
+                 lacks_memory(text)
+                     ? "error: out of memory; smaller batches and shorter texts need less: %s\n"
+                     : "internal error: %s\n",
+                 text.c_str());
     return 2;
   }
 }

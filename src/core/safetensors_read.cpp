@@ -1,5 +1,6 @@
 // Reads safetensors files and folders of them, trusting nothing.
 #include "prefer/core/bytes.hpp"
+#include "prefer/core/lfs.hpp"
 #include "prefer/core/safetensors.hpp"
 
 #include <algorithm>
@@ -104,6 +105,18 @@ class Entry {
   const Json& json_;
 };
 
+/// Where a folder has its weights as PyTorch pickles them: what makes safetensors of them.
+std::string way_from_pickle(Fs& fs, const std::string& folder) {
+  const std::vector<std::string> names = fs.list(folder);
+  const auto pickle = std::ranges::find_if(names, [](const std::string& name) {
+    return (name.ends_with(".bin") || name.ends_with(".pth")) && name != "training_args.bin";
+  });
+  if (pickle == names.end()) return "";
+  return "; " + *pickle +
+         " is not read, as a pickle can run code: convert it (transformers: save_pretrained(FOLDER, "
+         "safe_serialization=True))";
+}
+
 std::map<std::string, std::string> read_metadata(const Json& json) {
   std::map<std::string, std::string> metadata;
   for (const auto& [key, value] : json.as_object()) metadata[key] = value.as_string();
@@ -126,8 +139,10 @@ SafetensorsFile::SafetensorsFile(Fs& fs, const std::string& path) : file_(File::
   ByteReader reader(file_);
   const std::uint64_t size = reader.left();
   const auto header_bytes = reader.number<std::uint64_t>("the header's length");
-  if (header_bytes > kMaxHeader)
+  if (header_bytes > kMaxHeader) {
+    refuse_lfs_pointer(file_);
     reader.fail_here("a header of ", header_bytes, " bytes; at most ", kMaxHeader);
+  }
   const std::string text = reader.text(header_bytes, "the header");
   if (!text.starts_with('{')) fail(path, ": byte 8: the header does not begin with {");
   const JsonLimits limits{.max_bytes = kMaxHeader, .max_depth = 4, .max_values = 10 * kMaxTensors};
@@ -197,9 +212,11 @@ void SafetensorsFolder::add(Fs& fs, const std::string& path) {
 
 void SafetensorsFolder::read_index(Fs& fs, const std::string& folder) {
   const std::string path = join_path(folder, "model.safetensors.index.json");
-  if (!fs.exists(path)) fail(folder, ": holds neither model.safetensors nor model.safetensors.index.json");
+  if (!fs.exists(path))
+    fail(folder, ": holds neither model.safetensors nor model.safetensors.index.json",
+         way_from_pickle(fs, folder));
   const std::uint64_t limit = std::uint64_t{16} << 20;
-  const Json index = parse_json(read_file(fs, path, limit), path, JsonLimits::model_file());
+  const Json index = parse_json(read_model_file(fs, path, limit), path, JsonLimits::model_file());
   std::map<std::string, std::string> wanted;  // by tensor
   std::map<std::string, bool> files;
   for (const auto& [tensor, json] : index.at("weight_map").as_object()) {

@@ -3,7 +3,7 @@
 
 #include "src/data/words.hpp"
 
-#include <algorithm>
+#include <array>
 
 namespace prefer {
 namespace {
@@ -15,29 +15,18 @@ constexpr const char* kForms =
 constexpr const char* kJudgedForms =
     "{prompt, completion, label}, {messages, label}, {conversations, label} and {instruction, output, label}";
 
-const Json* given(const Json& record, const char* key) {
-  const Json* found = record.find(key);
-  return found != nullptr && !found->is_null() ? found : nullptr;
-}
-
 std::string text_or_nothing(const Json& record, const char* key) {
   const Json* found = given(record, key);
   return found != nullptr ? found->as_string() : "";
 }
 
-/// A system message, where the record has a text for one.
-Messages opening(const Json& record) {
-  const std::string system = text_or_nothing(record, "system");
-  return system.empty() ? Messages{} : Messages{{"system", system, {}}};
-}
-
 Demonstration conversation(const Json& record, const Json& turns) {
   if (!turns.is_array())
     turns.fail_here("a conversation must be a list of messages, not ", turns.type_name());
-  Messages messages = opening(record);
-  std::ranges::move(messages_from_json(turns), std::back_inserter(messages));
   if (turns.size() == 0) turns.fail_here("there are no messages");
-  return {.prompt = Messages{}, .completion = std::move(messages), .whole = true};
+  Demonstration made{.prompt = Messages{}, .completion = messages_from_json(turns), .whole = true};
+  add_system(record, made.completion);
+  return made;
 }
 
 /// Turns before the question: a list of [what was asked, what was said].
@@ -53,18 +42,20 @@ void add_history(const Json& record, Messages& messages) {
 }
 
 Demonstration alpaca_messages(const Json& record, std::string asked, const std::string& input) {
-  Messages prompt = opening(record);
+  Messages prompt;
   add_history(record, prompt);
   if (!input.empty()) asked += "\n" + input;
   prompt.push_back({"user", std::move(asked), {}});
-  return {.prompt = std::move(prompt),
-          .completion = Messages{{"assistant", record.at("output").as_string(), {}}}};
+  Demonstration made{.prompt = std::move(prompt),
+                     .completion = Messages{{"assistant", record.at("output").as_string(), {}}}};
+  add_system(record, made.prompt);
+  return made;
 }
 
 Demonstration alpaca_text(const Json& record, const std::string& asked, const std::string& input) {
-  Messages more = opening(record);
-  add_history(record, more);
-  if (!more.empty())
+  Messages history;
+  add_history(record, history);
+  if (!history.empty() || !system_of(record).empty())
     record.fail_here(
         "\"system\" and \"history\" beside an instruction want a tokenizer with a chat template");
   std::string prompt =
@@ -87,27 +78,26 @@ Demonstration prompted(const Json& record) {
                      .completion = words_from(record.at("completion"))};
   if (made.prompt.index() != made.completion.index())
     throw BadRecord(record.place(), "one of prompt and completion is a text, the other messages");
-  if (made.is_chat() && std::get<Messages>(made.prompt).empty())
-    record.at("prompt").fail_here("the prompt has no messages");
+  agree(made.prompt, std::array{NamedAnswer{"the completion", made.completion}}, record.at("prompt"),
+        record.place());
+  add_system(record, made.prompt);
+  return made;
+}
+
+Demonstration text_alone(const Json& record, const Json& text) {
+  Demonstration made{.completion = text.as_string(), .whole = true};
+  add_system(record, made.completion);
   return made;
 }
 
 Demonstration by_form(const Json& record, Instructions instructions, const char* forms) {
-  if (record.contains("prompt") && record.contains("completion")) return prompted(record);
+  if (given(record, "prompt") && given(record, "completion")) return prompted(record);
   for (const char* key : {"messages", "conversations"}) {
     if (const Json* turns = given(record, key)) return conversation(record, *turns);
   }
-  if (record.contains("instruction") && record.contains("output")) return alpaca(record, instructions);
-  if (const Json* text = record.find("text")) return {.completion = text->as_string(), .whole = true};
+  if (given(record, "instruction") && given(record, "output")) return alpaca(record, instructions);
+  if (const Json* text = given(record, "text")) return text_alone(record, *text);
   of_no_form(record, forms);
-}
-
-/// A list, or a list as JSON text, as data sets of strings have it.
-Json tools_of(const Json& record) {
-  const Json* tools = given(record, "tools");
-  if (tools == nullptr) return {};
-  if (!tools->is_string()) return *tools;
-  return tools->as_string().empty() ? Json() : parse_json(tools->as_string(), tools->place() + " (tools)");
 }
 
 /// Of a conversation, its last message is the answer that was judged.
@@ -128,12 +118,10 @@ Demonstration read(const Json& record, Instructions instructions, const char* fo
   if (!record.is_object()) record.fail_here("a record must be an object, not ", record.type_name());
   Demonstration made = by_form(record, instructions, forms);
   made.place = record.place();
-  if (made.is_chat()) made.tools = tools_of(record);
+  made.tools = tools_of(record, made.completion);
   if (nothing_in(made.completion))
     throw BadRecord(made.place, "there is nothing to learn: the text is empty");
-  const auto* said = std::get_if<Messages>(&made.completion);
-  if (said != nullptr && !made.whole && role_of(said->back().role) != Role::assistant)
-    throw BadRecord(made.place, "the completion does not end with a message of the assistant");
+  if (!made.whole) check_answer(made.completion, "the completion", made.place);
   return made;
 }
 

@@ -19,12 +19,12 @@ TokenisedCompletion answer_from_json(const Json& record, const SpanBuilder& span
 }
 
 ScoredText text_from_json(const Json& record, const SpanBuilder& spans, Specials specials, bool ends) {
-  if (const Json* tokens = record.find("tokens")) return {ids_from_json(*tokens, spans.tokenizer()), 0};
-  if (const Json* messages = record.find("messages")) return {chat_from_json(*messages, spans).ids, 0};
-  if (!record.contains("prompt")) {
-    const Json* given = record.find("text");
-    if (given == nullptr) of_no_form(record, "{text}, {tokens}, {messages} and {prompt, completion}");
-    const std::string& text = given->as_string();
+  if (const Json* tokens = given(record, "tokens")) return {ids_from_json(*tokens, spans.tokenizer()), 0};
+  if (const Json* messages = given(record, "messages")) return {chat_from_json(*messages, spans).ids, 0};
+  if (given(record, "prompt") == nullptr) {
+    const Json* found = given(record, "text");
+    if (found == nullptr) of_no_form(record, "{text}, {tokens}, {messages} and {prompt, completion}");
+    const std::string& text = found->as_string();
     return {placed_at(record, [&] { return spans.text(text, specials).ids; }), 0};
   }
   const TokenisedCompletion made = answer_from_json(record, spans, specials, ends);
@@ -45,7 +45,8 @@ ScoredText scored_text_from_json(const Json& record, const SpanBuilder& spans, S
 
 const Json& given_prompt(const Json& record) {
   prompt_from_json(record);  // refuses what is neither
-  return record.contains("prompt") ? record.at("prompt") : record.at("messages");
+  const Json* prompt = given(record, "prompt");
+  return prompt != nullptr ? *prompt : record.at("messages");
 }
 
 std::vector<std::int32_t> prompt_tokens_from_json(const Json& prompt, const SpanBuilder& spans,
@@ -64,20 +65,20 @@ std::vector<std::int32_t> prompt_tokens_from_json(const Json& prompt, const Span
 Json converted_from_json(const Json& record, const SpanBuilder& spans, Specials specials,
                          bool add_generation_prompt) {
   const Tokenizer& tokenizer = spans.tokenizer();
-  if (const Json* ids = record.find("ids")) {
-    const auto given = ids_from_json(*ids, tokenizer);
-    return Json::object({{"text", placed_at(record, [&] { return tokenizer.decode(given); })}});
+  if (const Json* list = given(record, "ids")) {
+    const auto ids = ids_from_json(*list, tokenizer);
+    return Json::object({{"text", placed_at(record, [&] { return tokenizer.decode(ids); })}});
   }
-  if (const Json* messages = record.find("messages")) {
+  if (const Json* messages = given(record, "messages")) {
     const auto chat = chat_from_json(*messages, spans, {.add_generation_prompt = add_generation_prompt});
     std::vector<std::string> roles;
     for (const Role role : chat.roles) roles.push_back(role_name(role));
     return Json::object(
         {{"ids", list_to_json(chat.ids)}, {"text", chat.text}, {"roles", list_to_json(roles)}});
   }
-  const Json* given = record.find("text");
-  if (given == nullptr) of_no_form(record, "{text}, {messages} and {ids}");
-  const std::string& text = given->as_string();
+  const Json* found = given(record, "text");
+  if (found == nullptr) of_no_form(record, "{text}, {messages} and {ids}");
+  const std::string& text = found->as_string();
   const auto ids = placed_at(record, [&] { return tokenizer.encode(text, specials); });
   return Json::object({{"ids", list_to_json(ids)}});
 }

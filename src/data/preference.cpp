@@ -14,9 +14,10 @@ using Messages = std::vector<Message>;
 
 constexpr std::string_view kHuman = "\n\nHuman:", kAssistant = "\n\nAssistant:";
 
+/// What is no number is not given: most trainers only keep these.
 double number_or_nan(const Json& record, const char* key) {
   const Json* found = detail(record, key);
-  return found ? found->as_number() : Preference::kNotGiven;
+  return found && found->is_number() ? found->as_number() : Preference::kNotGiven;
 }
 
 /// How many characters are the prompt: up to the first difference, a space before it not counted (TRL's
@@ -85,7 +86,7 @@ bool as_dialogues(Preference& pair) {
 /// A record without a prompt that has one of these keeps its question there, so no prompt may be guessed.
 void refuse_other_forms(const Json& record) {
   for (const char* key : {"messages", "instruction", "question", "input", "query"}) {
-    if (record.contains(key)) {
+    if (given(record, key)) {
       throw BadRecord(record.place(), "\"prompt\" is missing (the record has \"" + std::string(key) +
                                           "\", which is not read as one)");
     }
@@ -118,7 +119,7 @@ Preference preference_from_json(const Json& record, Dialogues dialogues) {
   if (!record.is_object()) record.fail_here("a record must be an object, not ", record.type_name());
   Preference pair;
   pair.place = record.place();
-  if (!record.contains("chosen") && record.contains("answers"))
+  if (!given(record, "chosen") && given(record, "answers"))
     throw BadRecord(pair.place,
                     "\"chosen\" is missing (the record has \"answers\": a ranking, which reward reads with "
                     "loss.name=plackett_luce)");
@@ -131,11 +132,13 @@ Preference preference_from_json(const Json& record, Dialogues dialogues) {
   pair.score_rejected = number_or_nan(record, "score_rejected");
   pair.margin = number_or_nan(record, "margin");
   pair.subset = subset_of(record);
-  const Json* prompt = record.find("prompt");
-  if (!prompt) prompt = record.find("conversations");  // as LLaMA-Factory has it
+  const Json* prompt = given(record, "prompt");
+  if (!prompt) prompt = given(record, "conversations");  // as LLaMA-Factory has it
   if (prompt) {
     pair.prompt = words_from(*prompt);
-    agree(pair.prompt, std::array{&pair.chosen, &pair.rejected}, *prompt);
+    agree(pair.prompt, std::array{NamedAnswer{"chosen", pair.chosen}, NamedAnswer{"rejected", pair.rejected}},
+          *prompt, pair.place);
+    add_system(record, pair.prompt);
   } else {
     refuse_other_forms(record);
     if (pair.chosen == pair.rejected) throw BadRecord(pair.place, "chosen equals rejected");
@@ -144,8 +147,11 @@ Preference preference_from_json(const Json& record, Dialogues dialogues) {
                       "one of chosen and rejected is a text, the other messages, and no prompt is given");
     }
     if (dialogues == Dialogues::as_messages) as_dialogues(pair);
+    add_system(record, pair.chosen);
+    add_system(record, pair.rejected);
     split_off_prompt(pair);
   }
+  pair.tools = tools_of(record, pair.prompt);
   check(pair);
   return pair;
 }
@@ -160,8 +166,8 @@ std::vector<Preference> read_preferences(Fs& fs, const std::string& path, OnBad 
 
 PromptRecord prompt_from_json(const Json& record) {
   if (!record.is_object()) record.fail_here("a record must be an object, not ", record.type_name());
-  const Json* prompt = record.find("prompt");
-  const Json* messages_given = record.find("messages");
+  const Json* prompt = given(record, "prompt");
+  const Json* messages_given = given(record, "messages");
   if (!prompt && !messages_given) throw BadRecord(record.place(), "\"prompt\" or \"messages\" is missing");
   const Json& value = prompt ? *prompt : *messages_given;
   if (!prompt && !value.is_array()) value.fail_here("messages must be a list, not ", value.type_name());
@@ -174,13 +180,6 @@ PromptRecord prompt_from_json(const Json& record) {
     if (!said) out.others.set(key, other);
   }
   return out;
-}
-
-std::vector<PromptRecord> read_prompts(Fs& fs, const std::string& path, OnBad on_bad, Skipped& skipped) {
-  std::vector<PromptRecord> prompts;
-  read_records(fs, path, on_bad, skipped,
-               [&](const Json& record) { prompts.push_back(prompt_from_json(record)); });
-  return prompts;
 }
 
 }  // namespace prefer

@@ -2,16 +2,33 @@
 #include "prefer/data/questions.hpp"
 
 #include "prefer/core/sha256.hpp"
+#include "prefer/text/json.hpp"
+#include "src/data/words.hpp"
 
 #include <optional>
 
 namespace prefer {
 namespace {
 
+using Messages = std::vector<Message>;
+
+/// What a record asks: of a whole conversation, what stands before its last answer.
+PromptRecord asked_by(const Json& record) {
+  PromptRecord asked = prompt_from_json(record);
+  if (given(record, "prompt") == nullptr) {
+    auto& messages = std::get<Messages>(asked.words);
+    while (!messages.empty() && role_of(messages.back().role) == Role::assistant) messages.pop_back();
+    if (messages.empty())
+      throw BadRecord(asked.place, "there is no prompt: all messages are the assistant's");
+  }
+  add_system(record, asked.words);
+  return asked;
+}
+
 /// What the template writes from an answer's end token on: a line's end behind it, often.
-std::vector<std::int32_t> tail_after(const std::vector<Message>& messages, const SpanBuilder& spans) {
+std::vector<std::int32_t> tail_after(const Messages& messages, const SpanBuilder& spans, const Json& tools) {
   const Message reply{"assistant", "."};
-  const TokenisedCompletion made = spans.answer(messages, std::span(&reply, 1));
+  const TokenisedCompletion made = spans.answer(messages, std::span(&reply, 1), {.tools = tools});
   if (made.end == 0) return {};
   return {made.completion.begin() + static_cast<std::ptrdiff_t>(made.end) - 1, made.completion.end()};
 }
@@ -22,27 +39,26 @@ std::vector<Question> load_questions(Fs& fs, const std::string& path, const Span
                                      Skipped& skipped, Specials specials) {
   std::vector<Question> questions;
   std::optional<std::vector<std::int32_t>> tail;  // one template writes all
-  for (const PromptRecord& record : read_prompts(fs, path, on_bad, skipped)) {
-    const auto* text = std::get_if<std::string>(&record.words);
-    Question question;
-    if (text) {
-      question = {spans.text(*text, specials).ids, *text};
-    } else {
-      const auto& messages = std::get<std::vector<Message>>(record.words);
-      question = {spans.chat(messages, {.add_generation_prompt = true}).ids, messages.back().content};
-      if (!tail) tail = tail_after(messages, spans);
-      question.tail = *tail;
-    }
-    if (question.tokens.empty()) {
-      if (on_bad == OnBad::stop) throw BadRecord(record.place, "the prompt is empty");
-      skipped.add("the prompt is empty", record.place);
-      continue;
-    }
+  const auto encoded = [&](const Words& words, const Json& tools) -> Question {
+    if (const auto* text = std::get_if<std::string>(&words)) return {spans.text(*text, specials).ids, *text};
+    const auto& messages = std::get<Messages>(words);
+    const bool begun = role_of(messages.back().role) == Role::assistant;
+    const ChatOptions opened{.add_generation_prompt = !begun, .continue_final = begun, .tools = tools};
+    Question question{spans.chat(messages, opened).ids, messages.back().content};
+    if (!tail) tail = tail_after(messages, spans, tools);
+    question.tail = *tail;
+    return question;
+  };
+  read_records(fs, path, on_bad, skipped, [&](const Json& record) {
+    PromptRecord asked = asked_by(record);
+    const Json tools = tools_of(record, asked.words);
+    Question question = placed_at(record, [&] { return encoded(asked.words, tools); });
+    if (question.tokens.empty()) throw BadRecord(asked.place, "the prompt is empty");
     question.record = questions.size();
-    question.place = record.place;
-    if (record.others.size() > 0) question.others = std::make_shared<const Json>(record.others);
+    question.place = asked.place;
+    if (asked.others.size() > 0) question.others = std::make_shared<const Json>(std::move(asked.others));
     questions.push_back(std::move(question));
-  }
+  });
   return questions;
 }
 

@@ -1,7 +1,6 @@
 // Reads rankings, refuses what ranks nothing, and encodes, counts and hashes the rest as pairs are.
 #include "prefer/data/ranking.hpp"
 
-#include "prefer/core/config.hpp"
 #include "prefer/text/json.hpp"
 #include "src/data/sides.hpp"
 #include "src/data/words.hpp"
@@ -14,26 +13,20 @@ namespace prefer {
 namespace {
 
 /// A record without answers may have them under another name, or be a pair.
-void name_the_key_that_is_not_answers(const Json& record) {
-  if (record.contains("chosen") && record.contains("rejected"))
+[[noreturn]] void refuse_without_answers(const Json& record) {
+  if (given(record, "chosen") && given(record, "rejected"))
     throw BadRecord(
         record.place(),
         "\"answers\" is missing (the record has \"chosen\" and \"rejected\": a pair, which reward "
         "reads with loss.name=bradley_terry)");
-  const std::vector<std::string> known = {"prompt", "answers",  "ranks",   "scores",
-                                          "subset", "category", "metadata"};
-  for (const auto& [key, _] : record.as_object()) {
-    if (std::ranges::find(known, key) != known.end()) continue;
-    const std::string near = nearest(key, known);
-    record.fail_here(quote(key), ": unknown key", near.empty() ? "" : "; did you mean " + near + "?",
-                     near.empty() ? "; " : " ",
-                     "known are prompt, answers, ranks or scores, subset, category, metadata");
-  }
+  throw BadRecord(record.place(),
+                  "\"answers\" is missing in a record of {" + keys_of(record) +
+                      "}; a ranking is {prompt, answers, ranks} or {prompt, answers, scores}");
 }
 
 /// How good each answer is said to be, the highest the best.
 std::vector<double> goodness(const Json& record, std::size_t answers) {
-  const Json *ranks = record.find("ranks"), *scores = record.find("scores");
+  const Json *ranks = given(record, "ranks"), *scores = given(record, "scores");
   if ((ranks == nullptr) == (scores == nullptr))
     throw BadRecord(record.place(), ranks ? "\"ranks\" and \"scores\" are both given, and one is wanted"
                                           : "\"ranks\" or \"scores\" is missing");
@@ -81,22 +74,20 @@ void check(const Ranking& ranking) {
 }
 
 void add(const Ranking& source, const SpanBuilder& builder, const LengthOptions& options, RankingData& data) {
-  TokenCounts counts = data.counts;
   TokenisedRanking made{{}, source.ranks, source.place, {}, source.subset};
   bool shared = true;
   for (const Words& answer : source.answers) {
-    TokenisedCompletion encoded = encode(source.prompt, answer, builder, options);
+    TokenisedCompletion encoded = encode(source.prompt, answer, builder, options, source.tools);
     if (made.answers.empty()) made.asked = hash_of(encoded.prompt);
-    made.answers.push_back(cut(std::move(encoded), options, counts));
+    made.answers.push_back(cut(std::move(encoded), options, made.counts));
     if (scorable(made.answers.back()) == 0)
       return data.skipped.add("no token of an answer is left after max_length", source.place);
     shared = shared && made.answers.back().prompt == made.answers.front().prompt;
   }
   if (contradiction(made.answers, made.ranks))
     return data.skipped.add("answers ranked apart have the same tokens after max_length", source.place);
-  if (is_bare(source.prompt, builder, options)) counts.bare += std::ssize(made.answers);
-  counts.unshared += !shared;
-  data.counts = counts;
+  if (is_bare(source.prompt, builder, options)) made.counts.bare = std::ssize(made.answers);
+  made.counts.unshared = !shared;
   data.rankings.push_back(std::move(made));
 }
 
@@ -117,16 +108,19 @@ std::string fingerprint(const std::vector<TokenisedRanking>& rankings) {
 
 Ranking ranking_from_json(const Json& record) {
   if (!record.is_object()) record.fail_here("a record must be an object, not ", record.type_name());
-  if (!record.contains("answers")) name_the_key_that_is_not_answers(record);
+  if (!given(record, "answers")) refuse_without_answers(record);
   const Json &prompt = member(record, "prompt"), &answers = member(record, "answers");
   Ranking ranking{.prompt = words_from(prompt), .place = record.place(), .subset = subset_of(record)};
   for (const Json& answer : answers.as_array()) ranking.answers.push_back(words_from(answer));
   if (ranking.answers.size() < 2)
     answers.fail_here("a ranking wants at least 2 answers, not ", ranking.answers.size());
   ranking.ranks = ranks_of(goodness(record, ranking.answers.size()));
-  std::vector<Words*> all;
-  for (Words& answer : ranking.answers) all.push_back(&answer);
-  agree(ranking.prompt, all, prompt);
+  std::vector<NamedAnswer> all;
+  for (std::size_t k = 0; k < ranking.answers.size(); ++k)
+    all.push_back({answer_name(k), ranking.answers[k]});
+  agree(ranking.prompt, all, prompt, ranking.place);
+  add_system(record, ranking.prompt);
+  ranking.tools = tools_of(record, ranking.prompt);
   check(ranking);
   return ranking;
 }
@@ -140,6 +134,8 @@ RankingData load_rankings(Fs& fs, const std::string& path, const SpanBuilder& bu
   });
   return data;
 }
+
+TokenCounts RankingData::counts() const { return sum_of_counts(rankings); }
 
 void check_trainable(const RankingData& data, const LengthOptions& options, const std::string& name) {
   check_trainable(data, data.rankings.size(), "ranking", options, name);
@@ -164,10 +160,10 @@ Dataset as_dataset(const RankingData& data) {
     answers += ranking.answers.size();
     out.records.push_back(as_group(ranking));
   }
-  out.counts = std::to_string(answers) + " answers in " + data.counts.text(data.rankings.size(), "rankings");
-  if (data.counts.truncated > 0) out.noted.emplace_back("answers truncated", data.counts.truncated);
-  if (data.counts.unshared > 0)
-    out.noted.emplace_back("rankings without a shared prompt", data.counts.unshared);
+  const TokenCounts counts = data.counts();
+  out.counts = std::to_string(answers) + " answers in " + counts.text(data.rankings.size(), "rankings");
+  if (counts.truncated > 0) out.noted.emplace_back("answers truncated", counts.truncated);
+  if (counts.unshared > 0) out.noted.emplace_back("rankings without a shared prompt", counts.unshared);
   return out;
 }
 

@@ -50,7 +50,10 @@ void guarded(OnBad on_bad, Skipped& skipped, const Body& body) {
 std::int64_t read_array(Fs& fs, const std::string& path, OnBad on_bad, Skipped& skipped,
                         const std::function<void(const Json&)>& take) {
   const std::string text = read_file(fs, path, kMaxArray);
-  const Json all = parse_json(text, path, JsonLimits{.max_bytes = kMaxArray, .max_values = kMaxValues});
+  if (text.starts_with("\x1f\x8b")) fail(path, ":1:1: a JSON array must not be packed; JSONL may be");
+  const Json all = parse_json(
+      text, path,
+      JsonLimits{.max_bytes = kMaxArray, .max_values = kMaxValues, .big_integers_as_double = true});
   for (const Json& record : all.as_array()) {
     guarded(on_bad, skipped, [&] { take(record); });
   }
@@ -118,7 +121,6 @@ std::int64_t read_records(Fs& fs, const std::string& path, OnBad on_bad, Skipped
                           const std::function<void(const Json&)>& take) {
   LineReader lines(fs, path);
   if (lines.begins_with('[')) {
-    if (path.ends_with(".gz")) fail(path, ":1:1: a JSON array must not be packed; JSONL may be");
     if (path == "-" || path == "/dev/stdin")
       fail(path, ":1:1: a JSON array is read from a file, not from the standard input; JSONL is from both");
     return read_array(fs, path, on_bad, skipped, take);

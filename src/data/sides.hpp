@@ -8,9 +8,9 @@
 
 namespace prefer {
 
-/// An answer after its prompt; both texts or both messages.
+/// An answer after its prompt; both texts or both messages, which the chat template sees `tools` with.
 TokenisedCompletion encode(const Words& prompt, const Words& answer, const SpanBuilder& builder,
-                           const LengthOptions& options);
+                           const LengthOptions& options, const Json& tools);
 
 /// Whether these are plain strings where a chat template stands by; texts rendered before are none.
 bool is_bare(const Words& words, const SpanBuilder& builder, const LengthOptions& options);
@@ -29,6 +29,14 @@ void hash_number(Sha256& hash, double value);
 /// The side for the planner, its completion scored.
 Sequence sequence_of(const TokenisedSide& side, std::int64_t which, std::vector<float> grade);
 
+/// The counts of all `records` together.
+template <class R>
+TokenCounts sum_of_counts(const std::vector<R>& records) {
+  TokenCounts sum;
+  for (const R& record : records) sum += record.counts;
+  return sum;
+}
+
 /// Throws Error where every completion lost its end token, or every side was truncated.
 void check_counts(const TokenCounts& counts, const LengthOptions& options, const std::string& name);
 
@@ -40,7 +48,7 @@ void check_trainable(const Data& data, std::size_t records, const char* what, co
     const std::string skipped = data.skipped.text();
     fail(name, ": no ", what, " to train on", skipped.empty() ? "" : "; ", skipped);
   }
-  check_counts(data.counts, options, name);
+  check_counts(data.counts(), options, name);
 }
 
 /// Leaves out the records at `places`, which ascend, and counts them as skipped for `reason`.

@@ -56,6 +56,19 @@ void keep_last_turn(TokenSpans& spans, std::span<const Message> messages) {
   std::fill_n(spans.supervised.begin(), begin, std::uint8_t{0});
 }
 
+/// Throws Error where no message is the assistant's, which other formats call otherwise.
+void want_assistant(std::span<const Message> messages) {
+  std::vector<std::string> roles;
+  for (const Message& message : messages) {
+    if (role_of(message.role) == Role::assistant) return;
+    const std::string role = quote(message.role);
+    if (std::ranges::find(roles, role) == roles.end()) roles.push_back(role);
+  }
+  std::string seen;
+  for (const std::string& role : roles) seen += (seen.empty() ? "" : ", ") + role;
+  fail("no message of the assistant (its roles are ", seen, ")");
+}
+
 /// SHA-256 of what stands before the first token of an answer, or of all where there is none.
 std::string asked_of(const TokenSpans& spans) {
   const auto answer = std::ranges::find(spans.supervised, kLearnt) - spans.supervised.begin();
@@ -76,6 +89,7 @@ class Encoder {
     TokenSpans spans = builder_.chat(messages, {.tools = source.tools});
     if (which == "all") std::ranges::replace(spans.supervised, kNot, kLearntPrompt);
     if (which == "last") keep_last_turn(spans, messages);
+    if (std::ranges::count(spans.supervised, kNot) == std::ssize(spans.supervised)) want_assistant(messages);
     std::string asked = asked_of(spans);
     Learnt text{std::move(spans.ids), std::move(spans.supervised), std::move(asked)};
     weigh(text, spans.message, messages);

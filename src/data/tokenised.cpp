@@ -27,9 +27,9 @@ class Tokeniser {
       : builder_(builder), options_(options) {}
 
   void add(const Preference& source, PreferenceData& data) const {
-    TokenCounts counts = data.counts;
-    TokenisedCompletion chosen = encode(source.prompt, source.chosen, builder_, options_);
-    TokenisedCompletion rejected = encode(source.prompt, source.rejected, builder_, options_);
+    TokenCounts counts;
+    TokenisedCompletion chosen = encode(source.prompt, source.chosen, builder_, options_, source.tools);
+    TokenisedCompletion rejected = encode(source.prompt, source.rejected, builder_, options_, source.tools);
     std::string asked = hash_of(chosen.prompt);
     TokenisedPair pair{cut(std::move(chosen), options_, counts),
                        cut(std::move(rejected), options_, counts),
@@ -45,9 +45,9 @@ class Tokeniser {
     if (pair.chosen == pair.rejected) {
       return data.skipped.add("chosen and rejected have the same tokens after max_length", source.place);
     }
-    counts.bare += is_bare(source.prompt, builder_, options_) ? 2 : 0;
-    counts.unshared += pair.chosen.prompt != pair.rejected.prompt;
-    data.counts = counts;
+    counts.bare = is_bare(source.prompt, builder_, options_) ? 2 : 0;
+    counts.unshared = pair.chosen.prompt != pair.rejected.prompt;
+    pair.counts = counts;
     data.pairs.push_back(std::move(pair));
   }
 
@@ -59,8 +59,9 @@ class Tokeniser {
 }  // namespace
 
 TokenisedCompletion encode(const Words& prompt, const Words& answer, const SpanBuilder& builder,
-                           const LengthOptions& options) {
-  if (prompt.index() == 1) return builder.answer(std::get<1>(prompt), std::span(std::get<1>(answer)));
+                           const LengthOptions& options, const Json& tools) {
+  if (prompt.index() == 1)
+    return builder.answer(std::get<1>(prompt), std::span(std::get<1>(answer)), {.tools = tools});
   return builder.answer(std::get<0>(prompt), std::get<0>(answer), specials_if(options.specials_in_text),
                         options.append_eos);
 }
@@ -145,6 +146,19 @@ TokenRange LengthOptions::kept(std::int64_t size) const {
   return {0, max_length};
 }
 
+TokenCounts& TokenCounts::operator+=(const TokenCounts& other) {
+  sides += other.sides;
+  truncated += other.truncated;
+  with_end += other.with_end;
+  end_lost += other.end_lost;
+  separate += other.separate;
+  rewritten += other.rewritten;
+  unshared += other.unshared;
+  bare += other.bare;
+  longest = std::max(longest, other.longest);
+  return *this;
+}
+
 std::string TokenCounts::text(std::size_t records, const std::string& what) const {
   std::string out =
       std::to_string(records) + " " + what + ", the longest side " + std::to_string(longest) + " tokens";
@@ -186,6 +200,8 @@ PreferenceData load_preferences(Fs& fs, const std::string& path, const SpanBuild
   return data;
 }
 
+TokenCounts PreferenceData::counts() const { return sum_of_counts(pairs); }
+
 void check_trainable(const PreferenceData& data, const LengthOptions& options, const std::string& name) {
   check_trainable(data, data.pairs.size(), "pair", options, name);
 }
@@ -214,12 +230,13 @@ std::vector<Sequence> as_group(const TokenisedPair& pair) {
 }
 
 Dataset as_dataset(const PreferenceData& data) {
+  const TokenCounts counts = data.counts();
   Dataset out{.fingerprint = fingerprint(data.pairs),
-              .counts = data.counts.text(data.pairs.size(), "pairs"),
+              .counts = counts.text(data.pairs.size(), "pairs"),
               .skipped = data.skipped};
   for (const TokenisedPair& pair : data.pairs) out.records.push_back(as_group(pair));
-  if (data.counts.truncated > 0) out.noted.emplace_back("answers truncated", data.counts.truncated);
-  if (data.counts.unshared > 0) out.noted.emplace_back("pairs without a shared prompt", data.counts.unshared);
+  if (counts.truncated > 0) out.noted.emplace_back("answers truncated", counts.truncated);
+  if (counts.unshared > 0) out.noted.emplace_back("pairs without a shared prompt", counts.unshared);
   return out;
 }
 

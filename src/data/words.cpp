@@ -1,7 +1,8 @@
-// What readers of records share: members and metadata, one form for prompt and answers, answers that are
-// none.
+// What readers of records share: members and metadata, one form for prompt and answers, what stands beside
+// them, answers that are none.
 #include "src/data/words.hpp"
 
+#include <optional>
 #include <utility>
 
 namespace prefer {
@@ -9,19 +10,64 @@ namespace {
 
 using Messages = std::vector<Message>;
 
+bool begins_with_system(const Messages& messages) {
+  return !messages.empty() && role_of(messages.front().role) == Role::system;
+}
+
+/// Whether `said` is the prompt's `asked`, which as a text has no other members.
+bool same(const Message& asked, const Message& said) {
+  return asked.role == said.role && asked.content == said.content &&
+         (asked.extra.is_null() || asked.extra == said.extra);
+}
+
+/// How many messages at the beginning of `said` are the prompt, a system message of its own before it
+/// included; 0 where it begins otherwise.
+std::ptrdiff_t repeated(const Messages& prompt, const Messages& said) {
+  const auto behind = [&](std::ptrdiff_t own) {
+    const std::ptrdiff_t end = own + std::ssize(prompt);
+    return std::ssize(said) >= end && std::equal(prompt.begin(), prompt.end(), said.begin() + own, same) ? end
+                                                                                                         : 0;
+  };
+  const std::ptrdiff_t end = behind(0);
+  return end == 0 && begins_with_system(said) ? behind(1) : end;
+}
+
+/// A whole conversation that is not the prompt's would stand behind the prompt as a second one.
+void refuse_another_conversation(const Messages& said, const std::string& name, const std::string& place) {
+  if (said.size() < 2) return;
+  const std::string& first = said.front().role;
+  if (role_of(first) == Role::assistant || role_of(first) == Role::tool) return;
+  throw BadRecord(place, name + " begins with a message of the " + first + " that is not the prompt's");
+}
+
 }  // namespace
+
+const Json* given(const Json& record, const char* key) {
+  const Json* found = record.find(key);
+  return found != nullptr && !found->is_null() ? found : nullptr;
+}
 
 const Json& member(const Json& record, const char* key) {
   const Json* found = record.find(key);
-  if (!found) throw BadRecord(record.place(), "\"" + std::string(key) + "\" is missing");
+  if (!found || found->is_null())
+    throw BadRecord(found ? found->place() : record.place(),
+                    "\"" + std::string(key) + "\" is " + (found ? "null" : "missing"));
   return *found;
 }
 
-void of_no_form(const Json& record, const char* forms) {
+std::string keys_of(const Json& record) {
   std::string keys;
-  for (const auto& [key, _] : record.as_object()) keys += (keys.empty() ? "" : ", ") + key;
-  throw BadRecord(record.place(),
-                  "a record of {" + keys + "} is of no known form; known are " + std::string(forms));
+  for (const auto& [key, value] : record.as_object()) {
+    const std::string quoted = quote(key);
+    const bool plain = quoted == "\"" + key + "\"";
+    keys += (keys.empty() ? "" : ", ") + (plain ? key : quoted) + (value.is_null() ? ": null" : "");
+  }
+  return keys;
+}
+
+void of_no_form(const Json& record, const char* forms) {
+  throw BadRecord(record.place(), "a record of {" + keys_of(record) + "} is of no known form; known are " +
+                                      std::string(forms));
 }
 
 const Json* detail(const Json& record, const char* key) {
@@ -39,30 +85,68 @@ std::string subset_of(const Json& record) {
   return "";
 }
 
-void agree(Words& prompt, std::span<Words* const> answers, const Json& asked) {
-  const auto is_chat = [](const Words* words) { return words->index() == 1; };
-  if (!is_chat(&prompt) && std::ranges::none_of(answers, is_chat)) return;
+void agree(Words& prompt, std::span<const NamedAnswer> answers, const Json& asked, const std::string& place) {
+  const auto is_chat = [](const NamedAnswer& answer) { return answer.words.index() == 1; };
+  if (prompt.index() == 0 && std::ranges::none_of(answers, is_chat)) return;
   const auto turned = [](Words& words, const char* role) {
     if (auto* text = std::get_if<std::string>(&words)) words = Messages{{role, std::move(*text), {}}};
   };
   turned(prompt, "user");
-  const auto& messages = std::get<Messages>(prompt);
-  for (Words* answer : answers) {
-    turned(*answer, "assistant");
-    auto& said = std::get<Messages>(*answer);
-    // UltraFeedback repeats the prompt in both answers.
-    const bool repeats = said.size() > messages.size() && !messages.empty() &&
-                         std::equal(messages.begin(), messages.end(), said.begin());
-    if (repeats) said.erase(said.begin(), said.begin() + static_cast<std::ptrdiff_t>(messages.size()));
-  }
+  auto& messages = std::get<Messages>(prompt);
   if (messages.empty()) asked.fail_here("the prompt has no messages");
+  std::optional<Messages> opening;
+  for (const NamedAnswer& answer : answers) {
+    turned(answer.words, "assistant");
+    auto& said = std::get<Messages>(answer.words);
+    const std::ptrdiff_t end = repeated(messages, said);  // UltraFeedback repeats the prompt in both answers
+    if (end == 0) refuse_another_conversation(said, answer.name, place);
+    if (end > 0 && end == std::ssize(said))
+      throw BadRecord(place, answer.name + " repeats the prompt and does not answer it");
+    Messages own = end == 0 ? messages : Messages(said.begin(), said.begin() + end);
+    said.erase(said.begin(), said.begin() + end);
+    if (opening && *opening != own)
+      throw BadRecord(place, answers.front().name + " and " + answer.name +
+                                 " do not have the same messages before what they answer");
+    opening = std::move(own);
+  }
+  if (opening) messages = std::move(*opening);
+}
+
+std::string system_of(const Json& record) {
+  const Json* system = given(record, "system");
+  return system != nullptr ? system->as_string() : "";
+}
+
+void add_system(const Json& record, Words& opening) {
+  const std::string system = system_of(record);
+  if (system.empty()) return;
+  auto* messages = std::get_if<Messages>(&opening);
+  if (messages == nullptr)
+    record.at("system").fail_here(
+        "\"system\" beside texts is not read: it wants messages and a chat template");
+  if (!begins_with_system(*messages))
+    messages->insert(messages->begin(), {"system", system, {}});
+  else if (messages->front().content != system)
+    record.at("system").fail_here("\"system\" is ", quote(system), ", and the messages begin with another: ",
+                                  quote(messages->front().content));
+}
+
+Json tools_of(const Json& record, const Words& beside) {
+  const Json* tools = given(record, "tools");
+  if (tools == nullptr || (tools->is_string() && tools->as_string().empty())) return {};
+  Json list = tools->is_string() ? parse_json(tools->as_string(), tools->place() + " (tools)") : *tools;
+  const bool none = list.is_null() || (list.is_array() && list.size() == 0);
+  if (beside.index() == 0 && !none)
+    tools->fail_here("\"tools\" beside texts are not read: they want messages and a chat template");
+  return list;
 }
 
 void check_answer(const Words& answer, const std::string& name, const std::string& place) {
   if (nothing_in(answer)) throw BadRecord(place, name + " is empty");
   const auto* messages = std::get_if<Messages>(&answer);
   if (messages && role_of(messages->back().role) != Role::assistant)
-    throw BadRecord(place, name + " does not end with a message of the assistant");
+    throw BadRecord(place, name + " does not end with a message of the assistant, but of " +
+                               quote(messages->back().role));
 }
 
 }  // namespace prefer

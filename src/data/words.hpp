@@ -29,8 +29,14 @@ inline bool nothing_in(const Words& words) {
   });
 }
 
-/// The member of that name; throws BadRecord where it is missing.
+/// The member of that name; null where there is none or it is null, as tables fill their columns.
+const Json* given(const Json& record, const char* key);
+
+/// The member of that name; throws BadRecord where it is missing or null.
 const Json& member(const Json& record, const char* key);
+
+/// The record's keys, "a, b: null".
+std::string keys_of(const Json& record);
 
 /// Throws BadRecord for a record of none of `forms`, with the keys that it has.
 [[noreturn]] void of_no_form(const Json& record, const char* forms);
@@ -41,9 +47,28 @@ const Json* detail(const Json& record, const char* key);
 /// "subset", or "category"; empty where neither is a text.
 std::string subset_of(const Json& record);
 
-/// Prompt and answers become messages where one of them is; answers that repeat the prompt's messages lose
-/// them. `asked` is the record's prompt, for the place of an error.
-void agree(Words& prompt, std::span<Words* const> answers, const Json& asked);
+/// An answer, and what messages call it.
+struct NamedAnswer {
+  std::string name;
+  Words& words;
+};
+
+/// Prompt and answers become messages where one of them is. Answers that repeat the prompt's messages lose
+/// them; with a system message of their own before them, that becomes the prompt's. `asked` is the record's
+/// prompt, for the place of an error. Throws BadRecord, at `place`, for an answer that begins with another
+/// conversation or is the prompt alone, and where the answers' system messages differ.
+void agree(Words& prompt, std::span<const NamedAnswer> answers, const Json& asked, const std::string& place);
+
+/// The record's "system", or nothing.
+std::string system_of(const Json& record);
+
+/// Puts the record's "system", where it has one, before the messages of `opening`. Throws Error for texts,
+/// and where the messages begin with another system message.
+void add_system(const Json& record, Words& opening);
+
+/// The record's "tools", for the chat template: a list, or a list as JSON text, as data sets of strings have
+/// it. Throws Error where `beside` are texts, which no template sees.
+Json tools_of(const Json& record, const Words& beside);
 
 /// Throws BadRecord, which calls the answer `name`, where it is empty or does not end with the assistant's
 /// message.

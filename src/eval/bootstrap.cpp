@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <map>
 #include <numeric>
 
 namespace prefer {
@@ -33,6 +34,24 @@ Interval percentile_interval(double value, std::vector<double> lows, std::vector
 Interval bootstrap_mean(const std::vector<double>& values, uint64_t seed, double confidence,
                         int64_t resamples) {
   return bootstrap_ratio(values, std::vector<double>(values.size(), 1.0), seed, confidence, resamples);
+}
+
+Interval bootstrap_mean(const std::vector<double>& values, std::span<const std::size_t> cluster,
+                        uint64_t seed) {
+  if (cluster.empty()) return bootstrap_mean(values, seed);
+  if (cluster.size() != values.size())
+    fail("a bootstrap interval wants a cluster for each of ", values.size(), " values, not ", cluster.size());
+  std::map<std::size_t, std::pair<double, double>> totals;  // sum and count of each cluster that has a value
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    totals[cluster[i]].first += values[i];
+    totals[cluster[i]].second += 1;
+  }
+  std::vector<double> sums, counts;
+  for (const auto& [_, total] : totals) {
+    sums.push_back(total.first);
+    counts.push_back(total.second);
+  }
+  return bootstrap_ratio(sums, counts, seed);
 }
 
 Interval bootstrap_ratio(const std::vector<double>& sums, const std::vector<double>& counts, uint64_t seed,

@@ -27,7 +27,7 @@ double tokens(const Answer& answer) {
   return static_cast<double>(std::max<std::size_t>(1, answer.tokens.size()));
 }
 
-/// log pi_before of each answer's tokens, in the order of prompts and answers.
+/// log pi under `model` of each answer's tokens, in the order of prompts and answers.
 std::vector<std::vector<float>> score_answers(const Transformer& model, std::span<const Answers> answers) {
   std::vector<Sequence> sequences;
   for (const Answers& group : answers) {

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 #include <optional>
+#include <set>
 
 namespace prefer {
 namespace {
@@ -104,19 +105,22 @@ std::vector<Seen> as_seen(std::span<const double> margins, std::span<const doubl
 
 }  // namespace
 
-Interval pairwise_accuracy(std::span<const double> margins, uint64_t seed) {
+Interval pairwise_accuracy(std::span<const double> margins, uint64_t seed,
+                           std::span<const std::size_t> cluster) {
   const std::vector<double> each = wins(margins);
-  const Interval interval = bootstrap_mean(each, seed);
+  const Interval interval = bootstrap_mean(each, cluster, seed);
   const bool alike = std::ranges::all_of(each, [&](double win) { return win == each.front(); });
-  return alike ? wilson_interval(each.front(), each.size()) : interval;
+  const std::size_t alone = std::set<std::size_t>(cluster.begin(), cluster.end()).size();
+  return alike ? wilson_interval(each.front(), cluster.empty() ? each.size() : alone) : interval;
 }
 
-Interval accuracy_gain(std::span<const double> margins, std::span<const double> baseline, uint64_t seed) {
+Interval accuracy_gain(std::span<const double> margins, std::span<const double> baseline, uint64_t seed,
+                       std::span<const std::size_t> cluster) {
   check_same_pairs(margins.size(), baseline.size());
   std::vector<double> gains = wins(margins);
   const std::vector<double> other = wins(baseline);
   for (std::size_t i = 0; i < gains.size(); ++i) gains[i] -= other[i];
-  return bootstrap_mean(gains, seed);
+  return bootstrap_mean(gains, cluster, seed);
 }
 
 Interval length_controlled_accuracy(std::span<const double> margins, std::span<const double> length,

@@ -42,8 +42,9 @@ void write_figures(std::ostringstream& page, const Report& report) {
     page << "<tr><td>" << escape_html(f.name) << "</td>" << figure_cell(f.before) << figure_cell(f.after)
          << "<td class=\"note\">" << escape_html(f.note) << "</td></tr>";
   }
-  page << "</table><p class=\"note\">Brackets hold 95 % bootstrap intervals; the answers to one prompt count "
-          "as one.</p>";
+  page << "</table><p class=\"note\">Brackets hold 95 % intervals: bootstrap over prompts, what belongs to "
+          "one "
+          "prompt counting as one, or over what the note names; Wilson's where all cases are alike.</p>";
 }
 
 void write_plots(std::ostringstream& page, const Report& report) {

@@ -4,6 +4,7 @@
 #include "prefer/core/crc32c.hpp"
 #include "prefer/core/error.hpp"
 #include "prefer/core/gguf.hpp"
+#include "prefer/core/lfs.hpp"
 #include "prefer/core/safetensors.hpp"
 #include "prefer/core/sha256.hpp"
 #include "prefer/text/model_path.hpp"
@@ -19,11 +20,13 @@ namespace {
 
 Json read_json(Fs& fs, const std::string& path) {
   const JsonLimits limits = JsonLimits::model_file();
-  return parse_json(read_file(fs, path, limits.max_bytes), path, limits);
+  return parse_json(read_model_file(fs, path, limits.max_bytes), path, limits);
 }
 
 ModelConfig folder_config(Fs& fs, const std::string& folder) {
-  if (!fs.exists(folder)) no_such_model(fs, folder);
+  const auto status = fs.status(folder);
+  if (!status) no_such_model(fs, folder);
+  if (status->kind != FileKind::directory) refuse_a_file(fs, folder);
   refuse_a_runs_folder(fs, folder);
   if (fs.exists(join_path(folder, "adapter_config.json"))) {
     fail(

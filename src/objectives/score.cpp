@@ -6,14 +6,16 @@
 namespace prefer {
 namespace {
 
-/// Calls `run` with the forest of each stretch of sequences that fits the budget, and the first one's number.
+/// Calls `run` with the forest of each stretch of sequences that fits the budget, or is one alone, and the
+/// first one's number.
 template <class Run>
 void in_batches(std::span<const Sequence> sequences, int64_t tokens_per_batch, const Run& run) {
   for (std::size_t first = 0; first < sequences.size();) {
     std::size_t last = first;
     int64_t tokens = 0;
-    while (last < sequences.size() && (last == first || tokens < tokens_per_batch)) {
-      tokens += static_cast<int64_t>(sequences[last++].tokens.size());
+    for (; last < sequences.size(); ++last) {
+      tokens += static_cast<int64_t>(sequences[last].tokens.size());
+      if (last > first && tokens > tokens_per_batch) break;
     }
     run(make_forest(sequences.subspan(first, last - first), Sharing::off), first);
     first = last;

@@ -3,6 +3,7 @@
 
 #include "prefer/core/error.hpp"
 #include "prefer/text/json.hpp"
+#include "src/data/words.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -164,7 +165,9 @@ std::vector<Json> rank_into_pairs(std::span<const Answers> answers, int64_t pair
     for (std::size_t k = 0; k < most; ++k) {
       const Answer& best = ranked[k];
       const Answer& worst = ranked[ranked.size() - 1 - k];
-      if (best.reward - worst.reward < least_gap || best.text.empty() || worst.text.empty()) continue;
+      // What no reader of pairs would take, or rewards that rank nothing.
+      const bool ranked_apart = best.reward > worst.reward && best.reward - worst.reward >= least_gap;
+      if (!ranked_apart || blank(best.text) || blank(worst.text) || best.text == worst.text) continue;
       records.push_back(Json::object({{"prompt", best.asked},
                                       {"chosen", best.text},
                                       {"rejected", worst.text},

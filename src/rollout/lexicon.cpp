@@ -17,18 +17,35 @@ bool part_of_word(char c) {
          byte == '\'' || byte == '-' || byte >= 0x80;
 }
 
+/// Typographic quotes, dashes and dots (U+2013 to U+2026) as the plain ones that stand for them.
+std::string plain_marks(std::string_view text) {
+  std::string result;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const std::string_view three = text.substr(i, 3);
+    const bool mark = three >= "\u2013" && three <= "\u2026";
+    if (mark) i += 2;
+    result += !mark ? text[i] : three == "\u2018" || three == "\u2019" ? '\'' : ' ';
+  }
+  return result;
+}
+
+/// In small letters, without the quotes and dashes around them.
 std::vector<std::string> words(std::string_view text) {
   std::vector<std::string> result;
   std::string word;
-  for (const char c : text) {
+  const auto end_word = [&] {
+    const std::size_t first = word.find_first_not_of("'-"), last = word.find_last_not_of("'-");
+    if (first != std::string::npos) result.push_back(word.substr(first, last + 1 - first));
+    word.clear();
+  };
+  for (const char c : plain_marks(text)) {
     if (part_of_word(c)) {
       word += c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-    } else if (!word.empty()) {
-      result.push_back(std::move(word));
-      word.clear();
+    } else {
+      end_word();
     }
   }
-  if (!word.empty()) result.push_back(std::move(word));
+  end_word();
   return result;
 }
 

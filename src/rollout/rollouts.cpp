@@ -40,8 +40,8 @@ void RolloutConfig::describe(Fields& f) {
   f("stop_token_id", stop_token_id, "token that ends an answer; null: the model's end tokens", at_least(0));
   f("temperature", temperature, "of sampling; log-probs of policy and reference are those at it", positive());
   f("num_generations", num_generations, "answers to each prompt in an iteration", within(1, 1 << 16));
-  f("num_ppo_epochs", num_ppo_epochs, "passes over the answers of an iteration", at_least(1));
-  f("num_mini_batches", num_mini_batches, "optimizer steps a pass; divides batch_size", at_least(1));
+  f("num_ppo_epochs", num_ppo_epochs, "passes over the answers of an iteration", within(1, 1 << 14));
+  f("num_mini_batches", num_mini_batches, "optimizer steps a pass; divides batch_size", within(1, 1 << 14));
   f("local_rollout_forward_batch_size", local_rollout_forward_batch_size,
     "answers that a rank decodes at once; changes speed and memory alone", at_least(1));
   f("missing_eos_penalty", missing_eos_penalty,

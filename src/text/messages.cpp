@@ -28,7 +28,7 @@ Message share_gpt(const Json& item) {
   if (known == kNames.end()) {
     from.fail_here("from is ", quote(name), "; known are human, gpt, system, function_call, observation");
   }
-  return {std::string(known->second), item.at("value").as_string(), {}};
+  return {std::string(known->second), item.at("value").as_string()};
 }
 
 /// Content that is no string: a list of parts such as {"type": "text", ...}, or null beside tool calls.
@@ -41,27 +41,39 @@ void check_parts(const Json& content) {
       part.fail_here("a part of a content must be an object or a string, not ", part.type_name());
 }
 
-Message message_from_json(const Json& item) {
-  if (!item.is_object())
-    item.fail_here("a message must be an object with role and content, not ", item.type_name());
-  if (item.contains("from") && !item.contains("role")) return share_gpt(item);
+/// What data sets fill in where a message has no such member; content may be null beside tool calls.
+bool filled_in(const std::string& key, const Json& value) {
+  return value.is_null() || (key == "tool_calls" && value.is_array() && value.size() == 0);
+}
+
+Message of_role(const Json& item) {
   Message message;
   const Json& role = item.at("role");
   message.role = role.as_string();
   if (!good_role(message.role))
     role.fail_here("role ", quote(message.role), " is not 1 to 64 of [A-Za-z0-9_.-]");
-  bool content = false;
-  for (const auto& [key, value] : item.as_object()) {
-    if (key == "role") continue;
-    if (key == "content") content = true;
-    if (key == "content" && value.is_string()) {
-      message.content = value.as_string();
-    } else {
-      if (key == "content") check_parts(value);
-      message.extra.set(key, value);
-    }
+  const Json* content = item.find("content");
+  const Json* calls = item.find("tool_calls");
+  if (content == nullptr && (calls == nullptr || filled_in("tool_calls", *calls)))
+    item.fail_here("\"content\" is missing");
+  if (content != nullptr && content->is_string()) {
+    message.content = content->as_string();
+  } else if (content != nullptr) {
+    check_parts(*content);
+    message.extra.set("content", *content);
   }
-  if (!content && !item.contains("tool_calls")) item.fail_here("\"content\" is missing");
+  return message;
+}
+
+Message message_from_json(const Json& item) {
+  if (!item.is_object())
+    item.fail_here("a message must be an object with role and content, not ", item.type_name());
+  const bool shared = item.contains("from") && !item.contains("role");
+  Message message = shared ? share_gpt(item) : of_role(item);
+  for (const auto& [key, value] : item.as_object()) {
+    const bool read = shared ? key == "from" || key == "value" : key == "role";
+    if (!read && key != "content" && !filled_in(key, value)) message.extra.set(key, value);
+  }
   return message;
 }
 

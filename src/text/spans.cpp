@@ -103,6 +103,11 @@ std::size_t end_token(const TokenSpans& spans, std::size_t begin, const Tokenize
   return 0;
 }
 
+/// Whether BOS is to be put before these: it is on, and the text does not spell it.
+bool lacks_its_bos(const std::vector<std::int32_t>& ids, const Tokenizer& tokenizer) {
+  return tokenizer.adds_bos() && (ids.empty() || ids.front() != *tokenizer.bos());
+}
+
 }  // namespace
 
 SpanBuilder::SpanBuilder(std::shared_ptr<const Tokenizer> tokenizer) : tokenizer_(std::move(tokenizer)) {
@@ -173,11 +178,10 @@ TokenSpans SpanBuilder::chat(std::span<const Message> messages, const ChatOption
 
 TokenSpans SpanBuilder::text(std::string_view text, Specials specials) const {
   TokenSpans out;
-  if (tokenizer_->adds_bos()) out.ids.push_back(*tokenizer_->bos());
-  out.supervised.assign(out.ids.size(), 0);
-  const std::vector<std::int32_t> ids = tokenizer_->encode(text, specials);
-  out.ids.insert(out.ids.end(), ids.begin(), ids.end());
-  out.supervised.resize(out.ids.size(), 1);
+  out.ids = tokenizer_->encode(text, specials);
+  if (lacks_its_bos(out.ids, *tokenizer_)) out.ids.insert(out.ids.begin(), *tokenizer_->bos());
+  out.supervised.assign(out.ids.size(), 1);
+  if (tokenizer_->adds_bos()) out.supervised.front() = 0;
   out.roles.assign(out.ids.size(), Role::none);
   out.message.assign(out.ids.size(), -1);
   out.text = text;
@@ -223,8 +227,10 @@ TokenisedCompletion SpanBuilder::answer(std::string_view prompt, std::string_vie
     out.completion = ids_of(tokenizer_->encode(answer, std::span(&part, 1), true));
     out.separate = true;
   }
-  if (tokenizer_->adds_bos() && (out.prompt.empty() || out.prompt.front() != *tokenizer_->bos())) {
+  if (lacks_its_bos(out.prompt, *tokenizer_)) {
     out.prompt.insert(out.prompt.begin(), *tokenizer_->bos());
+    const bool spelled = out.prompt.size() == 1 && !lacks_its_bos(out.completion, *tokenizer_);
+    if (spelled) out.completion.erase(out.completion.begin());
   }
   if (const auto eos = tokenizer_->eos(); eos && ends) {
     if (out.completion.empty() || out.completion.back() != *eos) out.completion.push_back(*eos);

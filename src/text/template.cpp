@@ -12,13 +12,41 @@ struct ChatTemplate::Program {
   std::string name;
   std::string source;
   std::vector<jinja::Stmt> statements;
+  bool reads_parts;
 };
 
 namespace {
 
 static_assert(Rendered::kLiteral == jinja::kLiteral && Rendered::kData == jinja::kData);
 
-jinja::Value message_value(const Message& message, std::int32_t index) {
+/// Whether a template takes contents of parts apart: there is no way to the text of {"type": "text", "text":
+/// "Hi"} but by its name, as in part.text, part['text'] or map(attribute='text').
+bool takes_parts_apart(const std::string& source, const std::string& name) {
+  bool after_dot = false;
+  for (const jinja::Token& token : jinja::tokenize_template(source, name)) {
+    const bool named =
+        token.kind == jinja::TokenKind::string || (token.kind == jinja::TokenKind::name && after_dot);
+    if (named && token.text == "text") return true;
+    after_dot = token.kind == jinja::TokenKind::mark && token.text == ".";
+  }
+  return false;
+}
+
+/// The texts of parts that are texts all, end to end, as templates that take parts apart write them; else
+/// nullopt.
+std::optional<std::string> joined(const Json& content) {
+  if (!content.is_array()) return std::nullopt;
+  std::string text;
+  for (const Json& part : content.as_array()) {
+    const Json* type = part.is_object() ? part.find("type") : nullptr;
+    const Json* words = type != nullptr && *type == Json("text") ? part.find("text") : nullptr;
+    if (words == nullptr || !words->is_string()) return std::nullopt;
+    text += words->as_string();
+  }
+  return text;
+}
+
+jinja::Value message_value(const Message& message, std::int32_t index, bool reads_parts) {
   using jinja::Text;
   std::vector<std::pair<Text, jinja::Value>> items;
   items.emplace_back(Text("role"), Text(message.role));
@@ -26,7 +54,8 @@ jinja::Value message_value(const Message& message, std::int32_t index) {
   if (!other_content) items.emplace_back(Text("content"), Text(message.content, index));
   if (message.extra.is_object()) {
     for (const auto& [key, value] : message.extra.as_object()) {
-      items.emplace_back(Text(key, index), jinja::from_json(value, index));
+      const auto text = key == "content" && !reads_parts ? joined(value) : std::nullopt;
+      items.emplace_back(Text(key, index), text ? Text(*text, index) : jinja::from_json(value, index));
     }
   }
   return jinja::make_dict(std::move(items));
@@ -48,6 +77,7 @@ ChatTemplate::ChatTemplate(std::string source, std::string name) {
   program->name = std::move(name);
   program->source = std::move(source);
   program->statements = jinja::parse_template(program->source, program->name);
+  program->reads_parts = takes_parts_apart(program->source, program->name);
   program_ = std::move(program);
 }
 
@@ -56,7 +86,7 @@ Rendered ChatTemplate::render(std::span<const Message> messages, const RenderOpt
   jinja::Machine machine(program_->name, limits, options.now);
   std::vector<jinja::Value> list;
   for (std::size_t i = 0; i < messages.size(); ++i) {
-    list.push_back(message_value(messages[i], static_cast<std::int32_t>(i)));
+    list.push_back(message_value(messages[i], static_cast<std::int32_t>(i), program_->reads_parts));
   }
   machine.define("messages", jinja::make_list(std::move(list)));
   machine.define("tools", jinja::from_json(options.tools, jinja::kData));

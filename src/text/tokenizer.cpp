@@ -3,6 +3,7 @@
 
 #include "prefer/core/error.hpp"
 #include "prefer/core/gguf.hpp"
+#include "prefer/core/lfs.hpp"
 #include "prefer/text/model_path.hpp"
 #include "prefer/text/utf8.hpp"
 #include "tokenizer_parts.hpp"
@@ -146,6 +147,13 @@ text::PartsPtr read_bytes(std::string bytes, const std::string& path) {
   return parts;
 }
 
+/// Whether a file may be a tokenizer alone: no weights, and no other part of a model's folder.
+bool may_be_a_tokenizer(Fs& fs, const std::string& file) {
+  if (file.ends_with(".safetensors") || file.ends_with(".bin")) return false;
+  if (file.ends_with("tokenizer.json") || file.ends_with(".model")) return true;
+  return !fs.exists(join_path(parent_directory(file), "config.json"));
+}
+
 std::string tokenizer_file(Fs& fs, const std::string& folder) {
   for (const char* name : {"tokenizer.json", "tokenizer.model"})
     if (const std::string path = join_path(folder, name); fs.exists(path)) return path;
@@ -157,13 +165,16 @@ std::string tokenizer_file(Fs& fs, const std::string& folder) {
 
 std::shared_ptr<const Tokenizer> load_tokenizer(const std::string& path) {
   PosixFs fs;
+  return load_tokenizer(fs, path);
+}
+
+std::shared_ptr<const Tokenizer> load_tokenizer(Fs& fs, const std::string& path) {
   const auto status = fs.status(path);
   if (!status) no_such_model(fs, path, ", a tokenizer alone also a tokenizer.json or a .model");
   const std::string file = status->kind == FileKind::directory ? tokenizer_file(fs, path) : path;
   if (is_gguf(fs, file)) return std::make_shared<Tokenizer>(text::read_tokenizer_gguf(fs, file));
-  if (file.ends_with(".safetensors") || file.ends_with(".bin"))
-    fail(file, ": are weights alone; a model is the Hugging Face folder that they lie in, or a .gguf file");
-  auto parts = read_bytes(read_file(fs, file, kMaxFile), file);
+  if (status->kind != FileKind::directory && !may_be_a_tokenizer(fs, file)) refuse_a_file(fs, file);
+  auto parts = read_bytes(read_model_file(fs, file, kMaxFile), file);
   text::read_config_beside(fs, parent_directory(file), *parts);
   return std::make_shared<Tokenizer>(std::move(parts));
 }

@@ -1,8 +1,10 @@
 // The files beside a tokenizer: which tokens begin, end and pad a text, and the chat template.
 #include "prefer/core/error.hpp"
+#include "prefer/core/lfs.hpp"
 #include "tokenizer_parts.hpp"
 
 #include <charconv>
+#include <set>
 #include <string_view>
 
 namespace prefer::text {
@@ -16,7 +18,7 @@ std::optional<std::string> read_optional(Fs& fs, const std::string& folder, cons
                                          std::uint64_t cap, TokenizerParts& parts) {
   const std::string path = join_path(folder, name);
   if (!fs.exists(path)) return std::nullopt;
-  return parts.files[name] = read_file(fs, path, cap);
+  return parts.files[name] = read_model_file(fs, path, cap);
 }
 
 AddedToken read_token(const Json& json) {
@@ -39,6 +41,38 @@ void read_added_decoder(const Json& json, TokenizerParts& parts) {
     if (error != std::errc() || end != key.data() + key.size() || token.id < 0)
       entry.fail_here("added_tokens_decoder wants ids as keys, not ", quote(key));
     parts.add(token, entry.place());
+  }
+}
+
+// The content of a token, which is a string or {"content": ...}.
+const std::string& content_of(const Json& token) {
+  return token.is_string() ? token.as_string() : token.at("content").as_string();
+}
+
+// What any of the files beside names as a token with a meaning.
+std::set<std::string> named_tokens(const Json& config, const Json& map) {
+  std::set<std::string> names;
+  for (const Json* json : {&config, &map}) {
+    for (const char* key :
+         {"bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"})
+      if (const Json& token = member(*json, key); !token.is_null()) names.insert(content_of(token));
+    for (const char* key : {"additional_special_tokens", "extra_special_tokens"})
+      if (const Json& list = member(*json, key); list.is_array())
+        for (const Json& token : list.as_array()) names.insert(content_of(token));
+  }
+  return names;
+}
+
+// added_tokens.json: {"<|im_start|>": 32000}; those are special that `named` has, as in transformers, or that
+// are so already.
+void read_added_tokens(const Json& json, const std::set<std::string>& named, TokenizerParts& parts) {
+  for (const auto& [content, id] : json.as_object()) {
+    const auto known = parts.vocabulary.find(content);
+    AddedToken token{.content = content};
+    token.id = checked_id(content, id.as_integer(), id.place());
+    token.special = named.contains(content) || (known && parts.vocabulary.is_special(*known));
+    token.normalized = !token.special;
+    parts.add(token, id.place());
   }
 }
 
@@ -92,6 +126,8 @@ void read_config_beside(Fs& fs, const std::string& folder, TokenizerParts& parts
     return text ? parse_json(*text, join_path(folder, name), JsonLimits::model_file()) : Json::object();
   };
   const Json config = json_of("tokenizer_config.json"), map = json_of("special_tokens_map.json");
+  if (parts.files.contains("tokenizer.model") && member(config, "added_tokens_decoder").is_null())
+    read_added_tokens(json_of("added_tokens.json"), named_tokens(config, map), parts);
   apply_config(config, map, parts);
   if (auto source = read_optional(fs, folder, "chat_template.jinja", kMaxTemplate, parts))
     parts.chat_template = std::move(*source),

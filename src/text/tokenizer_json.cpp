@@ -77,11 +77,7 @@ void read_added_tokens(const Json& json, TokenizerParts& parts) {
   for (const Json& entry : json.as_array()) {
     AddedToken token;
     token.content = entry.at("content").as_string();
-    const auto id = entry.at("id").as_integer();
-    if (id < 0 || id >= static_cast<std::int64_t>(kMaxVocabulary))
-      entry.fail_here("token ", quote(token.content), " has id ", id, "; ids are from 0 to ",
-                      kMaxVocabulary - 1);
-    token.id = static_cast<std::int32_t>(id);
+    token.id = checked_id(token.content, entry.at("id").as_integer(), entry.place());
     token.single_word = flag_or(entry, "single_word", false);
     token.lstrip = flag_or(entry, "lstrip", false);
     token.rstrip = flag_or(entry, "rstrip", false);

@@ -73,7 +73,8 @@ void check_sentencepiece(std::string_view bytes, const std::string& name);
 /// silent.
 void apply_config(const Json& config, const Json& map, TokenizerParts& parts);
 
-/// tokenizer_config.json, special_tokens_map.json and chat_template.jinja of `folder`, where they are.
+/// tokenizer_config.json, special_tokens_map.json and chat_template.jinja of `folder`, where they are; and
+/// beside a tokenizer.model whose config lists no added tokens, added_tokens.json.
 void read_config_beside(Fs& fs, const std::string& folder, TokenizerParts& parts);
 
 /// Makes `token` the pad token of those files.

@@ -6,12 +6,16 @@
 
 namespace prefer::text {
 
-void Vocabulary::add(std::string_view token, std::int64_t id, const std::string& place) {
+std::int32_t checked_id(std::string_view token, std::int64_t id, const std::string& place) {
   if (id < 0 || id >= static_cast<std::int64_t>(kMaxVocabulary))
     fail(place, ": token ", quote(token), " has id ", id, "; ids are from 0 to ", kMaxVocabulary - 1);
+  return static_cast<std::int32_t>(id);
+}
+
+void Vocabulary::add(std::string_view token, std::int64_t id, const std::string& place) {
+  const auto index = static_cast<std::size_t>(checked_id(token, id, place));
   if (token.size() > kMaxTokenBytes)
     fail(place, ": token ", id, " has ", token.size(), " bytes; at most ", kMaxTokenBytes, " are allowed");
-  const auto index = static_cast<std::size_t>(id);
   if (index >= entries_.size()) entries_.resize(index + 1);
   if (entries_[index].key)
     fail(place, ": tokens ", quote(*entries_[index].key), " and ", quote(token), " share the id ", id);

@@ -16,6 +16,9 @@ inline constexpr std::size_t kMaxMerges = 4'000'000;
 inline constexpr std::size_t kMaxTokenBytes = 4096;
 inline constexpr std::size_t kMaxCutBytes = std::size_t{1} << 28;  // that cutting every token in two looks at
 
+/// `id` where a token may have it. Throws Error (starting with `place`) on one out of range.
+std::int32_t checked_id(std::string_view token, std::int64_t id, const std::string& place);
+
 class Vocabulary {
  public:
   /// Adds a token. Throws Error (starting with `place`) on an id or token that is taken, out of range or too

@@ -27,6 +27,29 @@ int64_t step_of(std::string_view name) {
   return plain && std::to_string(step) == digits ? step : -1;
 }
 
+/// Whether a killed save left it: ".tmp-STEP-PROCESS", or ".trash-" and a checkpoint's name.
+bool is_leftover(std::string_view name) {
+  constexpr std::string_view kMaking = ".tmp-", kRetired = ".trash-";
+  if (name.starts_with(kRetired)) return step_of(name.substr(kRetired.size())) >= 0;
+  if (!name.starts_with(kMaking)) return false;
+  const std::string_view numbers = name.substr(kMaking.size());
+  return numbers.find_first_not_of("0123456789-") == std::string_view::npos;
+}
+
+/// What goes on without a checkpoint begins anew: not over what a finished run, or somebody else, has made.
+void check_begun(Fs& fs, const std::string& output) {
+  for (const char* name : {"model", "report.html"}) {
+    if (fs.exists(join_path(output, name)))
+      fail("output ", output, " holds ", name,
+           " and no checkpoint to go on from; choose another folder, or remove ", name, " to begin again");
+  }
+  const std::string config = join_path(output, "config.json");
+  if (!fs.exists(config)) return;
+  const Json there = parse_json(read_file(fs, config, 1 << 20), config);
+  if (!there.is_object() || !there.contains("output") || !there.contains("checkpoint"))
+    fail("output ", output, " holds a config.json that no run wrote; choose another folder");
+}
+
 int64_t stored_bytes(const NamedTensors& state) {
   int64_t bytes = int64_t{1} << 20;  // headers and the manifest
   for (const auto& [_, tensor] : state) bytes += static_cast<int64_t>(tensor.nbytes());
@@ -59,7 +82,7 @@ File kept_to_this_process(Fs& fs, const std::string& output) {
 void CheckpointConfig::describe(Fields& f) {
   f("every", every,
     "steps (PPO: iterations) from one checkpoint to the next; 0 = only at the end and on a signal",
-    at_least(0));
+    within(0, kMostSteps));
   f("keep", keep, "how many of the newest are kept", at_least(1));
 }
 
@@ -74,8 +97,9 @@ void check_output(Fs& fs, const std::string& output, bool resume) {
     kept_to_this_process(fs, output);
   } catch (const FsError&) {  // a file system without locks; the run says so when it begins
   }
-  if (resume) return;
   const auto saved = std::ranges::find_if(names, [](const std::string& name) { return step_of(name) >= 0; });
+  if (resume && saved == names.end()) check_begun(fs, output);
+  if (resume) return;
   if (saved == names.end())
     fail("output ", output, " holds ", names.front(),
          " and no checkpoint; choose another folder, or empty it");
@@ -113,7 +137,7 @@ int64_t Checkpoints::find(bool resume) {
   make_lasting_directories(fs_, output_);
   lock();
   for (const std::string& name : fs_.list(output_)) {
-    if (name.starts_with(".tmp-") || name.starts_with(".trash-")) remove_all(fs_, join_path(output_, name));
+    if (is_leftover(name)) remove_all(fs_, join_path(output_, name));
   }
   std::string first_damage;
   for (const int64_t step : steps()) {

@@ -144,7 +144,7 @@ bool due(const FitConfig& config, int64_t step) {
 }  // namespace
 
 void FitConfig::describe(Fields& f) {
-  f("steps", steps, "optimizer steps; 0 = as many as `epochs` take", at_least(0));
+  f("steps", steps, "optimizer steps; 0 = as many as `epochs` take", within(0, kMostSteps));
   f("epochs", epochs, "passes over the records, where `steps` is 0", positive() & within(0, 1e6));
   describe_update(f);
 }

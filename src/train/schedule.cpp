@@ -16,9 +16,13 @@ void ScheduleConfig::describe(Fields& f) {
   f("warmup_ratio", warmup_ratio, "share of them on which it rises", within(0, 1));
 }
 
+int64_t ScheduleConfig::warmup(int64_t steps) const {
+  return warmup_steps > 0 ? warmup_steps
+                          : static_cast<int64_t>(std::ceil(static_cast<double>(steps) * warmup_ratio));
+}
+
 double ScheduleConfig::factor(int64_t step, int64_t steps) const {
-  const auto all = static_cast<double>(steps);
-  const double warmup = warmup_steps > 0 ? static_cast<double>(warmup_steps) : std::ceil(all * warmup_ratio);
+  const auto all = static_cast<double>(steps), warmup = static_cast<double>(this->warmup(steps));
   const auto done = static_cast<double>(step - 1);
   if (done < warmup) return done / std::max(1.0, warmup);
   if (lr_scheduler_type == "constant") return 1;

@@ -33,8 +33,10 @@ void DpoConfig::check() const {
 }
 
 DpoTrainer::DpoTrainer(DpoConfig config, Process& process)
-    : config_(std::move(config)), run_(config_, process), spans_(load_tokenizer(config_.model)) {
-  config_.check();
+    : config_(std::move(config)),
+      run_(config_, process),
+      spans_(load_tokenizer(process.fs(), config_.model)) {
+  check_config(config_);
   const PairData data = load_pairs(config_, spans_, config_.bad_records(), process);
   if (data.eval) eval_ = run_.source("eval", *config_.eval, as_dataset(*data.eval), true);
   train_ = run_.source("train", config_.train, as_dataset(data.train), false);
@@ -59,7 +61,8 @@ DpoTrainer::DpoTrainer(DpoConfig config, Process& process)
 bool DpoTrainer::keeps_reference() const { return config_.reference_logprobs == "cached" && reference_; }
 
 void DpoTrainer::use_reference(RecordSource& source) {
-  const std::string how = config_.dtype + " " + run_.process().device().str() + " " + gemm_routes().name();
+  const std::string how = config_.dtype + " " + c10::DeviceTypeName(run_.process().device().type(), true) +
+                          " " + gemm_routes().name();
   const std::string key = reference_key(source.records(), run_.input("reference"), how);
   run_.team().first_then_others([&] {
     source.attach("reference", cached_reference(run_.process().fs(), run_.path("reference"), key, [&] {
@@ -81,6 +84,9 @@ void DpoTrainer::train(Hooks hooks) {
   if (eval_) {
     held_out_.emplace(*eval_, *objective_, *policy_, reference_, config_.kl,
                       static_cast<uint64_t>(config_.seed), run_.team());
+    if (reference_ && config_.kl.prompts > 0 && held_out_->kl_prompts() == 0)
+      run_.process().say("kl.max_new_tokens=" + std::to_string(config_.kl.max_new_tokens) +
+                         " leaves no held-out prompt room in the context: there is no eval_kl");
     run_.evaluates(hooks, [this] { return held_out_->measure(); });
   }
   if (samples_) hooks.push_back(samples_->hook(*policy_, training.step, run_.team()));

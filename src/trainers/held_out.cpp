@@ -24,10 +24,14 @@ Tensor scores_of(const Pairs& pairs, const PreferenceObjective& objective) {
   return at::stack(columns, 1);
 }
 
-/// The prompts of the first records that have no more than `most` tokens.
-std::vector<Prompt> prompts_of(const std::vector<Record>& records, int64_t count, int64_t most) {
+/// The first prompts, each once, that have no more than `most` tokens.
+std::vector<Prompt> prompts_of(const std::vector<Record>& records, const std::vector<int64_t>& numbers,
+                               int64_t count, int64_t most) {
   std::vector<Prompt> prompts;
+  int64_t seen = 0;
   for (std::size_t i = 0; i < records.size() && static_cast<int64_t>(prompts.size()) < count; ++i) {
+    if (numbers[i] < seen) continue;
+    seen = numbers[i] + 1;
     const Sequence& chosen = records[i].front();
     const int64_t length = chosen.scored.front().begin;
     if (length <= most) prompts.push_back({{chosen.tokens.begin(), chosen.tokens.begin() + length}, i});
@@ -55,7 +59,8 @@ HeldOut::HeldOut(RecordSource& pairs, PreferenceObjective& objective, const Tran
       seed_(seed) {
   if (!reference_) return;
   const int64_t context = std::min(policy_.config().context, reference_->config().context);
-  prompts_ = prompts_of(pairs_.records(), kl.prompts, context - max_new_tokens_);
+  prompts_ =
+      prompts_of(pairs_.records(), number_prompts(pairs_.records()), kl.prompts, context - max_new_tokens_);
 }
 
 Metrics HeldOut::measure() {
@@ -70,7 +75,7 @@ Metrics HeldOut::measure() {
     return found;
   };
   Findings found = prefer::measure(plan, pairs_, team_, look, [&](int64_t done, int64_t) { progress(done); });
-  scores_ = {found.column(0), found.column(1), found.column(2), found.column(3)};
+  scores_ = {found.column(0), found.column(1), found.column(2), found.column(3), pairs_.prompts_of(plan)};
   if (!prompts_.empty()) {
     kl_ = answer_kl(policy_, *reference_, prompts_, max_new_tokens_, seed_, team_);
     found.metrics.add("eval_kl", tensor_of(kl_, at::kDouble).sum(), static_cast<double>(kl_.size()));

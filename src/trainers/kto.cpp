@@ -61,8 +61,10 @@ std::unique_ptr<MismatchedSource> KtoTrainer::mismatched(std::unique_ptr<RecordS
 }
 
 KtoTrainer::KtoTrainer(KtoConfig config, Process& process)
-    : config_(std::move(config)), run_(config_, process), spans_(load_tokenizer(config_.model)) {
-  config_.check();
+    : config_(std::move(config)),
+      run_(config_, process),
+      spans_(load_tokenizer(process.fs(), config_.model)) {
+  check_config(config_);
   TextData data = load_judged(config_, config_.length, spans_, config_.bad_records(), process);
   std::unique_ptr<RecordSource> eval;
   if (data.eval) eval = run_.source("eval", *config_.eval, as_dataset(std::move(*data.eval)), true);
@@ -97,7 +99,7 @@ Metrics KtoTrainer::measure() {
   };
   const Findings found =
       prefer::measure(plan, *eval_, run_.team(), look, [&](int64_t done, int64_t) { progress(done); });
-  held_out_ = {found.column(0), found.column(1)};
+  held_out_ = {found.column(0), found.column(1), eval_->records().prompts_of(plan)};
   return found.metrics;
 }
 
@@ -105,13 +107,18 @@ std::vector<Figure> KtoTrainer::figures() const {
   std::vector<Figure> all;
   for (const bool good : {true, false}) {
     std::vector<double> rewards;
-    for (std::size_t i = 0; i < held_out_.reward.size(); ++i)
-      if ((held_out_.good[i] == 1) == good) rewards.push_back(held_out_.reward[i]);
+    std::vector<std::size_t> prompts;
+    for (std::size_t i = 0; i < held_out_.reward.size(); ++i) {
+      if ((held_out_.good[i] == 1) != good) continue;
+      rewards.push_back(held_out_.reward[i]);
+      prompts.push_back(held_out_.prompt[i]);
+    }
     if (rewards.empty()) continue;
     const std::string name = good ? "good" : "bad";
     // Where the reference is the model as loaded, every reward was 0.
-    all.push_back({"reward of " + name + " answers", config_.reference ? Interval{NAN, NAN, NAN} : Interval{},
-                   bootstrap_mean(rewards, static_cast<uint64_t>(config_.seed)),
+    all.push_back({"reward of " + name + " answers",
+                   run_.starts_at_reference() ? Interval{} : Interval{NAN, NAN, NAN},
+                   bootstrap_mean(rewards, prompts, static_cast<uint64_t>(config_.seed)),
                    "mean of beta (log pi - log ref) over " + std::to_string(rewards.size()) +
                        " held-out answers judged " + name});
   }

@@ -12,6 +12,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <set>
 
 namespace prefer {
 namespace {
@@ -21,7 +22,7 @@ constexpr const char* kShared = "shared";
 
 /// Steps where the config says iterations.
 PpoConfig resolved(PpoConfig config) {
-  config.check();
+  check_config(config);
   config.fit.iteration = config.rollout.steps();
   config.fit.steps = config.iterations * config.fit.iteration;
   config.resolve(0);
@@ -70,7 +71,7 @@ void PpoConfig::describe(Fields& f) {
   f("value_learning_rate_scale", value_learning_rate_scale,
     "times optimizer.learning_rate, for the value model", positive());
   describe_folder(f);
-  f("iterations", iterations, "rounds of sampling and learning", at_least(1));
+  f("iterations", iterations, "rounds of sampling and learning", within(1, kMostSteps));
   order.describe(f, "prompts an iteration, over all ranks");
   rollout.describe(f);
   loss.describe(f);
@@ -101,7 +102,7 @@ PpoTrainer::PpoTrainer(PpoConfig config, Process& process, Scorer reward, Json k
     : config_(resolved(std::move(config))),
       knobs_(std::move(knobs)),
       run_(config_, process),
-      spans_(load_tokenizer(config_.model)),
+      spans_(load_tokenizer(process.fs(), config_.model)),
       controller_(config_.rollout.kl_coef, config_.rollout.kl_target, config_.rollout.kl_horizon) {
   Prompts train = read("train", config_.train);
   std::optional<Prompts> eval;
@@ -111,17 +112,7 @@ PpoTrainer::PpoTrainer(PpoConfig config, Process& process, Scorer reward, Json k
   policy_ = run_.model("model", config_.model);
   samples_ = make_samples(samples, policy_->config(), run_, spans_, config_.specials_in_text);
   admit(policy_->config(), config_.model);
-  const std::optional<int64_t>& stop = config_.rollout.stop_token_id;
-  if (stop && *stop >= policy_->config().vocab_size)
-    fail("stop_token_id=", *stop, ": the vocabulary of ", config_.model, " is 0..",
-         policy_->config().vocab_size - 1);
-  const auto wants_end = [&](const char* key, const std::optional<double>& value, const char* what) {
-    if (value && !stop && policy_->config().eos.empty())
-      fail(key, "=", *value, " would be ", what, " every answer: ", config_.model,
-           " names no end token (eos_token_id)");
-  };
-  wants_end("missing_eos_penalty", config_.rollout.missing_eos_penalty, "taken from");
-  wants_end("missing_eos_score", config_.rollout.missing_eos_score, "the score of");
+  check_end_token();
   reference_ = run_.reference(config_.reference, *policy_, config_.model, spans_.tokenizer());
   admit(reference_->config(), config_.reference.value_or(config_.model));
   const std::shared_ptr<ValueModel> value = value_model();
@@ -141,6 +132,20 @@ PpoTrainer::PpoTrainer(PpoConfig config, Process& process, Scorer reward, Json k
                   .bound = run_.reference_bound(*policy_, config_.rollout.response_length)},
       rollouts_->iteration(), controller_);
   if (eval) hold_out(fitting(std::move(*eval)), score);
+}
+
+void PpoTrainer::check_end_token() const {
+  const std::optional<int64_t>& stop = config_.rollout.stop_token_id;
+  if (stop && *stop >= policy_->config().vocab_size)
+    fail("stop_token_id=", *stop, ": the vocabulary of ", config_.model, " is 0..",
+         policy_->config().vocab_size - 1);
+  const auto wants_end = [&](const char* key, const std::optional<double>& value, const char* what) {
+    if (value && !stop && policy_->config().eos.empty())
+      fail(key, "=", *value, " would be ", what, " every answer: ", config_.model,
+           " names no end token (eos_token_id)");
+  };
+  wants_end("missing_eos_penalty", config_.rollout.missing_eos_penalty, "taken from");
+  wants_end("missing_eos_score", config_.rollout.missing_eos_score, "the score of");
 }
 
 void PpoTrainer::hold_out(std::vector<Question> questions, const Scorer& score) {
@@ -199,7 +204,14 @@ PpoTrainer::Room PpoTrainer::room_beside(const Question& question) const {
 /// Those that leave an answer room; the others stop the run or are skipped, as `on_bad` says.
 std::vector<Question> PpoTrainer::fitting(Prompts prompts) {
   std::vector<Question> kept;
+  std::set<std::vector<int32_t>> known;
+  const bool once =
+      prompts.what == "eval";  // figures take held-out prompts for independent; a file of pairs repeats them
   for (Question& question : prompts.questions) {
+    if (once && !known.insert(question.tokens).second) {
+      prompts.skipped.add("the prompt stands before", question.place);
+      continue;
+    }
     check_token(std::ranges::max(question.tokens), prompts.path, policy_->config(), config_.model);
     const auto size = static_cast<int64_t>(question.tokens.size());
     const auto& [model, context, most] = room_beside(question);
@@ -269,13 +281,15 @@ std::shared_ptr<RewardModel> PpoTrainer::reward_model(const std::string& what, c
 }
 
 std::shared_ptr<ValueModel> PpoTrainer::value_model() {
+  const bool loaded = config_.value != kShared && config_.value != kOwn;
+  if (!loaded) run_.reads("value", config_.value);  // a folder is known by its content, wherever it lies
   if (config_.value == kShared)
     return std::make_shared<SharedValueModel>(policy_->config().hidden_size, policy_->dtype(),
                                               policy_->device());
-  if (config_.value != kOwn && !run_.process().fs().exists(config_.value))
+  if (loaded && !run_.process().fs().exists(config_.value))
     fail("value=", config_.value,
          ": must be own, shared or the folder of a reward model, and there is no such folder");
-  const auto network = config_.value == kOwn ? value_network(*policy_) : reward_model("value", config_.value);
+  const auto network = loaded ? reward_model("value", config_.value) : value_network(*policy_);
   network->transformer().train();
   network->transformer().checkpoint_activations(config_.activation_checkpointing);
   return std::make_shared<OwnValueModel>(network);

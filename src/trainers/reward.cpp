@@ -44,8 +44,10 @@ void RewardConfig::check() const {
 }
 
 RewardTrainer::RewardTrainer(RewardConfig config, Process& process)
-    : config_(std::move(config)), run_(config_, process), spans_(load_tokenizer(config_.model)) {
-  config_.check();
+    : config_(std::move(config)),
+      run_(config_, process),
+      spans_(load_tokenizer(process.fs(), config_.model)) {
+  check_config(config_);
   const OnBad on_bad = config_.bad_records();
   if (config_.loss.ranks()) {
     const auto data = load_rankings(config_, spans_, on_bad, process);

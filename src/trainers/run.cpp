@@ -64,7 +64,7 @@ void RunConfig::describe_pace(Fields& f) {
   f.group("team", team);
   f("log_every", log_every, "steps between plain lines on a log", at_least(1));
   f("eval_every", eval_every, "steps (PPO: iterations) between evaluations on `eval`; 0: at the end only",
-    at_least(0));
+    within(0, kMostSteps));
   process.describe(f);
 }
 
@@ -198,6 +198,7 @@ const std::vector<std::string>& Run::free_keys() {
                                                 "model",
                                                 "reference",
                                                 "reward_model",
+                                                "value",
                                                 "lexicon",
                                                 "train",
                                                 "samples",
@@ -227,9 +228,21 @@ void Run::open(Training& training, const Json& resolved) {
          counted(training.config.steps), " is asked for as the last; give no less, or another output");
   if (used_ && first == 0)
     process_.say("there is no checkpoint in output " + config_.output + ": beginning at the first step");
+  say_warmup();
   if (first > 0)
     process_.say("going on after " + counted(first) + " of " + std::to_string(training.config.steps));
   team().on_first([&] { write_config(); });
+}
+
+/// Where the learning rate never reaches its peak: in a first try on a few records it may stay 0.
+void Run::say_warmup() const {
+  const FitConfig& fit = config_.fit;
+  const int64_t steps = fit.steps / fit.iteration, warmup = fit.schedule.warmup(steps);
+  if (warmup < steps || steps == 0) return;
+  process_.say("schedule: the warm-up of " + std::to_string(warmup) + " covers all " + std::to_string(steps) +
+               (fit.iteration > 1 ? " iterations" : " steps") + ": the learning rate ends at " +
+               short_number(fit.optimizer.learning_rate * fit.schedule.factor(steps, steps)) + " of " +
+               short_number(fit.optimizer.learning_rate));
 }
 
 /// Ranks that differ would wait for each other, or train on different things, without a word.

@@ -27,7 +27,7 @@ bool same_vocabulary(const Tokenizer& a, const Tokenizer& b) {
 bool check_tokenizer(Fs& fs, const std::string& what, const std::string& path, const Tokenizer& ours,
                      const std::string& model) {
   if (!has_tokenizer(fs, path)) return false;
-  if (!same_vocabulary(*load_tokenizer(path), ours))
+  if (!same_vocabulary(*load_tokenizer(fs, path), ours))
     fail(what, "=", path, " has another tokenizer than model=", model);
   return true;
 }

@@ -15,7 +15,7 @@ void SamplesConfig::describe(Fields& f) {
   f("prompts", prompts, "JSONL of {prompt} or {messages} that the model answers now and then, or null",
     path());
   f("every", every, "steps (PPO: iterations) between answers; 0: before and after training only",
-    at_least(0));
+    within(0, kMostSteps));
   f("max_new_tokens", max_new_tokens, "length of an answer", at_least(1));
 }
 
@@ -37,6 +37,7 @@ Samples::Samples(const SamplesConfig& config, const ModelConfig& model, Fs& fs, 
            " tokens, and the model's context is ", model.context, ": there is no room for an answer");
     prompts_.push_back({question.tokens, question.record});
   }
+  if (prompts_.empty()) fail(*config_.prompts, ": there is no prompt");
 }
 
 std::string Samples::path(int64_t step) const {

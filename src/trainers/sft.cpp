@@ -27,8 +27,10 @@ void SftConfig::check() const {
 }
 
 SftTrainer::SftTrainer(SftConfig config, Process& process)
-    : config_(std::move(config)), run_(config_, process), spans_(load_tokenizer(config_.model)) {
-  config_.check();
+    : config_(std::move(config)),
+      run_(config_, process),
+      spans_(load_tokenizer(process.fs(), config_.model)) {
+  check_config(config_);
   TextData data = load_demonstrations(config_, config_.learn, spans_, config_.bad_records(), process);
   if (data.eval) eval_ = run_.source("eval", *config_.eval, as_dataset(std::move(*data.eval)), true);
   train_ = run_.source("train", config_.train, as_dataset(std::move(data.train)), false);

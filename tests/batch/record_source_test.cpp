@@ -124,6 +124,21 @@ TEST(RecordSource, SharesWeighTheCounts) {
   EXPECT_THROW(RecordSource(std::make_shared<std::vector<Record>>(), {}), Error);
 }
 
+TEST(RecordSource, NumbersPromptsByTheirTokens) {
+  auto records = std::make_shared<std::vector<Record>>(*pairs(4));
+  (*records)[2] = (*records)[0];
+  (*records)[2][1].tokens.back() = 99;  // another answer to the first prompt
+  EXPECT_EQ(number_prompts(*records), (std::vector<int64_t>{0, 1, 0, 2}));
+  RecordSource source(records, {.batch_size = 4, .shuffle = true, .tokens_per_slot = 1, .seed = 3});
+  std::vector<std::size_t> expected;
+  const Plan plan = source.plan(1);
+  for (const Slot& slot : plan.slots)
+    for (const int64_t record : slot.records)
+      expected.push_back(
+          static_cast<std::size_t>(std::vector<int64_t>{0, 1, 0, 2}[static_cast<std::size_t>(record)]));
+  EXPECT_EQ(source.prompts_of(plan), expected);
+}
+
 TEST(Batch, ReadsKeepTheirTargets) {
   auto records = std::make_shared<std::vector<Record>>(*pairs(1));
   (*records)[0][0].reads = {{.token = 3, .target = 0.25f}, {.token = 4}};

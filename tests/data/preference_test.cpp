@@ -7,6 +7,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <fstream>
 
 namespace prefer {
@@ -77,6 +78,73 @@ TEST(PreferenceRecords, MessagesInEveryArrangement) {
   }
 }
 
+TEST(PreferenceRecords, AnswersThatAreConversationsOpenThePair) {
+  const std::string user = R"({"role": "user", "content": "Q"}, )",
+                    system = R"({"role": "system", "content": "S"}, )";
+  const auto pair = [](const std::string& prompt, const std::string& chosen, const std::string& rejected) {
+    return read(R"({"prompt": ")" + prompt + R"(", "chosen": [)" + chosen +
+                R"({"role": "assistant", "content": "a"}], "rejected": [)" + rejected +
+                R"({"role": "assistant", "content": "b"}]})");
+  };
+  const Preference whole = pair("Q", system + user, system + user);
+  EXPECT_EQ(chat(whole.prompt), (Messages{{"system", "S"}, {"user", "Q"}}));
+  EXPECT_EQ(chat(whole.chosen), (Messages{{"assistant", "a"}}));
+  EXPECT_EQ(chat(whole.rejected), (Messages{{"assistant", "b"}}));
+  EXPECT_EQ(error_of([&] { pair("Q ", user, user); }),
+            "p:1:1: chosen begins with a message of the user that is not the prompt's");
+  EXPECT_EQ(error_of([&] { pair("Q", user, system); }),
+            "p:1:1: rejected begins with a message of the system that is not the prompt's");
+  EXPECT_EQ(error_of([&] { pair("Q", user, system + user); }),
+            "p:1:1: chosen and rejected do not have the same messages before what they answer");
+}
+
+TEST(PreferenceRecords, ASystemTextIsTheFirstMessage) {
+  const std::string user = R"({"role": "user", "content": "Q"})",
+                    system = R"({"role": "system", "content": "S"})";
+  const auto said = [](const std::string& words) {
+    return R"({"role": "assistant", "content": ")" + words + "\"}";
+  };
+  const auto answers = [&](const std::string& opening) {
+    return R"("chosen": [)" + opening + said("a") + R"(], "rejected": [)" + opening + said("b") + "]}";
+  };
+  for (const std::string& record :
+       {R"("prompt": "Q", )" + answers(""), R"("prompt": [)" + user + "], " + answers(""),
+        R"("prompt": [)" + system + ", " + user + "], " + answers(""), answers(user + ", ")}) {
+    const Preference pair = read(R"({"system": "S", )" + record);
+    EXPECT_EQ(chat(pair.prompt), (Messages{{"system", "S"}, {"user", "Q"}})) << record;
+    EXPECT_EQ(chat(pair.chosen), (Messages{{"assistant", "a"}})) << record;
+  }
+  EXPECT_EQ(
+      error_of([&] { read(R"({"system": "T", "prompt": [)" + system + ", " + user + "], " + answers("")); }),
+      "p:1:12: \"system\" is \"T\", and the messages begin with another: \"S\"");
+  const std::string texts = R"("prompt": "Q", "chosen": "a", "rejected": "b"})";
+  EXPECT_EQ(error_of([&] { read(R"({"system": "S", )" + texts); }),
+            "p:1:12: \"system\" beside texts is not read: it wants messages and a chat template");
+  for (const char* nothing : {"null", "\"\""})
+    EXPECT_FALSE(read(R"({"system": )" + std::string(nothing) + ", " + texts).is_chat());
+}
+
+TEST(PreferenceRecords, ToolsAreAListOrItsText) {
+  const std::string talk = R"("prompt": [{"role": "user", "content": "Q"}], "chosen": "a", "rejected": "b"})";
+  for (const char* tools : {R"([{"name": "t"}])", R"("[{\"name\": \"t\"}]")"})
+    EXPECT_EQ(dump(read(R"({"tools": )" + std::string(tools) + ", " + talk).tools), R"([{"name":"t"}])");
+  const std::string texts = R"("prompt": "Q", "chosen": "a", "rejected": "b"})";
+  EXPECT_EQ(error_of([&] { read(R"({"tools": "[1]", )" + texts); }),
+            "p:1:11: \"tools\" beside texts are not read: they want messages and a chat template");
+  for (const char* nothing : {"null", "\"\"", "[]", "\"[]\""})
+    EXPECT_FALSE(read(R"({"tools": )" + std::string(nothing) + ", " + texts).is_chat());
+}
+
+TEST(PreferenceRecords, NullAndNumbersThatAreNoneAreNotGiven) {
+  const Preference pair = read(R"({"prompt": null, "messages": null, "answers": null,
+      "conversations": [{"from": "human", "value": "Q"}], "chosen": "a", "rejected": "b",
+      "score_chosen": "7", "score_rejected": true, "margin": "wide"})");
+  EXPECT_EQ(chat(pair.prompt), (Messages{{"user", "Q"}}));
+  EXPECT_TRUE(std::isnan(pair.score_chosen));
+  EXPECT_TRUE(std::isnan(pair.score_rejected));
+  EXPECT_TRUE(std::isnan(pair.margin));
+}
+
 TEST(PreferenceRecords, DialoguesBecomeMessages) {
   const Preference pair = read(R"({"chosen": "\n\nHuman: q\n\nAssistant: a\n\nHuman: r\n\nAssistant: yes",
                                    "rejected": "\n\nHuman: q\n\nAssistant: a\n\nHuman: r\n\nAssistant:no"})");
@@ -141,19 +209,21 @@ TEST_F(PreferenceFiles, ArraysAreReadWithPlacesToo) {
             "1 skipped: must be a string or a list of messages, not an integer (1: " + path + ":4:14)");
 }
 
-TEST_F(PreferenceFiles, PromptsAloneAreTextsOrMessages) {
-  const std::string path = write("q.jsonl", R"({"prompt": "Once"})"
-                                            "\n"
-                                            R"({"messages": [{"role": "user", "content": "Hi"}]})"
-                                            "\n"
-                                            R"({"prompt": []})"
-                                            "\n");
-  Skipped skipped;
-  const std::vector<PromptRecord> prompts = read_prompts(fs_, path, OnBad::skip, skipped);
-  ASSERT_EQ(prompts.size(), 2u);
-  EXPECT_EQ(text(prompts[0].words), "Once");
-  EXPECT_EQ(chat(prompts[1].words).at(0).content, "Hi");
-  EXPECT_EQ(skipped.reasons.at("there are no messages").first, std::vector{path + ":3:12"});
+TEST_F(PreferenceFiles, HashesBeyond64SignedBitsDoNotMatter) {
+  const std::string pair = R"({"prompt": "Q", "chosen": "a", "rejected": "b", "hash": 18446744073709551615})";
+  for (const std::string& text : {pair, "[" + pair + "]"}) {
+    Skipped skipped;
+    EXPECT_EQ(read_preferences(fs_, write("p.json", text), OnBad::stop, Dialogues::as_text, skipped).size(),
+              1u);
+  }
+}
+
+TEST(PromptRecords, AreTextsOrMessages) {
+  const auto prompt = [](const std::string& json) { return prompt_from_json(parse_json(json, "q")); };
+  EXPECT_EQ(text(prompt(R"({"prompt": "Once", "messages": null})").words), "Once");
+  const PromptRecord talk = prompt(R"({"prompt": null, "messages": [{"role": "user", "content": "Hi"}]})");
+  EXPECT_EQ(chat(talk.words).at(0).content, "Hi");
+  EXPECT_EQ(error_of([&] { prompt(R"({"prompt": []})"); }), "q:1:12: there are no messages");
 }
 
 TEST_F(PreferenceFiles, HelpfulBaseReadsWhole) {

@@ -56,6 +56,28 @@ TEST(Rankings, BecomeMessagesWhereOneOfThemIs) {
   EXPECT_EQ(data.rankings.at(0).answers[1], (TokenisedSide{{0, 27}, {2, 27}}));
 }
 
+TEST(Rankings, OpenAsTheirAnswersDoAndWithTheRecordsSystem) {
+  const std::string user = R"({"role": "user", "content": "b"})";
+  const auto answer = [&](const std::string& opening, const std::string& said) {
+    return "[" + opening + R"({"role": "assistant", "content": ")" + said + "\"}]";
+  };
+  const auto ranking = [&](const std::string& before, const std::string& one, const std::string& other) {
+    return "{" + before + R"("answers": [)" + one + ", " + other + R"(], "ranks": [1, 2], "scores": null})";
+  };
+  const TokenisedSide whole{{0, 27, 1, 27}, {2, 27}};
+  const std::string opened = R"({"role": "system", "content": "a"}, )" + user + ", ";
+  const auto first = [](const std::string& line) {
+    return load(line, {}, OnBad::stop, true).rankings.at(0).answers.at(0);
+  };
+  EXPECT_EQ(first(ranking(R"("prompt": "b", )", answer(opened, "c"), answer(opened, "d"))), whole);
+  EXPECT_EQ(first(ranking(R"("system": "a", "prompt": "b", )", answer("", "c"), answer("", "d"))), whole);
+  EXPECT_EQ(error_of([&] { first(ranking(R"("prompt": "b", )", answer(opened, "c"), answer("", "d"))); }),
+            "r.jsonl:1:1: answer 1 and answer 2 do not have the same messages before what they answer");
+  EXPECT_EQ(
+      error_of([&] { first(ranking(R"("prompt": "c", )", answer("", "c"), answer(user + ", ", "d"))); }),
+      "r.jsonl:1:1: answer 2 begins with a message of the user that is not the prompt's");
+}
+
 TEST(Rankings, AreGroupsOfOnePrompt) {
   const RankingData data = load(
       R"({"prompt": "abcde", "answers": ["f", "g", "h", "i", "j", "k", "l"], "scores": [7, 1, 6, 2, 5, 3, 4]})");
@@ -83,15 +105,15 @@ TEST(Rankings, WithNothingToLearnAreLeftOutAndCounted) {
   EXPECT_EQ(data.rankings[0].place, "r.jsonl:3:1");
   EXPECT_EQ(data.skipped.reasons.at("no token of an answer is left after max_length").count, 1);
   EXPECT_EQ(data.skipped.reasons.at("answers ranked apart have the same tokens after max_length").count, 1);
-  EXPECT_EQ(data.counts.sides, 3);
-  EXPECT_EQ(data.counts.truncated, 2);
+  EXPECT_EQ(data.counts().sides, 3);
+  EXPECT_EQ(data.counts().truncated, 2);
 }
 
 TEST(Rankings, WithPromptsThatTruncationMakesDifferAreCounted) {
   const RankingData data = load(R"({"prompt": "abc", "answers": ["de", "f", "g"], "ranks": [1, 2, 3]})",
                                 {.max_length = 5, .truncation = "keep_end"});
   EXPECT_EQ(data.rankings.at(0).answers[0], (TokenisedSide{{1, 2}, {3, 4, 27}}));
-  EXPECT_EQ(data.counts.unshared, 1);
+  EXPECT_EQ(data.counts().unshared, 1);
   EXPECT_EQ(
       as_dataset(data).counts,
       "3 answers in 1 rankings, the longest side 6 tokens, 1 sides truncated, 1 rankings with prompts that "
@@ -117,8 +139,10 @@ TEST(Rankings, OfAPromptThatOthersHaveAreFoundAndLeftOut) {
   const RankingData eval = load(R"({"prompt": "d", "answers": ["e", "f", "g"], "ranks": [3, 1, 2]})");
   const auto shared = shared_prompts(train.rankings, eval.rankings);
   EXPECT_EQ(shared, std::vector<std::size_t>{1});
+  EXPECT_EQ(train.counts().sides, 4);
   leave_out(train, shared, "prompt is in eval too");
   EXPECT_EQ(train.rankings.size(), 1U);
+  EXPECT_EQ(train.counts().sides, 2);
   EXPECT_EQ(train.skipped.total(), 1);
 }
 

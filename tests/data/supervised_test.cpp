@@ -156,6 +156,40 @@ TEST(Supervised, ReadsAlpacaAsItsTextsWithoutATemplate) {
       "record:1:1: \"system\" and \"history\" beside an instruction want a tokenizer with a chat template");
 }
 
+TEST(Supervised, OpensWithTheRecordsSystemAndTools) {
+  const std::string system = R"({"role": "system", "content": "x"}, )",
+                    user = R"({"role": "user", "content": "b"})",
+                    said = R"({"role": "assistant", "content": "c"})";
+  EXPECT_EQ(marked(R"({"system": "x", "prompt": [)" + user + R"(], "completion": [)" + said + "]}"),
+            "sx.ub.a[c.]");
+  EXPECT_EQ(marked(R"({"system": "x", "messages": [)" + system + user + ", " + said + "]}"), "sx.ub.a[c.]");
+  EXPECT_EQ(marked(R"({"prompt": [)" + user + R"(], "completion": [)" + system + user + ", " + said + "]}"),
+            "sx.ub.a[c.]");
+  EXPECT_EQ(marked(R"({"prompt": null, "completion": null, "text": null, "messages": [)" + user + ", " +
+                   said + "]}"),
+            "ub.a[c.]");
+  EXPECT_EQ(
+      error_of([&] { marked(R"({"system": "y", "messages": [)" + system + user + ", " + said + "]}"); }),
+      "texts.jsonl:1:12: \"system\" is \"y\", and the messages begin with another: \"x\"");
+  for (const char* texts : {R"("prompt": "a", "completion": "b"})", R"("text": "ab"})"}) {
+    EXPECT_EQ(error_of([&] { marked(R"({"system": "x", )" + std::string(texts)); }),
+              "texts.jsonl:1:12: \"system\" beside texts is not read: it wants messages and a chat template");
+    EXPECT_EQ(
+        error_of([&] { marked(R"({"tools": [1], )" + std::string(texts)); }),
+        "texts.jsonl:1:11: \"tools\" beside texts are not read: they want messages and a chat template");
+  }
+}
+
+TEST(Supervised, NamesTheRolesWhereNoneIsTheAssistants) {
+  const std::string record =
+      R"({"messages": [{"role": "human", "content": "b"}, {"role": "gpt", "content": "c"}, )"
+      R"({"role": "human", "content": "d"}]})";
+  for (const char* loss_on : {"auto", "last"})
+    EXPECT_EQ(error_of([&] { marked(record, loss_on); }),
+              "texts.jsonl:1:1: no message of the assistant (its roles are \"human\", \"gpt\")");
+  EXPECT_EQ(marked(record, "all"), "h{b.gc.hd.}");
+}
+
 TEST(Supervised, LearnsAllOfAText) {
   EXPECT_EQ(marked(R"({"text": "abc"})"), "a[bc.]");
   EXPECT_EQ(marked(R"({"text": "abc"})", "all", false), "a[bc.]");

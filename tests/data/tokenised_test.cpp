@@ -40,9 +40,9 @@ TEST(TokenisedPairs, HoldPromptAndAnswers) {
   ASSERT_EQ(data.pairs.size(), 1u);
   EXPECT_EQ(data.pairs[0].chosen, (TokenisedSide{{0, 1, 2, 27}, {3, 4, 27}}));
   EXPECT_EQ(data.pairs[0].rejected, (TokenisedSide{{0, 1, 2, 27}, {5, 27}}));
-  EXPECT_EQ(data.counts.with_end, 2);
-  EXPECT_EQ(data.counts.truncated, 0);
-  EXPECT_EQ(data.counts.longest, 7);
+  EXPECT_EQ(data.counts().with_end, 2);
+  EXPECT_EQ(data.counts().truncated, 0);
+  EXPECT_EQ(data.counts().longest, 7);
   const std::vector<Sequence> group = as_group(data.pairs[0]);
   ASSERT_EQ(group.size(), 2u);
   EXPECT_EQ(group[0].tokens, (std::vector<std::int32_t>{0, 1, 2, 27, 3, 4, 27}));
@@ -55,26 +55,27 @@ TEST(TokenisedPairs, HoldPromptAndAnswers) {
 TEST(TokenisedPairs, PlainSidesBesideATemplateAreCounted) {
   const std::vector<Preference> pairs = {said("abc", "de", "f"),
                                          {"ab", "c", "d", 8, 3, Preference::kNotGiven, "p:2:1"}};
-  EXPECT_EQ(made(pairs, {}).counts.bare, 2);
+  EXPECT_EQ(made(pairs, {}).counts().bare, 2);
   EXPECT_NE(made(pairs, {})
-                .counts.text(2, "pairs")
+                .counts()
+                .text(2, "pairs")
                 .find(", 2 sides of plain text, without the chat template that messages get"),
             std::string::npos);
-  EXPECT_EQ(made(pairs, {.specials_in_text = true}).counts.bare, 0);
-  EXPECT_EQ(tokenise(std::span(pairs).last(1), SpanBuilder(letters()), {}).counts.bare, 0);
+  EXPECT_EQ(made(pairs, {.specials_in_text = true}).counts().bare, 0);
+  EXPECT_EQ(tokenise(std::span(pairs).last(1), SpanBuilder(letters()), {}).counts().bare, 0);
 }
 
 TEST(TokenisedPairs, AreCutAtTheEndOrTheStart) {
   const PreferenceData start = made({said("abc", "defg", "h")}, {.max_length = 6});
   ASSERT_EQ(start.pairs.size(), 1u);
   EXPECT_EQ(start.pairs[0].chosen, (TokenisedSide{{0, 1, 2, 27}, {3, 4}}));
-  EXPECT_EQ(start.counts.truncated, 1);
-  EXPECT_EQ(start.counts.end_lost, 1);
-  EXPECT_EQ(start.counts.unshared, 0);
+  EXPECT_EQ(start.counts().truncated, 1);
+  EXPECT_EQ(start.counts().end_lost, 1);
+  EXPECT_EQ(start.counts().unshared, 0);
   const PreferenceData end = made({said("abc", "defg", "h")}, {.max_length = 6, .truncation = "keep_end"});
   EXPECT_EQ(end.pairs[0].chosen, (TokenisedSide{{27}, {3, 4, 5, 6, 27}}));
-  EXPECT_EQ(end.counts.end_lost, 0);
-  EXPECT_EQ(end.counts.unshared, 1);
+  EXPECT_EQ(end.counts().end_lost, 0);
+  EXPECT_EQ(end.counts().unshared, 1);
 }
 
 TEST(TokenisedPairs, WithNothingToLearnAreLeftOutAndCounted) {
@@ -83,7 +84,35 @@ TEST(TokenisedPairs, WithNothingToLearnAreLeftOutAndCounted) {
   EXPECT_EQ(data.pairs.size(), 1u);
   EXPECT_EQ(data.skipped.reasons.at("no token of an answer is left after max_length").count, 1);
   EXPECT_EQ(data.skipped.reasons.at("chosen and rejected have the same tokens after max_length").count, 1);
-  EXPECT_EQ(data.counts.sides, 2);
+  EXPECT_EQ(data.counts().sides, 2);
+}
+
+TEST(TokenisedPairs, ThatAreLeftOutTakeTheirCountsAlong) {
+  const LengthOptions eight{.max_length = 8};
+  const Preference small = said("a", "b", "c"), cut = said("ab", "cdefgh", "ijklmn");
+  const std::vector<std::size_t> first = {0}, second = {1};
+  PreferenceData data = made({small, cut}, eight);
+  EXPECT_EQ(data.counts().truncated, 2);
+  EXPECT_EQ(data.counts().longest, 10);
+  PreferenceData lost = data;
+  leave_out(data, second, "held out");
+  EXPECT_EQ(data.counts().sides, 2);
+  EXPECT_EQ(as_dataset(data).counts, as_dataset(made({small}, eight)).counts);
+  EXPECT_TRUE(as_dataset(data).noted.empty());
+  EXPECT_EQ(error_of([&] { check_trainable(lost, eight, "p"); }), "");
+  leave_out(lost, first, "held out");
+  EXPECT_EQ(error_of([&] { check_trainable(lost, eight, "p"); }),
+            "p: every completion lost its end token to max_length 8, so none would teach to stop; the "
+            "longest side has 10 tokens");
+}
+
+TEST(TokenisedPairs, ShowTheTemplateTheirTools) {
+  const ChatTemplate shown(
+      "{% for t in tools %}{{ t.name }}{% endfor %}{% for m in messages %}{{ m.content }}</s>{% endfor %}");
+  Preference pair = said("a", "b", "c");
+  pair.tools = parse_json(R"([{"name": "xy"}])", "tools");
+  const PreferenceData data = tokenise(std::span(&pair, 1), SpanBuilder(letters(), shown), {});
+  EXPECT_EQ(data.pairs.at(0).chosen, (TokenisedSide{{23, 24, 0, 27}, {1, 27}}));
 }
 
 TEST(TokenisedPairs, ThatTeachNothingAreRefused) {

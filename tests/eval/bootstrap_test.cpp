@@ -52,6 +52,12 @@ TEST(Bootstrap, OfClustersIsOfTheirMeansWhereTheyAreOfOneSizeAndWiderThanOfTheir
   EXPECT_NEAR(clusters.high, of_means.high, 1e-12);
   const Interval alone = bootstrap_mean(members, 1);
   EXPECT_NEAR((clusters.high - clusters.low) / (alone.high - alone.low), 2, 0.3);  // sqrt(4)
+  std::vector<std::size_t> cluster;
+  for (std::size_t i = 0; i < members.size(); ++i) cluster.push_back(2 * (i / 4));  // numbers may be left out
+  const Interval numbered = bootstrap_mean(members, cluster, 1);
+  EXPECT_NEAR(numbered.low, clusters.low, 1e-12);
+  EXPECT_NEAR(numbered.high, clusters.high, 1e-12);
+  EXPECT_THROW(bootstrap_mean(members, std::vector<std::size_t>{0, 1}, 1), Error);
   EXPECT_DOUBLE_EQ(bootstrap_ratio({3, 1}, {1, 3}, 1).mean, 1.0);
   EXPECT_THROW(bootstrap_ratio({1, 2}, {1}, 1), Error);
 }

@@ -77,6 +77,27 @@ TEST(LengthControlled, IsTheAccuracyAmongEqualLengthsWhereThatCanBeRead) {
   EXPECT_NEAR(length_controlled_accuracy(margins, length, 1).mean, 0.55, 1e-9);
 }
 
+TEST(Pairwise, PairsOfOneQuestionCountAsOne) {
+  const std::vector<double> once = {1, -1, 2, 0, 3, -2, 1, -1}, other = {-1, -1, 1, 1, 0, 2, 1, -1};
+  std::vector<double> often, other_often;
+  std::vector<std::size_t> question;
+  for (std::size_t i = 0; i < once.size(); ++i) {
+    often.insert(often.end(), 5, once[i]);
+    other_often.insert(other_often.end(), 5, other[i]);
+    question.insert(question.end(), 5, i);
+  }
+  const auto expect_equal = [](const Interval& a, const Interval& b) {
+    EXPECT_NEAR(a.mean, b.mean, 1e-12);
+    EXPECT_NEAR(a.low, b.low, 1e-12);
+    EXPECT_NEAR(a.high, b.high, 1e-12);
+  };
+  expect_equal(pairwise_accuracy(often, 2, question), pairwise_accuracy(once, 2));
+  expect_equal(accuracy_gain(often, other_often, 2, question), accuracy_gain(once, other, 2));
+  const std::vector<double> won(15, 1.0);
+  expect_equal(pairwise_accuracy(won, 2, std::span(question).first(15)),
+               pairwise_accuracy(std::vector(3, 1.0), 2));
+}
+
 TEST(LengthControlled, IsThePlainAccuracyWhereAllLengthsAreEqual) {
   const std::vector<double> margins = {1, 2, -1, 0, 3, -2, 1}, none(7, 0.0);
   const Interval plain = pairwise_accuracy(margins, 3),

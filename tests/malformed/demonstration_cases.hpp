@@ -87,11 +87,27 @@ inline std::vector<Malformed> demonstration_cases() {
           "@/texts.jsonl:1:1: loss_on=completion wants a prompt and a completion, and this record is one "
           "conversation; assistant, last and all would do",
           {"loss_on=completion"}),
-      demonstrations_case(
-          "conversation_without_the_assistant", R"({"messages": [)" + user + "]}\n",
-          "@/texts.jsonl: no text to train on; 1 skipped: no token to learn, or none left after "
-          "max_length (1: @/texts.jsonl:1:1)",
-          {}),
+      demonstrations_case("conversation_without_the_assistant", R"({"messages": [)" + user + "]}\n",
+                          R"(@/texts.jsonl:1:1: no message of the assistant (its roles are "user"))", {}),
+      demonstration_case(
+          "conversation_of_other_roles",
+          R"({"messages": [{"role": "human", "content": "a"}, {"role": "gpt", "content": "b"}]})",
+          R"(@/texts.jsonl:2:1: no message of the assistant (its roles are "human", "gpt"))"),
+      demonstration_case(
+          "text_with_a_system", R"({"prompt": "a", "completion": "b", "system": "c"})",
+          R"(@/texts.jsonl:2:46: "system" beside texts is not read: it wants messages and a chat template)"),
+      demonstration_case(
+          "text_with_tools", R"({"text": "a", "tools": "[1]"})",
+          R"(@/texts.jsonl:2:24: "tools" beside texts are not read: they want messages and a chat template)"),
+      demonstration_case(
+          "conversation_with_another_system",
+          R"({"system": "a", "messages": [{"role": "system", "content": "b"}, {"role": "assistant", "content": "c"}]})",
+          R"(@/texts.jsonl:2:12: "system" is "a", and the messages begin with another: "b")"),
+      demonstration_case(
+          "completion_after_another_prompt",
+          R"({"prompt": [{"role": "user", "content": "a"}], "completion": [{"role": "user", "content": "b"}, )"
+          R"({"role": "assistant", "content": "c"}]})",
+          "@/texts.jsonl:2:1: the completion begins with a message of the user that is not the prompt's"),
       demonstrations_case(
           "loss_on_something_else", "",
           R"(loss_on=turns: must be one of auto, completion, assistant, last, all, not "turns")",
@@ -116,9 +132,10 @@ inline std::vector<Malformed> demonstration_cases() {
       demonstration_case("completion_is_messages_of_a_text",
                          R"({"prompt": "a", "completion": [)" + user + "]}",
                          "@/texts.jsonl:2:1: one of prompt and completion is a text, the other messages"),
-      demonstration_case("completion_of_the_user",
-                         R"({"prompt": [)" + user + R"(], "completion": [)" + user + "]}",
-                         "@/texts.jsonl:2:1: the completion does not end with a message of the assistant"),
+      demonstration_case(
+          "completion_of_the_user",
+          R"({"prompt": [)" + user + R"(], "completion": [{"role": "user", "content": "b"}]})",
+          R"(@/texts.jsonl:2:1: the completion does not end with a message of the assistant, but of "user")"),
       demonstration_case("prompt_of_no_messages",
                          R"({"prompt": [], "completion": [{"role": "assistant", "content": "a"}]})",
                          "@/texts.jsonl:2:12: the prompt has no messages"),
@@ -145,7 +162,7 @@ inline std::vector<Malformed> demonstration_cases() {
                   R"({"messages": [{"role": "assistant", "content": "a"}], "label": true})",
                   "1: a judged conversation has a prompt and an answer"),
       judged_case("judged_question", R"({"messages": [)" + user + ", " + user + R"(], "label": true})",
-                  "1: the judged answer does not end with a message of the assistant"),
+                  R"(1: the judged answer does not end with a message of the assistant, but of "user")"),
       judged_case("judged_silence",
                   R"({"messages": [)" + user + R"(, {"role": "assistant", "content": ""}], "label": true})",
                   "1: the judged answer is empty"),

@@ -5,6 +5,12 @@
 
 namespace prefer::testing {
 
+/// What `git clone` leaves without Git LFS, and what is said of it behind the file's name.
+inline const char* const kLfsPointer =
+    "version https://git-lfs.github.com/spec/v1\n"
+    "oid sha256:4d7a214614ab2935c943f9e0ff69d22eadbb8f32b1258daaa5e2ca24d17e2393\nsize 135\n";
+inline const char* const kIsLfsPointer = ": is a Git LFS pointer, not the file: fetch it (git lfs pull)";
+
 /// A case of model/config.json.
 inline Malformed model_config_case(const std::string& name, const std::string& config,
                                    const std::string& line, Seen seen = Seen::by_readers) {
@@ -42,11 +48,27 @@ inline std::vector<Malformed> model_config_cases() {
        {"model=@/checkpoint-1"}},
       {"model_is_weights_alone",
        "score",
-       "@/model/model.safetensors: are weights alone; a model is the Hugging Face folder that they lie in, "
-       "or a "
-       ".gguf file",
+       R"(@/model/model.safetensors: is one file; a model is a Hugging Face folder or a .gguf file, and this lies in the folder @/model)",
        {},
        {"model=@/model/model.safetensors"}},
+      {"model_is_its_config",
+       "score",
+       R"(@/model/config.json: is one file; a model is a Hugging Face folder or a .gguf file, and this lies in the folder @/model)",
+       {},
+       {"model=@/model/config.json"}},
+      {"model_is_its_tokenizer",
+       "score",
+       R"(@/model/tokenizer.json: is one file; a model is a Hugging Face folder or a .gguf file, and this lies in the folder @/model)",
+       {},
+       {"model=@/model/tokenizer.json"},
+       Seen::by_program},
+      {"model_is_a_pointer_to_a_gguf",
+       "score",
+       std::string("@/m.gguf") + kIsLfsPointer,
+       {{"m.gguf", kLfsPointer}},
+       {"model=@/m.gguf"}},
+      model_config_case("model_config_is_a_pointer", kLfsPointer,
+                        std::string("@/model/config.json") + kIsLfsPointer, Seen::by_program),
       {"model_of_a_window_below_zero",
        "score",
        R"(@/model/config.json:1:1: max_window_layers = -9223372036854775808 of 1 layers; neither may be below 0)",
@@ -95,8 +117,9 @@ inline std::vector<Malformed> model_config_cases() {
       model_config_case("model_config_size_is_a_text",
                         changed("\"vocab_size\": 16", "\"vocab_size\": \"16\""),
                         R"(@/model/config.json:1:39: expected an integer, found a string)"),
-      model_config_case("model_config_size_is_nan", changed("\"vocab_size\": 16", "\"vocab_size\": NaN"),
-                        R"(@/model/config.json:1:39: syntax error while parsing value - invalid literal)"),
+      model_config_case(
+          "model_config_size_is_nan", changed("\"vocab_size\": 16", "\"vocab_size\": NaN"),
+          R"(@/model/config.json:1:39: syntax error while parsing value - invalid literal; seen "NaN")"),
       model_config_case("model_config_size_is_huge", changed("\"vocab_size\": 16", "\"vocab_size\": 1e30"),
                         R"(@/model/config.json:1:39: expected an integer, found a number)"),
       model_config_case("model_config_size_is_negative", changed("\"vocab_size\": 16", "\"vocab_size\": -16"),
@@ -224,10 +247,12 @@ inline std::vector<Malformed> safetensors_cases() {
            R"(@/model/model.safetensors: byte 8: the header needs 1000 bytes, but only 2 are left)"),
       file("safetensors_is_a_pickle", std::string("\x80\x02\x8a\x0al\xfc\x9c\x46\xf9\x20j\xa8P\x19.", 15),
            R"(@/model/model.safetensors: byte 8: a header of 5088219219985302144 bytes; at most 67108864)"),
+      file("safetensors_is_a_pointer", kLfsPointer, std::string("@/model/model.safetensors") + kIsLfsPointer),
       header("safetensors_header_after_a_space", " {}",
              R"(@/model/model.safetensors: byte 8: the header does not begin with {)"),
-      header("safetensors_header_is_no_json", "{w}",
-             R"(@/model/model.safetensors:1:2: syntax error while parsing object key - invalid literal)"),
+      header(
+          "safetensors_header_is_no_json", "{w}",
+          R"(@/model/model.safetensors:1:2: syntax error while parsing object key - invalid literal; seen "w")"),
       header("safetensors_bytes_behind", "{}",
              R"(@/model/model.safetensors: byte 10: 8 bytes after the last tensor)"),
       header("safetensors_tensor_twice", "{\"w\":" + good + ",\"w\":" + good + "}",
@@ -318,6 +343,13 @@ inline std::vector<Malformed> index_cases() {
        R"(@/other: holds neither model.safetensors nor model.safetensors.index.json)",
        {{"other/tokenizer.json", tokenizer_json()}, {"other/config.json", config_json()}},
        {"model=@/other"}},
+      {"weights_are_a_pickle",
+       "score",
+       R"(@/other: holds neither model.safetensors nor model.safetensors.index.json; pytorch_model.bin is not read, as a pickle can run code: convert it (transformers: save_pretrained(FOLDER, safe_serialization=True)))",
+       {{"other/tokenizer.json", tokenizer_json()},
+        {"other/config.json", config_json()},
+        {"other/pytorch_model.bin", "PK"}},
+       {"model=@/other"}},
       {"weights_are_a_folder",
        "score",
        R"(@/other/model.safetensors: could not open: Is a directory)",
@@ -328,6 +360,8 @@ inline std::vector<Malformed> index_cases() {
       index_case(
           "index_cut_off", R"({"weight_map": {)",
           R"(@/shards/model.safetensors.index.json:1:17: syntax error while parsing object key - unexpected end of input; expected string literal)"),
+      index_case("index_is_a_pointer", kLfsPointer,
+                 std::string("@/shards/model.safetensors.index.json") + kIsLfsPointer),
       index_case("index_without_a_map", "{}",
                  R"(@/shards/model.safetensors.index.json:1:1: "weight_map" is missing)"),
       index_case("index_map_is_a_list", R"({"weight_map": []})",

@@ -20,7 +20,7 @@ inline Malformed ranking_case(const std::string& name, const std::string& record
 }
 
 inline std::vector<Malformed> ranking_cases() {
-  const std::string known = "known are prompt, answers, ranks or scores, subset, category, metadata";
+  const std::string known = "}; a ranking is {prompt, answers, ranks} or {prompt, answers, scores}";
   const std::string user = R"([{"role": "user", "content": "a"}])";
   return {
       rankings_case("rankings_none", "", "@/rankings.jsonl: no ranking to train on"),
@@ -38,13 +38,16 @@ inline std::vector<Malformed> ranking_cases() {
           "ranking_of_a_pair", kPair,
           R"(@/rankings.jsonl:2:1: "answers" is missing (the record has "chosen" and "rejected": a pair, which reward reads with loss.name=bradley_terry))"),
       ranking_case("ranking_of_another_form", R"({"question": "a"})",
-                   R"(@/rankings.jsonl:2:1: "question": unknown key; )" + known),
-      ranking_case("ranking_with_a_key_misspelt", R"({"prompt": "a", "answer": ["b", "c"], "ranks": [1, 2]})",
-                   R"(@/rankings.jsonl:2:1: "answer": unknown key; did you mean answers? )" + known),
+                   R"(@/rankings.jsonl:2:1: "answers" is missing in a record of {question)" + known),
+      ranking_case("ranking_with_other_keys",
+                   R"({"id": 7, "prompt": "a", "responses": ["b", "c"], "answers": null, "ranks": [1, 2]})",
+                   R"(@/rankings.jsonl:2:1: "answers" is missing in a record of {id, prompt, responses, )"
+                   "answers: null, ranks" +
+                       known),
       ranking_case("ranking_without_prompt", R"({"answers": ["b", "c"], "ranks": [1, 2]})",
                    R"(@/rankings.jsonl:2:1: "prompt" is missing)"),
       ranking_case("ranking_without_answers", R"({"prompt": "a", "ranks": [1, 2]})",
-                   R"(@/rankings.jsonl:2:1: "answers" is missing)"),
+                   R"(@/rankings.jsonl:2:1: "answers" is missing in a record of {prompt, ranks)" + known),
       ranking_case("ranking_without_ranks", R"({"prompt": "a", "answers": ["b", "c"]})",
                    R"(@/rankings.jsonl:2:1: "ranks" or "scores" is missing)"),
       ranking_case("ranking_with_ranks_and_scores",
@@ -58,9 +61,14 @@ inline std::vector<Malformed> ranking_cases() {
                    "@/rankings.jsonl:2:34: must be a string or a list of messages, not an integer"),
       ranking_case("ranking_answer_is_empty", R"({"prompt": "a", "answers": ["b", " "], "ranks": [1, 2]})",
                    "@/rankings.jsonl:2:1: answer 2 is empty"),
-      ranking_case("ranking_answer_of_the_user",
-                   R"({"prompt": "a", "answers": ["b", )" + user + R"(], "ranks": [1, 2]})",
-                   "@/rankings.jsonl:2:1: answer 2 does not end with a message of the assistant"),
+      ranking_case(
+          "ranking_answer_of_the_user",
+          R"({"prompt": "c", "answers": ["b", )" + user + R"(], "ranks": [1, 2]})",
+          R"(@/rankings.jsonl:2:1: answer 2 does not end with a message of the assistant, but of "user")"),
+      ranking_case(
+          "ranking_with_a_system_beside_texts",
+          R"({"system": "c", "prompt": "a", "answers": ["b", "c"], "ranks": [1, 2]})",
+          R"(@/rankings.jsonl:2:12: "system" beside texts is not read: it wants messages and a chat template)"),
       ranking_case("ranking_prompt_of_no_messages",
                    R"({"prompt": [], "answers": ["b", "c"], "ranks": [1, 2]})",
                    "@/rankings.jsonl:2:12: the prompt has no messages"),
@@ -76,8 +84,9 @@ inline std::vector<Malformed> ranking_cases() {
                    "@/rankings.jsonl:2:50: expected a number, found a string"),
       ranking_case("ranking_score_is_null", R"({"prompt": "a", "answers": ["b", "c"], "scores": [null, 2]})",
                    "@/rankings.jsonl:2:51: expected a number, found null"),
-      ranking_case("ranking_score_is_nan", R"({"prompt": "a", "answers": ["b", "c"], "scores": [NaN, 2]})",
-                   "@/rankings.jsonl:2:51: syntax error while parsing value - invalid literal"),
+      ranking_case(
+          "ranking_score_is_nan", R"({"prompt": "a", "answers": ["b", "c"], "scores": [NaN, 2]})",
+          R"(@/rankings.jsonl:2:51: syntax error while parsing value - invalid literal; seen "NaN")"),
       ranking_case("ranking_all_tied", R"({"prompt": "a", "answers": ["b", "c"], "scores": [2, 2]})",
                    "@/rankings.jsonl:2:1: all answers are tied, so nothing is ranked"),
       ranking_case("ranking_against_itself",

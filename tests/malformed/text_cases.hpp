@@ -1,7 +1,7 @@
 // Malformed tokenizers and chat templates.
 #pragma once
 
-#include "tests/malformed/malformed.hpp"
+#include "tests/malformed/model_cases.hpp"
 
 namespace prefer::testing {
 
@@ -56,6 +56,8 @@ inline std::vector<Malformed> tokenizer_cases() {
       tokenizer_case(
           "tokenizer_cut_off", good.substr(0, 200),
           R"(@/model/tokenizer.json:3:55: syntax error while parsing object key - invalid string: missing closing quote)"),
+      tokenizer_case("tokenizer_is_a_pointer", kLfsPointer,
+                     std::string("@/model/tokenizer.json") + kIsLfsPointer),
       tokenizer_case("tokenizer_without_a_model", "{}", R"(@/model/tokenizer.json:1:1: "model" is missing)"),
       changed("tokenizer_of_another_kind", R"("type": "BPE")", R"("type": "Unigram")",
               R"(@/model/tokenizer.json:7:19: model "Unigram" is not implemented; known is BPE)"),
@@ -125,8 +127,16 @@ inline std::vector<Malformed> sentencepiece_cases() {
   };
   const std::string good = tokenizer_model();
   const auto map = [](const std::string& bytes) { return proto(3, proto(2, bytes)); };
+  const auto added = [good](const char* name, const char* json, const char* line) {
+    return Malformed{name,
+                     "tokenize",
+                     line,
+                     {{"sp/tokenizer.model", good}, {"sp/added_tokens.json", json}},
+                     {"model=@/sp"}};
+  };
   return {
       model("sentencepiece_empty", "", R"(@/t.model: not a sentencepiece model: unk is not defined.)"),
+      model("sentencepiece_is_a_pointer", kLfsPointer, (std::string("@/t.model") + kIsLfsPointer).c_str()),
       model("sentencepiece_is_a_text", "once upon a time",
             R"(@/t.model: not a sentencepiece model: broken protocol buffer)"),
       model("sentencepiece_cut_off", good.substr(0, 40),
@@ -148,6 +158,20 @@ inline std::vector<Malformed> sentencepiece_cases() {
       model("sentencepiece_table_points_outside",
             good + map(bytes_of(4u) + bytes_of(0xffffu << 10) + std::string("a\0", 2)),
             R"(@/t.model: the sentencepiece model's table of characters is damaged)"),
+      added("added_tokens_are_a_list", "[]",
+            R"(@/sp/added_tokens.json:1:1: expected an object, found an array)"),
+      added("added_tokens_id_is_a_text", R"({"<x>": "9"})",
+            R"(@/sp/added_tokens.json:1:9: expected an integer, found a string)"),
+      added("added_tokens_id_negative", R"({"<x>": -9})",
+            R"(@/sp/added_tokens.json:1:9: token "<x>" has id -9; ids are from 0 to 1999999)"),
+      added("added_tokens_id_beyond_the_cap", R"({"a": 4294967300})",
+            R"(@/sp/added_tokens.json:1:7: token "a" has id 4294967300; ids are from 0 to 1999999)"),
+      added("added_tokens_id_twice", R"({"<x>": 9, "<y>": 9})",
+            R"(@/sp/added_tokens.json:1:19: tokens "<x>" and "<y>" share the id 9)"),
+      added("added_tokens_have_a_piece_under_another_id", R"({"a": 9})",
+            R"(@/sp/added_tokens.json:1:7: token "a" has two ids, 4 and 9)"),
+      added("added_tokens_with_a_hole", R"({"<x>": 11})",
+            R"(@/sp: no token has id 9, though the largest id is 11)"),
   };
 }
 

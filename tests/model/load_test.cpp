@@ -60,6 +60,26 @@ TEST(SaveModel, LoadsBackWithTheSameBits) {
   }
 }
 
+TEST(LoadModel, ChangesTheTypeOfALargeTensorAsOfOneWhole) {
+  ModelConfig config = tiny_config();
+  config.vocab_size = 4200;
+  config.hidden_size = 64;
+  ASSERT_GT(config.vocab_size * config.hidden_size, 1 << 18);  // elements that are read at a time
+  PosixFs fs;
+  const testing::TempDir dir;
+  const std::vector<std::pair<at::ScalarType, at::ScalarType>> changes = {
+      {at::kBFloat16, at::kFloat}, {at::kFloat, at::kBFloat16}, {at::kDouble, at::kFloat}};
+  for (const auto& [from, to] : changes) {
+    const auto model = tiny_model(from, config);
+    save_model(fs, dir / "model", *model, {});
+    const auto back = load_model(fs, dir / "model", to);
+    for (const auto& [name, weight] : model->weights()) {
+      EXPECT_EQ(back->weights().at(name).scalar_type(), to) << name;
+      EXPECT_TRUE(at::equal(back->weights().at(name), weight.to(to))) << name;
+    }
+  }
+}
+
 // The folders under tests/golden/llama are transformers' own, so what it reads of ours it has written itself.
 TEST(SaveModel, WritesTheTensorsAndTheConfigThatTransformersWrote) {
   PosixFs fs;

@@ -54,6 +54,20 @@ TEST(Answer, OfAPlainPromptHasNothingBehindIt) {
   EXPECT_EQ(dump(*plain.others), "{}");
 }
 
+TEST(Pairs, AreTheBestAgainstTheWorstThatAReaderTakes) {
+  const auto answer = [](const std::string& text, double reward) {
+    return Answer{.asked = "Q", .text = text, .reward = reward};
+  };
+  const std::vector<Answers> answers = {{answer("b", 0.5), answer("\n", -2), answer("a", 1), answer("c", 0)},
+                                        {answer("same", 1), answer("same", 0)},
+                                        {answer("x", 1), answer("y", 1)}};
+  const std::vector<Json> pairs = rank_into_pairs(answers, 3, 0);
+  ASSERT_EQ(pairs.size(), 1u);  // "a" against blank, "same" against itself and level rewards are none
+  EXPECT_EQ(dump(pairs[0]),
+            R"({"prompt":"Q","chosen":"b","rejected":"c","score_chosen":0.5,"score_rejected":0.0})");
+  EXPECT_TRUE(rank_into_pairs(answers, 3, 0.6).empty());
+}
+
 TEST(Scorer, SeesWhatThePromptsRecordHoldsBesides) {
   const TinyRun run;
   const SpanBuilder spans = chats(run);

@@ -30,6 +30,16 @@ TEST(Lexicon, SumsValencesOfWordsInAnyCase) {
   EXPECT_DOUBLE_EQ(words.score(""), 0.0);
 }
 
+TEST(Lexicon, KnowsWordsInQuotesAndBesideDashes) {
+  const Lexicon words = lexicon("good\t2\nwell-off\t1\n");
+  for (const char* text :
+       {"It was 'good'.", "\u201cGood\u201d!", "-good-", "it is\u2014good\u2026", "\u2018good\u2019"})
+    EXPECT_DOUBLE_EQ(words.score(text), squashed(2)) << text;
+  EXPECT_DOUBLE_EQ(words.score("a well-off man"), squashed(1));
+  EXPECT_DOUBLE_EQ(words.score("'-'"), 0.0);
+  EXPECT_DOUBLE_EQ(words.score("I don\u2019t think it good"), squashed(-1.48));
+}
+
 TEST(Lexicon, ANegationTurnsTheThreeWordsAfterIt) {
   const Lexicon words = lexicon("good\t2\n");
   EXPECT_DOUBLE_EQ(words.score("not good"), squashed(-1.48));

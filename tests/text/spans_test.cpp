@@ -203,6 +203,21 @@ TEST(Spans, BosStandsOnce) {
   EXPECT_EQ(count(spans.text("<s>").ids), 1) << "letters of the user's make no BOS";
 }
 
+TEST(Spans, BosThatATextSpellsStandsOnceToo) {
+  PREFER_NEEDS(tokenizer_path("stories260K"));
+  const SpanBuilder spans(tokenizer("stories260K"));
+  const std::int32_t bos = *spans.tokenizer().bos();
+  const TokenSpans spelled = spans.text("<s>Once upon", Specials::recognise);
+  EXPECT_EQ(spelled.ids.front(), bos);
+  EXPECT_EQ(std::ranges::count(spelled.ids, bos), 1);
+  EXPECT_EQ(spelled.supervised.front(), 0);
+  // The same tokens whichever way they are read: as a prompt, as a prompt with its answer, as a whole text.
+  EXPECT_EQ(spans.answer("<s>Once upon", " a time", Specials::recognise).prompt, spelled.ids);
+  const TokenisedCompletion whole = spans.answer("", "<s>Once upon", Specials::recognise, false);
+  EXPECT_EQ(whole.prompt, std::vector<std::int32_t>{bos});
+  EXPECT_EQ(whole.completion, std::vector<std::int32_t>(spelled.ids.begin() + 1, spelled.ids.end()));
+}
+
 TEST(Answers, OfChatsAreWhatFollowsThePrompt) {
   PREFER_NEEDS(tokenizer_path("smollm2"));
   const SpanBuilder spans = builder("chatml", "smollm2");

@@ -239,6 +239,23 @@ TEST(ChatTemplates, ContentKeepsItsOriginThroughEveryFunction) {
   EXPECT_EQ(from_message(ChatTemplate(macro).render(messages), 1), "xyz");
 }
 
+TEST(ChatTemplates, PartsOfTextAreOneTextWhereTheTemplateTakesNoneApart) {
+  const auto rendered = [](const std::string& of_message, const std::string& parts) {
+    const auto messages =
+        messages_from_json(parse_json(R"([{"role": "user", "content": )" + parts + "}]", "m"));
+    return ChatTemplate("{% for m in messages %}" + of_message + "{% endfor %}").render(messages);
+  };
+  const std::string two = R"([{"type": "text", "text": "Look"}, {"type": "text", "text": "here"}])";
+  const Rendered whole = rendered("<{{ m.content }}>", two);
+  EXPECT_EQ(whole.text, "<Lookhere>");
+  EXPECT_EQ(from_message(whole, 0), "Lookhere");
+  EXPECT_EQ(rendered("{% set text = m['content'] %}text {{ text | upper }}", two).text, "text LOOKHERE");
+  EXPECT_EQ(rendered("{% for p in m.content %}[{{ p.text }}]{% endfor %}", two).text, "[Look][here]");
+  EXPECT_EQ(rendered("{% for p in m.content %}[{{ p['text'] }}]{% endfor %}", two).text, "[Look][here]");
+  EXPECT_EQ(rendered("{{ m.content | map(attribute='text') | join('+') }}", two).text, "Look+here");
+  EXPECT_EQ(rendered("<{{ m.content }}>", R"([{"type": "image"}])").text, "<[{'type': 'image'}]>");
+}
+
 TEST(ChatTemplates, WithoutAClockStrftimeNowIsUndefined) {
   RenderOptions how = options(false, false);
   const ChatTemplate clock("{{ strftime_now('%Y') if strftime_now is defined else 'no clock' }}");
@@ -267,6 +284,27 @@ TEST(Messages, AreReadStrictly) {
   EXPECT_EQ(shared[0].role + shared[1].role, "userassistant");
   EXPECT_EQ(role_of("developer"), Role::system);
   EXPECT_EQ(role_of("ipython"), Role::tool);
+}
+
+Message message(const std::string& json) {
+  return messages_from_json(parse_json("[" + json + "]", "m")).at(0);
+}
+
+TEST(Messages, KeepTheOtherMembersOfATurnInEitherForm) {
+  const Message shared = message(R"({"from": "gpt", "value": "a", "weight": 0, "id": "x"})");
+  EXPECT_EQ(dump(shared.extra), R"({"weight":0,"id":"x"})");
+  EXPECT_EQ(shared, message(R"({"role": "assistant", "content": "a", "weight": 0, "id": "x"})"));
+}
+
+TEST(Messages, LeaveOutWhatDataSetsFillIn) {
+  const std::string filled = R"(, "tool_calls": null, "name": null, "weight": null})";
+  EXPECT_TRUE(message(R"({"role": "user", "content": "a")" + filled).extra.is_null());
+  EXPECT_TRUE(message(R"({"from": "human", "value": "a")" + filled).extra.is_null());
+  EXPECT_TRUE(message(R"({"role": "user", "content": "a", "tool_calls": []})").extra.is_null());
+  EXPECT_EQ(dump(message(R"({"role": "assistant", "content": null, "tool_calls": [{"id": "c"}]})").extra),
+            R"({"content":null,"tool_calls":[{"id":"c"}]})");
+  EXPECT_THROW(message(R"({"role": "assistant")" + filled), Error);
+  EXPECT_THROW(message(R"({"role": "assistant", "tool_calls": []})"), Error);
 }
 
 }  // namespace

@@ -4,10 +4,12 @@
 #include "prefer/text/json.hpp"
 #include "prefer/text/tokenizer.hpp"
 #include "support/data.hpp"
+#include "tests/malformed/good.hpp"
 
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 
@@ -147,6 +149,39 @@ TEST(TokenizerFile, ReadsTheConfigBeside) {
   EXPECT_EQ(tokenizer->encode("<b>ab", Specials::recognise), (Ids{4, 2}));
   EXPECT_EQ(tokenizer->chat_template(), "D");
   EXPECT_EQ(tokenizer->files().size(), 3u);
+}
+
+TEST(TokenizerFile, ReadsTheAddedTokensBesideASentencePieceModel) {
+  Folder folder;
+  const std::string added = R"({"<|im_end|>": 10, "<|im_start|>": 9, "<think>": 11, "<s>": 1})";
+  folder.write("tokenizer.model", testing::tokenizer_model());
+  folder.write("added_tokens.json", added);
+  folder.write("tokenizer_config.json",
+               R"({"eos_token": "<|im_end|>", "additional_special_tokens": [{"content": "<|im_start|>"}]})");
+  const auto tokenizer = load_tokenizer(folder.path());
+  EXPECT_EQ(tokenizer->vocab_size(), 12);
+  EXPECT_EQ(tokenizer->eos(), 10);
+  for (const std::int32_t special : {1, 9, 10}) EXPECT_TRUE(tokenizer->is_special(special)) << special;
+  EXPECT_FALSE(tokenizer->is_special(11));  // nothing names it
+  EXPECT_EQ(tokenizer->encode("<|im_start|><think><|im_end|>", Specials::recognise), (Ids{9, 11, 10}));
+  const Ids plain = tokenizer->encode("<|im_start|><think>", Specials::plain);
+  EXPECT_EQ(plain.back(), 11);
+  EXPECT_EQ(std::ranges::count(plain, 9), 0);
+  EXPECT_EQ(tokenizer->decode(Ids{9, 11}), "<|im_start|><think>");
+  EXPECT_EQ(tokenizer->files().at("added_tokens.json"), added);
+}
+
+TEST(TokenizerFile, HasNoUseForAddedTokensThatTheConfigOrTokenizerJsonLists) {
+  Folder folder;
+  folder.write("tokenizer.model", testing::tokenizer_model());
+  folder.write("added_tokens.json", R"({"<old>": 9})");
+  folder.write("tokenizer_config.json", R"({"added_tokens_decoder": {"9": {"content": "<new>"}}})");
+  const auto tokenizer = load_tokenizer(folder.path());
+  EXPECT_EQ(tokenizer->id("<new>"), 9);
+  EXPECT_FALSE(tokenizer->files().contains("added_tokens.json"));
+  folder.write("tokenizer.json", small());
+  folder.write("tokenizer_config.json", "{}");
+  EXPECT_EQ(load_tokenizer(folder.path())->vocab_size(), 6);
 }
 
 TEST(TokenizerFile, ItsFilesMakeItAgainWithAnotherPadToken) {

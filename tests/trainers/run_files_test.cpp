@@ -3,6 +3,7 @@
 
 #include "prefer/trainers/dpo.hpp"
 #include "prefer/trainers/sft.hpp"
+#include "support/error.hpp"
 #include "support/program.hpp"
 #include "support/tiny_run.hpp"
 
@@ -32,6 +33,29 @@ TEST(Resume, SaysThatThereIsNoCheckpointWhereTheFolderHeldSomething) {
     EXPECT_EQ(said.find("there is no checkpoint in output " + config.output) != std::string::npos, used)
         << said;
   }
+}
+
+TEST(Config, FilledInByHandKeepsTheRulesOfAFile) {
+  const testing::TinyRun tiny;
+  Process process(ProcessConfig{.device = "cpu", .threads = 1});
+  const auto said = [&](const auto& change) {
+    DpoConfig config;
+    config.model = tiny.model;
+    config.train = tiny.pairs;
+    config.output = tiny.dir / "out";
+    change(config);
+    return testing::error_of([&] { DpoTrainer(config, process); });
+  };
+  EXPECT_EQ(said([](DpoConfig&) {}), "");
+  EXPECT_NE(said([](DpoConfig& c) {
+              c.fit.schedule.lr_scheduler_type = "constant_with_warmup";
+            }).find("schedule.lr_scheduler_type: must be one of constant, linear, cosine"),
+            std::string::npos);
+  EXPECT_NE(
+      said([](DpoConfig& c) { c.reference_logprobs = "cache"; }).find("reference_logprobs: must be one of"),
+      std::string::npos);
+  EXPECT_NE(said([](DpoConfig& c) { c.fit.guard.on_bad = "Stop"; }).find("guard.on_bad: must be one of"),
+            std::string::npos);
 }
 
 TEST(Reference, SaysThatOneWithoutATokenizerIsNotCompared) {

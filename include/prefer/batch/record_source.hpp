@@ -38,6 +38,8 @@ class RecordSource final : public Source {
   void attach(std::string name, std::vector<ScoredColumn> values);
 
   int64_t longest() const;  ///< tokens of the longest sequence
+  /// The prompts of a plan's records, in its order, as number_prompts has them.
+  std::vector<std::size_t> prompts_of(const Plan& plan) const;
   int64_t size() const { return static_cast<int64_t>(records_->size()); }
   const std::vector<Record>& records() const { return *records_; }
   const RecordOrder& order() const { return order_; }
@@ -57,6 +59,9 @@ class RecordSource final : public Source {
 /// and that are a multiple of `order.slots`, and makes the largest of them as small as it can be. Sizes of
 /// the runs.
 std::vector<std::size_t> cut_into_slots(const std::vector<int64_t>& tokens, const RecordOrder& order);
+
+/// Of each record, the same number 0 .. for the same prompt: the tokens before the first that is scored. [N]
+std::vector<int64_t> number_prompts(const std::vector<Record>& records);
 
 /// What a record counts for: groups, sequences, completion_tokens and prompt_tokens, weighted by the records'
 /// shares.

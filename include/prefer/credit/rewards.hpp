@@ -13,7 +13,7 @@ inline Tensor token_rewards(const Tensor& kl, const Tensor& score, const Tensor&
 }
 
 /// (x - mean) / sqrt(variance + 1e-8), and the mean put back unless `shift_mean`: rewards keep theirs,
-/// advantages lose it (Huang et al. 2024, arXiv 2403.17031). The variance is the unbiased
+/// advantages lose it (Huang et al. 2024, arXiv 2403.17031). x [M] -> [M]. The variance is the unbiased
 /// one; fewer than two numbers have none. Give it all numbers of an iteration: those of a part have another
 /// mean. Computed in double, in the order of the numbers.
 Tensor whiten(const Tensor& x, bool shift_mean);

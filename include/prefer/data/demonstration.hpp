@@ -1,9 +1,9 @@
 // Demonstrations as people wrote them: what a model shall learn to say.
 //
 // Forms, known by their keys: {prompt, completion}, texts or lists of messages; {messages}, and ShareGPT's
-// {conversations}, lists of {role, content} or of {from, value}, with or without a "system" text beside them;
-// Alpaca's {instruction, output}, with "input", "system" and "history" where it has them (Taori et al. 2023);
-// {text}. "tools", a list or its JSON text, goes to the chat template.
+// {conversations}, lists of {role, content} or of {from, value}; Alpaca's {instruction, output}, with "input"
+// and "history" where it has them (Taori et al. 2023); {text}. Beside messages: "system", a text, is their
+// first message; "tools", a list or its JSON text, goes to the chat template.
 #pragma once
 
 #include "prefer/data/preference.hpp"
@@ -26,8 +26,9 @@ struct Demonstration {
 /// the tokenizer has a chat template.
 enum class Instructions { as_text, as_messages };
 
-/// Throws BadRecord or Error, with the place, for a record of no known form, an empty completion, or a
-/// completion of messages that does not end with the assistant's.
+/// Throws BadRecord or Error, with the place, for a record of no known form, an empty completion, a
+/// completion of messages that does not end with the assistant's or is a conversation with another prompt,
+/// and a "system" or "tools" that no message or template would show.
 Demonstration demonstration_from_json(const Json& record, Instructions instructions);
 
 /// An answer after its prompt that someone called good, or bad.

@@ -4,7 +4,9 @@
 // Forms: {prompt, chosen, rejected}; {chosen, rejected} with the prompt inside both (the implicit prompt, by
 // TRL's rule); HH-RLHF's "\n\nHuman: ...\n\nAssistant: ..." texts (Bai et al. 2022, arXiv 2204.05862). Each
 // of the three is a text or a list of messages. Optional, in the record or in its "metadata": the
-// numbers score_chosen, score_rejected and margin, and the text subset or category.
+// numbers score_chosen, score_rejected and margin (what is no number counts as not given), and the text
+// subset or category. Beside messages also, in the record: "system", a text, their first message; "tools", a
+// list or its JSON text, for the chat template.
 #pragma once
 
 #include "prefer/data/records.hpp"
@@ -28,6 +30,7 @@ struct Preference {
   double margin = kNotGiven;
   std::string place;        ///< "file:line:column" of the record
   std::string subset = {};  ///< which part of the data the record is of, or empty
+  Json tools = {};          ///< for the chat template
   bool is_chat() const { return prompt.index() == 1; }
 };
 
@@ -35,7 +38,8 @@ struct Preference {
 enum class Dialogues { as_text, as_messages };
 
 /// Throws BadRecord or Error, with the place, for a record of another form, an empty answer, answers that are
-/// equal, or messages whose answer does not end with the assistant's.
+/// equal, messages whose answer does not end with the assistant's, answers that are a conversation with
+/// another prompt, and a "system" or "tools" that no message or template would show.
 Preference preference_from_json(const Json& record, Dialogues dialogues);
 
 /// All preferences of a file (JSONL, JSONL.gz, JSON array).
@@ -52,6 +56,5 @@ struct PromptRecord {
   Json others = Json::object();  ///< what else the record holds, answers left out
 };
 PromptRecord prompt_from_json(const Json& record);
-std::vector<PromptRecord> read_prompts(Fs& fs, const std::string& path, OnBad on_bad, Skipped& skipped);
 
 }  // namespace prefer

@@ -29,8 +29,10 @@ struct Question {
   std::shared_ptr<const Json> others = kNothingElse;
 };
 
-/// A file of {prompt} or {messages} a line; answers in it are left alone, so that files of pairs will do.
-/// Messages go through the chat template and end with the opening of an assistant's turn. Bad records stop
+/// A file of {prompt} or {messages} a line; answers in it are left alone, the last ones of {messages} too, so
+/// that files of pairs and of conversations will do. "system" and "tools" are as for pairs (preference.hpp).
+/// Messages go through the chat template and end with the opening of an assistant's turn, or, of a {prompt}
+/// that ends with the assistant's, with that message. Bad records, such as the template refuses too, stop
 /// with their place, or are skipped and counted. `specials`: whether plain prompts may spell control tokens.
 std::vector<Question> load_questions(Fs& fs, const std::string& path, const SpanBuilder& spans, OnBad on_bad,
                                      Skipped& skipped, Specials specials = Specials::plain);

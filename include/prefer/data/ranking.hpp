@@ -3,7 +3,7 @@
 //
 // Forms: {prompt, answers, ranks}, 1 the best, or {prompt, answers, scores}, the highest the best; equal
 // ranks or scores are ties. The prompt and each answer are a text or a list of messages. Optional, in the
-// record or in its "metadata": the text subset or category.
+// record or in its "metadata": the text subset or category. "system" and "tools" are as for pairs.
 #pragma once
 
 #include "prefer/data/tokenised.hpp"
@@ -20,11 +20,12 @@ struct Ranking {
   std::vector<std::int64_t> ranks;  ///< of each answer: 1, and 1 more for each answer that is better
   std::string place;                ///< "file:line:column" of the record
   std::string subset = {};          ///< which part of the data the record is of, or empty
+  Json tools = {};                  ///< for the chat template
 };
 
 /// Throws BadRecord or Error, with the place, for a record of another form, fewer than
 /// two answers, another number of ranks or scores than of answers, an empty answer, equal answers that are
-/// ranked apart, a ranking that is one tie, and messages whose answer does not end with the assistant's.
+/// ranked apart, a ranking that is one tie, and what is refused of the messages of pairs (preference.hpp).
 Ranking ranking_from_json(const Json& record);
 
 struct TokenisedRanking {
@@ -33,13 +34,14 @@ struct TokenisedRanking {
   std::string place;
   std::string asked;  ///< SHA-256 of the first answer's prompt before truncation
   std::string subset = {};
+  TokenCounts counts = {};  ///< of its sides
 };
 
 /// All rankings of a data set, ready to be trained on.
 struct RankingData {
   std::vector<TokenisedRanking> rankings;
-  TokenCounts counts;
   Skipped skipped;
+  TokenCounts counts() const;  ///< of the rankings that are in it now
 };
 
 /// Reads and encodes a file. A ranking with an answer of which no token is left after truncation, or with

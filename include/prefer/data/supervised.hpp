@@ -45,8 +45,8 @@ struct SupervisedData {
 /// Reads and encodes a file. Of each record the learnt tokens are scored: for Term::prompt those that only
 /// "all" takes in (a record's prompt, what is not the assistant's), for Term::completion the rest. One with
 /// no token to learn left is skipped and counted, whatever on_bad says. Throws Error, or counts with
-/// OnBad::skip, for what demonstration_from_json refuses, what the template refuses, and a record without
-/// what `loss_on` names.
+/// OnBad::skip, for what demonstration_from_json refuses, what the template refuses, a conversation whose
+/// turns are to be learnt and none is the assistant's, and a record without what `loss_on` names.
 SupervisedData load_demonstrations(Fs& fs, const std::string& path, const SpanBuilder& builder,
                                    const SupervisedOptions& options, OnBad on_bad);
 

@@ -47,19 +47,9 @@ struct TokenisedSide {
   friend bool operator==(const TokenisedSide&, const TokenisedSide&) = default;
 };
 
-struct TokenisedPair {
-  TokenisedSide chosen, rejected;
-  double score_chosen = Preference::kNotGiven;
-  double score_rejected = Preference::kNotGiven;
-  double margin = Preference::kNotGiven;
-  std::string place;
-  std::string asked;  ///< SHA-256 of the chosen side's prompt before truncation
-  std::string subset = {};
-};
-
-/// What happened to the sides of all records, each counted.
+/// What happened to the sides of a record, or of all that are kept, each counted.
 struct TokenCounts {
-  std::int64_t sides = 0;      ///< of records that were kept: two a pair
+  std::int64_t sides = 0;      ///< two a pair
   std::int64_t truncated = 0;  ///< lost tokens to max_length
   std::int64_t with_end = 0;   ///< had an end token before truncation
   std::int64_t end_lost = 0;   ///< and lost it to truncation
@@ -68,15 +58,27 @@ struct TokenCounts {
   std::int64_t unshared = 0;   ///< records whose prompts differ after truncation
   std::int64_t bare = 0;       ///< plain strings beside a chat template, which is for messages alone
   std::int64_t longest = 0;    ///< tokens of the longest side before truncation
+  TokenCounts& operator+=(const TokenCounts& other);
   /// One line on so many records, `what` they are; what is 0 is left out.
   std::string text(std::size_t records, const std::string& what) const;
+};
+
+struct TokenisedPair {
+  TokenisedSide chosen, rejected;
+  double score_chosen = Preference::kNotGiven;
+  double score_rejected = Preference::kNotGiven;
+  double margin = Preference::kNotGiven;
+  std::string place;
+  std::string asked;  ///< SHA-256 of the chosen side's prompt before truncation
+  std::string subset = {};
+  TokenCounts counts = {};  ///< of its two sides
 };
 
 /// All pairs of a data set, ready to be trained on.
 struct PreferenceData {
   std::vector<TokenisedPair> pairs;
-  TokenCounts counts;
   Skipped skipped;
+  TokenCounts counts() const;  ///< of the pairs that are in it now
 };
 
 /// Encodes pairs. One with no completion token left after truncation, or with the same tokens on both sides,

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -25,6 +26,11 @@ struct Interval {
 /// prompt) are averaged by the caller first. Throws Error for no values or a confidence outside (0, 1).
 Interval bootstrap_mean(const std::vector<double>& values, uint64_t seed, double confidence = 0.95,
                         int64_t resamples = 2000);
+
+/// The mean of values of which some belong together (those of a question) and are resampled as one, 95 %.
+/// `cluster`: a number 0 .. for each value; empty: each stands alone. Throws as bootstrap_ratio does.
+Interval bootstrap_mean(const std::vector<double>& values, std::span<const std::size_t> cluster,
+                        uint64_t seed);
 
 /// sum(sums) / sum(counts): a mean over what comes in clusters (the tokens of a text, the pairs of a
 /// question), with the interval that resampling whole clusters gives it. Throws Error for no clusters, for

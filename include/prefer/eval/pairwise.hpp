@@ -13,13 +13,17 @@ namespace prefer {
 inline double win(double margin) { return margin > 0 ? 1 : margin == 0 ? 0.5 : 0; }
 
 /// The share of pairs whose margin is above 0; a tie counts half. The 95 % interval is a bootstrap over
-/// pairs; where all pairs are alike it is Wilson's. Throws Error for no pairs.
-Interval pairwise_accuracy(std::span<const double> margins, uint64_t seed);
+/// clusters of pairs; where all pairs are alike it is Wilson's. `cluster`: which pairs belong together (those
+/// of a question) and are resampled as one, by a number 0 .. for each; empty: each stands alone. Throws Error
+/// for no pairs.
+Interval pairwise_accuracy(std::span<const double> margins, uint64_t seed,
+                           std::span<const std::size_t> cluster = {});
 
 /// By how much the accuracy of one score is above that of another on the same pairs, with the bootstrap
-/// interval of the paired difference. Throws Error for no pairs or for lists of different
+/// interval of the paired difference. `cluster` as above. Throws Error for no pairs or for lists of different
 /// lengths.
-Interval accuracy_gain(std::span<const double> margins, std::span<const double> baseline, uint64_t seed);
+Interval accuracy_gain(std::span<const double> margins, std::span<const double> baseline, uint64_t seed,
+                       std::span<const std::size_t> cluster = {});
 
 /// Length-controlled accuracy: length-controlled AlpacaEval (Dubois et al. 2024, arXiv 2404.04475) with
 /// people as the judge. For answers a and b,
@@ -31,8 +35,7 @@ Interval accuracy_gain(std::span<const double> margins, std::span<const double> 
 /// lengths are, and about 1/2 for a score that only reads lengths. theta and phi by maximum likelihood; the
 /// 95 % interval from fits to resampled pairs. A resample without a maximum counts as 0 and as 1. NaN where
 /// the pairs themselves have none: lengths and score together tell every pair. `length`: tokens of the chosen
-/// answer minus those of the rejected one. `cluster`: which pairs belong together (those of a question) and
-/// are resampled as one, by a number 0 .. for each; empty: each stands alone. Throws as accuracy_gain does.
+/// answer minus those of the rejected one. `cluster` as above. Throws as accuracy_gain does.
 Interval length_controlled_accuracy(std::span<const double> margins, std::span<const double> length,
                                     uint64_t seed, std::span<const std::size_t> cluster = {});
 

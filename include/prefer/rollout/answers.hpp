@@ -70,7 +70,8 @@ std::vector<int64_t> dealt(std::span<const Question> questions, const Team& team
 
 /// Preference records {prompt, chosen, rejected, score_chosen, score_rejected}: of each prompt's answers the
 /// best against the worst, the second best against the second worst, and so on, up to `pairs` a prompt, where
-/// the rewards differ by `least_gap` or more.
+/// the rewards differ, by `least_gap` or more, and neither text is blank. For plain prompts: of a
+/// conversation an answer knows the last message alone.
 std::vector<Json> rank_into_pairs(std::span<const Answers> answers, int64_t pairs, double least_gap);
 
 }  // namespace prefer

@@ -19,8 +19,8 @@ const char* role_name(Role role);
 Role role_of(std::string_view name);
 
 /// One message. `content` is its text; `extra`, an object or null, holds the record's other members
-/// (tool_calls, name,
-/// ...) and a `content` that is not a string, which then stands instead of the text.
+/// (tool_calls, name, weight, ...) and a `content` that is not a string, which then stands instead of the
+/// text.
 struct Message {
   std::string role;
   std::string content;
@@ -29,7 +29,8 @@ struct Message {
 };
 
 /// Reads a list of {role, content, ...}, or ShareGPT's {from, value}. Role names are [A-Za-z0-9_.-]{1,64}, so
-/// that no role can forge a control token. Throws Error with the place of what is wrong.
+/// that no role can forge a control token. Members that are null, and an empty tool_calls, are left out.
+/// Throws Error with the place of what is wrong.
 std::vector<Message> messages_from_json(const Json& list);
 
 }  // namespace prefer

@@ -1,8 +1,9 @@
-// What is said where a model is asked for that is not there.
+// What is said where a path is asked for as a model and is none.
 #pragma once
 
 #include "prefer/core/error.hpp"
 #include "prefer/core/fs.hpp"
+#include "prefer/core/lfs.hpp"
 
 #include <algorithm>
 #include <cctype>
@@ -26,6 +27,13 @@ inline bool is_hub_name(Fs& fs, const std::string& path) {
        is_hub_name(fs, path) ? "; prefer downloads nothing: fetch it first (hf download " + path +
                                    " --local-dir FOLDER) and give the folder"
                              : "");
+}
+
+/// Throws Error: the file at `path`, which is no GGUF, is at most a part of a model.
+[[noreturn]] inline void refuse_a_file(Fs& fs, const std::string& path) {
+  refuse_lfs_pointer(File::open(fs, path));
+  fail(path, ": is one file; a model is a Hugging Face folder or a .gguf file, and this lies in the folder ",
+       parent_directory(path));
 }
 
 /// Throws Error where `folder` is one of a run, of which the model is a part.

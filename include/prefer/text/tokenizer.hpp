@@ -14,6 +14,8 @@
 
 namespace prefer {
 
+class Fs;
+
 /// What encode does with text that spells a special token, such as "<|im_start|>".
 enum class Specials {
   recognise,  ///< it becomes the special token's id: for text written by the program (chat templates)
@@ -126,7 +128,8 @@ class StreamDecoder {
 /// Reads a tokenizer: a folder (tokenizer.json, else tokenizer.model), a .gguf, a tokenizer.json or a .model
 /// file. tokenizer_config.json, special_tokens_map.json and chat_template.jinja beside it are read too.
 /// Throws Error, one line, on anything malformed, too large, or not implemented (named).
-std::shared_ptr<const Tokenizer> load_tokenizer(const std::string& path);
+std::shared_ptr<const Tokenizer> load_tokenizer(Fs& fs, const std::string& path);
+std::shared_ptr<const Tokenizer> load_tokenizer(const std::string& path);  ///< from the disk
 
 /// The tokenizer of one tokenizer.json given as text; `name` stands in errors.
 std::shared_ptr<const Tokenizer> parse_tokenizer(std::string_view tokenizer_json, const std::string& name);

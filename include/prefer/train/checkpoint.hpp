@@ -25,7 +25,8 @@ struct CheckpointConfig {
 };
 
 /// Throws Error where `output` cannot be the folder of a run: a file, a folder in which another process is at
-/// work, or, without `resume`, one that holds anything. Makes nothing, so it may be asked before anything is
+/// work, without `resume` one that holds anything, with it one that holds no checkpoint and a finished run's
+/// model or report, or a config.json that is no run's. Makes nothing, so it may be asked before anything is
 /// read.
 void check_output(Fs& fs, const std::string& output, bool resume);
 

@@ -32,6 +32,8 @@ class HeldOut {
   Metrics measure();
   /// The same, unless it was done already.
   void measure_once();
+  /// How many prompts are answered for eval_kl.
+  int64_t kl_prompts() const { return std::ssize(prompts_); }
   /// What the last pass found. For `starts_level` see pair_figures.
   std::vector<Figure> figures(bool starts_level, uint64_t seed);
 

@@ -63,6 +63,7 @@ class KtoTrainer {
   std::unique_ptr<KtoObjective> objective_;
   struct HeldOutAnswers {
     std::vector<double> reward, good;  ///< of each answer; good is 1 or 0
+    std::vector<std::size_t> prompt;   ///< the same number for answers to the same
   } held_out_;
 };
 

@@ -84,6 +84,7 @@ class PpoTrainer {
   Prompts read(const std::string& what, const std::string& path);
   std::vector<Question> fitting(Prompts prompts);
   Room room_beside(const Question& question) const;
+  void check_end_token() const;
   void admit(const ModelConfig& model, const std::string& name);
   Scorer scorer(Scorer own);
   Scorer scorer(std::shared_ptr<const RewardModel> model) const;

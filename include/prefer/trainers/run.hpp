@@ -58,6 +58,15 @@ struct RunConfig {
   void resolve(int64_t records);
 };
 
+/// Throws Error where a field does not keep its rule, or fields do not work together, as read_config does for
+/// what stands in a file: a config may be filled in by hand.
+template <class Config>
+void check_config(Config config) {
+  const Json filled = config_json(config);
+  read_fields([&](Fields& f) { config.describe(f); }, filled, {}, "config");
+  config.check();
+}
+
 /// A run and its folder `output`. A trainer says what the run reads, then trains:
 ///
 ///     policy = run.model("model", path);                  // and what else it reads
@@ -149,6 +158,7 @@ class Run {
 
  private:
   void check_ranks(const RunIdentity& identity);
+  void say_warmup() const;
   std::string counted(int64_t step) const;
   void write_config();
 
