@@ -113,8 +113,17 @@ int64_t RecordSource::longest() const {
   return static_cast<int64_t>(longest);
 }
 
+void RecordSource::tell_prompts_by(const std::vector<std::string>& asked) {
+  if (asked.size() != records_->size())
+    fail("prompts of ", records_->size(), " records are not told apart by ", asked.size());
+  std::map<std::string, int64_t> known;
+  prompt_.clear();
+  for (const std::string& each : asked)
+    prompt_.push_back(known.emplace(each, static_cast<int64_t>(known.size())).first->second);
+}
+
 std::vector<std::size_t> RecordSource::prompts_of(const Plan& plan) const {
-  const std::vector<int64_t> numbers = number_prompts(*records_);
+  const std::vector<int64_t> numbers = prompts();
   std::vector<std::size_t> prompts;
   for (const Slot& slot : plan.slots)
     for (const int64_t record : slot.records)

@@ -7,12 +7,24 @@
 namespace prefer {
 namespace {
 
+/// A conversation with the system message and tools that stand beside it.
+TokenSpans conversation(const Json& record, const Json& messages, const SpanBuilder& spans, ChatOptions how) {
+  Words words = messages_from_json(messages);
+  if (std::get<1>(words).empty()) messages.fail_here("there are no messages");
+  add_system(record, words);
+  how.tools = tools_of(record, words);
+  return placed_at(messages, [&] { return spans.chat(std::get<1>(words), how); });
+}
+
 TokenisedCompletion answer_from_json(const Json& record, const SpanBuilder& spans, Specials specials,
                                      bool ends) {
   const Json &prompt = record.at("prompt"), &completion = record.at("completion");
   if (prompt.is_array()) {
-    const auto asked = messages_from_json(prompt), said = messages_from_json(completion);
-    return placed_at(record, [&] { return spans.answer(asked, said); });
+    Words asked = messages_from_json(prompt);
+    const auto said = messages_from_json(completion);
+    add_system(record, asked);
+    const Json tools = tools_of(record, asked);
+    return placed_at(record, [&] { return spans.answer(std::get<1>(asked), said, {.tools = tools}); });
   }
   const std::string &asked = prompt.as_string(), &said = completion.as_string();
   return placed_at(record, [&] { return spans.answer(asked, said, specials, ends); });
@@ -20,7 +32,8 @@ TokenisedCompletion answer_from_json(const Json& record, const SpanBuilder& span
 
 ScoredText text_from_json(const Json& record, const SpanBuilder& spans, Specials specials, bool ends) {
   if (const Json* tokens = given(record, "tokens")) return {ids_from_json(*tokens, spans.tokenizer()), 0};
-  if (const Json* messages = given(record, "messages")) return {chat_from_json(*messages, spans).ids, 0};
+  if (const Json* messages = given(record, "messages"))
+    return {conversation(record, *messages, spans, {}).ids, 0};
   if (given(record, "prompt") == nullptr) {
     const Json* found = given(record, "text");
     if (found == nullptr) of_no_form(record, "{text}, {tokens}, {messages} and {prompt, completion}");
@@ -44,7 +57,12 @@ ScoredText scored_text_from_json(const Json& record, const SpanBuilder& spans, S
 }
 
 const Json& given_prompt(const Json& record) {
-  prompt_from_json(record);  // refuses what is neither
+  const Words words = prompt_from_json(record).words;  // refuses what is neither
+  Words whole = words;
+  add_system(record, whole);
+  if (whole != words || !tools_of(record, words).is_null())
+    record.fail_here(
+        "\"system\" and \"tools\" beside messages are not read here: put the system message first");
   const Json* prompt = given(record, "prompt");
   return prompt != nullptr ? *prompt : record.at("messages");
 }
@@ -70,7 +88,8 @@ Json converted_from_json(const Json& record, const SpanBuilder& spans, Specials 
     return Json::object({{"text", placed_at(record, [&] { return tokenizer.decode(ids); })}});
   }
   if (const Json* messages = given(record, "messages")) {
-    const auto chat = chat_from_json(*messages, spans, {.add_generation_prompt = add_generation_prompt});
+    const auto chat =
+        conversation(record, *messages, spans, {.add_generation_prompt = add_generation_prompt});
     std::vector<std::string> roles;
     for (const Role role : chat.roles) roles.push_back(role_name(role));
     return Json::object(

@@ -49,7 +49,8 @@ std::size_t common_messages(const Messages& a, const Messages& b) {
   const std::size_t shorter = std::min(a.size(), b.size());
   if (shorter == 0) return 0;
   const auto differs =
-      std::mismatch(a.begin(), a.begin() + static_cast<std::ptrdiff_t>(shorter), b.begin()).first;
+      std::mismatch(a.begin(), a.begin() + static_cast<std::ptrdiff_t>(shorter), b.begin(), say_the_same)
+          .first;
   return std::min(static_cast<std::size_t>(differs - a.begin()), shorter - 1);
 }
 

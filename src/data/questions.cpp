@@ -26,7 +26,8 @@ PromptRecord asked_by(const Json& record) {
 }
 
 /// What the template writes from an answer's end token on: a line's end behind it, often.
-std::vector<std::int32_t> tail_after(const Messages& messages, const SpanBuilder& spans, const Json& tools) {
+std::vector<std::int32_t> tail_after(Messages messages, const SpanBuilder& spans, const Json& tools) {
+  if (role_of(messages.back().role) == Role::assistant) messages.pop_back();  // turns alternate
   const Message reply{"assistant", "."};
   const TokenisedCompletion made = spans.answer(messages, std::span(&reply, 1), {.tools = tools});
   if (made.end == 0) return {};

@@ -294,7 +294,10 @@ Dataset as_dataset(SupervisedData data) {
     out.counts += ", " + std::to_string(cut) + " texts truncated";
     out.noted.emplace_back("texts truncated", cut);
   }
-  for (TokenisedText& text : data.texts) out.records.push_back({std::move(text.sequence)});
+  for (TokenisedText& text : data.texts) {
+    out.records.push_back({std::move(text.sequence)});
+    out.asked.push_back(std::move(text.asked));
+  }
   spread_weights(out.records);
   return out;
 }

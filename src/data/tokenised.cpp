@@ -234,7 +234,10 @@ Dataset as_dataset(const PreferenceData& data) {
   Dataset out{.fingerprint = fingerprint(data.pairs),
               .counts = counts.text(data.pairs.size(), "pairs"),
               .skipped = data.skipped};
-  for (const TokenisedPair& pair : data.pairs) out.records.push_back(as_group(pair));
+  for (const TokenisedPair& pair : data.pairs) {
+    out.records.push_back(as_group(pair));
+    out.asked.push_back(pair.asked);
+  }
   if (counts.truncated > 0) out.noted.emplace_back("answers truncated", counts.truncated);
   if (counts.unshared > 0) out.noted.emplace_back("pairs without a shared prompt", counts.unshared);
   return out;

@@ -14,27 +14,21 @@ bool begins_with_system(const Messages& messages) {
   return !messages.empty() && role_of(messages.front().role) == Role::system;
 }
 
-/// Whether `said` is the prompt's `asked`, which as a text has no other members.
-bool same(const Message& asked, const Message& said) {
-  return asked.role == said.role && asked.content == said.content &&
-         (asked.extra.is_null() || asked.extra == said.extra);
-}
-
-/// How many messages at the beginning of `said` are the prompt, a system message of its own before it
-/// included; 0 where it begins otherwise.
+/// How many messages at the beginning of `said` are the prompt, whichever of the two has a system message; 0
+/// where it begins otherwise.
 std::ptrdiff_t repeated(const Messages& prompt, const Messages& said) {
-  const auto behind = [&](std::ptrdiff_t own) {
-    const std::ptrdiff_t end = own + std::ssize(prompt);
-    return std::ssize(said) >= end && std::equal(prompt.begin(), prompt.end(), said.begin() + own, same) ? end
-                                                                                                         : 0;
-  };
-  const std::ptrdiff_t end = behind(0);
-  return end == 0 && begins_with_system(said) ? behind(1) : end;
+  const std::ptrdiff_t skipped = begins_with_system(prompt) && !begins_with_system(said),
+                       own = begins_with_system(said) && !begins_with_system(prompt);
+  const auto begin = prompt.begin() + skipped;
+  const std::ptrdiff_t end = own + (prompt.end() - begin);
+  return std::ssize(said) >= end && std::equal(begin, prompt.end(), said.begin() + own, say_the_same) ? end
+                                                                                                      : 0;
 }
 
-/// A whole conversation that is not the prompt's would stand behind the prompt as a second one.
-void refuse_another_conversation(const Messages& said, const std::string& name, const std::string& place) {
-  if (said.size() < 2) return;
+/// A whole conversation that is not the prompt's would stand behind what the user asked as a second one.
+void refuse_another_conversation(const Messages& prompt, const Messages& said, const std::string& name,
+                                 const std::string& place) {
+  if (said.size() < 2 || role_of(prompt.back().role) != Role::user) return;
   const std::string& first = said.front().role;
   if (role_of(first) == Role::assistant || role_of(first) == Role::tool) return;
   throw BadRecord(place, name + " begins with a message of the " + first + " that is not the prompt's");
@@ -71,7 +65,7 @@ void of_no_form(const Json& record, const char* forms) {
 }
 
 const Json* detail(const Json& record, const char* key) {
-  const Json* found = record.find(key);
+  const Json* found = given(record, key);
   const Json* metadata = record.find("metadata");
   if (!found && metadata && metadata->is_object()) found = metadata->find(key);
   return found && !found->is_null() ? found : nullptr;
@@ -99,12 +93,13 @@ void agree(Words& prompt, std::span<const NamedAnswer> answers, const Json& aske
     turned(answer.words, "assistant");
     auto& said = std::get<Messages>(answer.words);
     const std::ptrdiff_t end = repeated(messages, said);  // UltraFeedback repeats the prompt in both answers
-    if (end == 0) refuse_another_conversation(said, answer.name, place);
+    if (end == 0) refuse_another_conversation(messages, said, answer.name, place);
     if (end > 0 && end == std::ssize(said))
       throw BadRecord(place, answer.name + " repeats the prompt and does not answer it");
-    Messages own = end == 0 ? messages : Messages(said.begin(), said.begin() + end);
+    const bool adds_system = end > 0 && begins_with_system(said);
+    Messages own = adds_system ? Messages(said.begin(), said.begin() + end) : messages;
     said.erase(said.begin(), said.begin() + end);
-    if (opening && *opening != own)
+    if (opening && !std::ranges::equal(*opening, own, say_the_same))
       throw BadRecord(place, answers.front().name + " and " + answer.name +
                                  " do not have the same messages before what they answer");
     opening = std::move(own);
@@ -119,11 +114,13 @@ std::string system_of(const Json& record) {
 
 void add_system(const Json& record, Words& opening) {
   const std::string system = system_of(record);
-  if (system.empty()) return;
+  if (blank(system)) return;
   auto* messages = std::get_if<Messages>(&opening);
-  if (messages == nullptr)
+  if (messages == nullptr) {
+    if (std::get<std::string>(opening).find(system) != std::string::npos) return;  // it was rendered
     record.at("system").fail_here(
-        "\"system\" beside texts is not read: it wants messages and a chat template");
+        "\"system\" beside texts is not read: put it into the text, or give messages");
+  }
   if (!begins_with_system(*messages))
     messages->insert(messages->begin(), {"system", system, {}});
   else if (messages->front().content != system)
@@ -133,12 +130,11 @@ void add_system(const Json& record, Words& opening) {
 
 Json tools_of(const Json& record, const Words& beside) {
   const Json* tools = given(record, "tools");
-  if (tools == nullptr || (tools->is_string() && tools->as_string().empty())) return {};
+  const bool rendered = beside.index() == 0;  // a text says all there is to say
+  if (rendered || tools == nullptr || (tools->is_string() && blank(tools->as_string()))) return {};
   Json list = tools->is_string() ? parse_json(tools->as_string(), tools->place() + " (tools)") : *tools;
-  const bool none = list.is_null() || (list.is_array() && list.size() == 0);
-  if (beside.index() == 0 && !none)
-    tools->fail_here("\"tools\" beside texts are not read: they want messages and a chat template");
-  return list;
+  const bool empty = (list.is_array() || list.is_object()) && list.size() == 0;
+  return empty ? Json() : list;
 }
 
 void check_answer(const Words& answer, const std::string& name, const std::string& place) {

@@ -24,8 +24,10 @@ inline bool nothing_in(const Words& words) {
   if (const auto* text = std::get_if<std::string>(&words)) return blank(*text);
   const auto& messages = std::get<std::vector<Message>>(words);
   return std::all_of(messages.begin(), messages.end(), [](const Message& message) {
-    const Json& extra = message.extra;
-    return blank(message.content) && (extra.is_null() || (extra.size() == 1 && extra.contains("weight")));
+    if (!blank(message.content)) return false;
+    const Json* parts = message.extra.is_object() ? message.extra.find("content") : nullptr;
+    const bool shows = parts != nullptr && parts->is_array() && !text_of_parts(*parts);  // a picture, say
+    return !shows && !(message.extra.is_object() && message.extra.contains("tool_calls"));
   });
 }
 
@@ -62,12 +64,12 @@ void agree(Words& prompt, std::span<const NamedAnswer> answers, const Json& aske
 /// The record's "system", or nothing.
 std::string system_of(const Json& record);
 
-/// Puts the record's "system", where it has one, before the messages of `opening`. Throws Error for texts,
-/// and where the messages begin with another system message.
+/// Puts the record's "system", where it has one, before the messages of `opening`. Throws Error for texts
+/// that do not hold it, and where the messages begin with another system message.
 void add_system(const Json& record, Words& opening);
 
 /// The record's "tools", for the chat template: a list, or a list as JSON text, as data sets of strings have
-/// it. Throws Error where `beside` are texts, which no template sees.
+/// it. Null where `beside` are texts, which no template sees.
 Json tools_of(const Json& record, const Words& beside);
 
 /// Throws BadRecord, which calls the answer `name`, where it is empty or does not end with the assistant's

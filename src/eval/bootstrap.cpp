@@ -36,9 +36,13 @@ Interval bootstrap_mean(const std::vector<double>& values, uint64_t seed, double
   return bootstrap_ratio(values, std::vector<double>(values.size(), 1.0), seed, confidence, resamples);
 }
 
+bool stand_alone(std::span<const std::size_t> cluster) {
+  return std::ranges::adjacent_find(cluster, std::ranges::not_equal_to()) == cluster.end();
+}
+
 Interval bootstrap_mean(const std::vector<double>& values, std::span<const std::size_t> cluster,
                         uint64_t seed) {
-  if (cluster.empty()) return bootstrap_mean(values, seed);
+  if (stand_alone(cluster)) return bootstrap_mean(values, seed);
   if (cluster.size() != values.size())
     fail("a bootstrap interval wants a cluster for each of ", values.size(), " values, not ", cluster.size());
   std::map<std::size_t, std::pair<double, double>> totals;  // sum and count of each cluster that has a value

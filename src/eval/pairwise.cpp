@@ -109,9 +109,9 @@ Interval pairwise_accuracy(std::span<const double> margins, uint64_t seed,
                            std::span<const std::size_t> cluster) {
   const std::vector<double> each = wins(margins);
   const Interval interval = bootstrap_mean(each, cluster, seed);
-  const bool alike = std::ranges::all_of(each, [&](double win) { return win == each.front(); });
-  const std::size_t alone = std::set<std::size_t>(cluster.begin(), cluster.end()).size();
-  return alike ? wilson_interval(each.front(), cluster.empty() ? each.size() : alone) : interval;
+  if (interval.low < interval.high) return interval;
+  const std::size_t clusters = std::set<std::size_t>(cluster.begin(), cluster.end()).size();
+  return wilson_interval(interval.mean, stand_alone(cluster) ? each.size() : clusters);
 }
 
 Interval accuracy_gain(std::span<const double> margins, std::span<const double> baseline, uint64_t seed,
@@ -127,8 +127,9 @@ Interval length_controlled_accuracy(std::span<const double> margins, std::span<c
                                     uint64_t seed, std::span<const std::size_t> cluster) {
   check_same_pairs(margins.size(), length.size());
   std::vector<std::vector<std::size_t>> together;
+  const bool alone = stand_alone(cluster);
   for (std::size_t i = 0; i < margins.size(); ++i) {
-    const std::size_t which = cluster.empty() ? i : cluster[i];
+    const std::size_t which = alone ? i : cluster[i];
     together.resize(std::max(together.size(), which + 1));
     together[which].push_back(i);
   }

@@ -40,13 +40,20 @@ Interval mean_of(const std::vector<JudgedPair>& pairs, const std::function<doubl
       clusters, [](const Sums& s) { return s[0] / s[1]; }, seed);
 }
 
-/// Where all questions are alike, resampling shows no spread, and it is Wilson's interval over questions.
+/// Of each pair, a number 0 .. of its question.
+std::vector<std::size_t> number_questions(const std::vector<JudgedPair>& pairs) {
+  std::map<std::string, std::size_t> known;
+  std::vector<std::size_t> numbers;
+  for (const JudgedPair& pair : pairs)
+    numbers.push_back(known.try_emplace(pair.question, known.size()).first->second);
+  return numbers;
+}
+
 Interval accuracy_of(const std::vector<JudgedPair>& pairs,
                      const std::function<double(const JudgedPair&)>& gap, uint64_t seed) {
-  const Interval interval = mean_of(
-      pairs, [&](const JudgedPair& pair) { return win(gap(pair)); }, seed);
-  if (interval.low < interval.high) return interval;
-  return wilson_interval(interval.mean, by_question(pairs, [](const JudgedPair&) { return Sums{}; }).size());
+  std::vector<double> margins;
+  for (const JudgedPair& pair : pairs) margins.push_back(gap(pair));
+  return pairwise_accuracy(margins, seed, number_questions(pairs));
 }
 
 /// For each tenth of [1/2, 1]: how many predictions, their sum, how many were right.
@@ -103,10 +110,7 @@ std::string count_of(const std::vector<JudgedPair>& pairs) {
 
 std::vector<Figure> reward_figures(const std::vector<JudgedPair>& pairs, uint64_t seed) {
   std::vector<double> margins, lengths;
-  std::map<std::string, std::size_t> questions;
-  std::vector<std::size_t> question;
   for (const JudgedPair& pair : pairs) {
-    question.push_back(questions.try_emplace(pair.question, questions.size()).first->second);
     margins.push_back(gap_of(pair));
     lengths.push_back(pair.chosen_tokens - pair.rejected_tokens);
   }
@@ -117,7 +121,8 @@ std::vector<Figure> reward_figures(const std::vector<JudgedPair>& pairs, uint64_
   };
   add("accuracy of the reward", accuracy_of(pairs, gap_of, seed),
       count_of(pairs) + "; a tie counts half, the interval is over questions");
-  add("its length-controlled accuracy", length_controlled_accuracy(margins, lengths, seed, question),
+  add("its length-controlled accuracy",
+      length_controlled_accuracy(margins, lengths, seed, number_questions(pairs)),
       "the same, by a logistic model, among answers of one length");
   const auto subsets = by_subset(pairs);
   for (const auto& [name, part] : subsets) {

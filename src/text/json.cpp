@@ -15,16 +15,12 @@ std::vector<std::int32_t> ids_from_json(const Json& list, const Tokenizer& token
   return ids;
 }
 
-TokenSpans chat_from_json(const Json& messages, const SpanBuilder& spans, const ChatOptions& options) {
-  const std::vector<Message> read = messages_from_json(messages);
-  if (read.empty()) messages.fail_here("there are no messages");
-  return placed_at(messages, [&] { return spans.chat(read, options); });
-}
-
 TokenSpans open_chat_from_json(const Json& messages, const SpanBuilder& spans) {
   const std::vector<Message> read = messages_from_json(messages);
-  const bool begun = !read.empty() && role_of(read.back().role) == Role::assistant;
-  return chat_from_json(messages, spans, {.add_generation_prompt = !begun, .continue_final = begun});
+  if (read.empty()) messages.fail_here("there are no messages");
+  const bool begun = role_of(read.back().role) == Role::assistant;
+  return placed_at(
+      messages, [&] { return spans.chat(read, {.add_generation_prompt = !begun, .continue_final = begun}); });
 }
 
 std::string decode_after(std::shared_ptr<const Tokenizer> tokenizer, const std::vector<std::int32_t>& before,

@@ -54,12 +54,14 @@ Message of_role(const Json& item) {
     role.fail_here("role ", quote(message.role), " is not 1 to 64 of [A-Za-z0-9_.-]");
   const Json* content = item.find("content");
   const Json* calls = item.find("tool_calls");
-  if (content == nullptr && (calls == nullptr || filled_in("tool_calls", *calls)))
-    item.fail_here("\"content\" is missing");
+  const bool calls_nothing = calls == nullptr || filled_in("tool_calls", *calls);
+  if (calls_nothing && (content == nullptr || content->is_null()))
+    item.fail_here("\"content\" is ", content == nullptr ? "missing" : "null");
   if (content != nullptr && content->is_string()) {
     message.content = content->as_string();
   } else if (content != nullptr) {
     check_parts(*content);
+    message.content = text_of_parts(*content).value_or("");
     message.extra.set("content", *content);
   }
   return message;
@@ -77,7 +79,34 @@ Message message_from_json(const Json& item) {
   return message;
 }
 
+const Json* member(const Message& message, const char* key) {
+  return message.extra.is_object() ? message.extra.find(key) : nullptr;
+}
+
 }  // namespace
+
+bool say_the_same(const Message& a, const Message& b) {
+  if (a.role != b.role || a.content != b.content) return false;
+  for (const char* key : {"tool_calls", "name", "content"}) {
+    if (key == std::string_view("content") && !a.content.empty())
+      continue;  // parts, of which that is the text
+    const Json *of_a = member(a, key), *of_b = member(b, key);
+    if ((of_a == nullptr) != (of_b == nullptr) || (of_a != nullptr && *of_a != *of_b)) return false;
+  }
+  return true;
+}
+
+std::optional<std::string> text_of_parts(const Json& content) {
+  if (!content.is_array()) return std::nullopt;
+  std::string text;
+  for (const Json& part : content.as_array()) {
+    const Json* type = part.is_object() ? part.find("type") : nullptr;
+    const Json* words = type != nullptr && *type == Json("text") ? part.find("text") : nullptr;
+    if (words == nullptr || !words->is_string()) return std::nullopt;
+    text += words->as_string();
+  }
+  return text;
+}
 
 const char* role_name(Role role) {
   static constexpr const char* kNames[] = {"none", "scaffold", "system", "user", "assistant", "tool"};

@@ -103,9 +103,12 @@ std::size_t end_token(const TokenSpans& spans, std::size_t begin, const Tokenize
   return 0;
 }
 
-/// Whether BOS is to be put before these: it is on, and the text does not spell it.
+/// Whether BOS is to be put before a text of these tokens: it is on, and the text does not spell it.
+bool lacks_its_bos(std::optional<std::int32_t> first, const Tokenizer& tokenizer) {
+  return tokenizer.adds_bos() && first != tokenizer.bos();
+}
 bool lacks_its_bos(const std::vector<std::int32_t>& ids, const Tokenizer& tokenizer) {
-  return tokenizer.adds_bos() && (ids.empty() || ids.front() != *tokenizer.bos());
+  return lacks_its_bos(ids.empty() ? std::nullopt : std::optional(ids.front()), tokenizer);
 }
 
 }  // namespace
@@ -155,9 +158,8 @@ TokenSpans SpanBuilder::spans(Rendered rendered, std::span<const Message> messag
     out.message.push_back(message);
     out.supervised.push_back(supervised);
   };
-  const bool lacks_bos =
-      tokenizer_->adds_bos() && (tokens.empty() || tokens.front().id != *tokenizer_->bos());
-  if (lacks_bos && !continues) push(*tokenizer_->bos(), -1, false);
+  const auto first = tokens.empty() ? std::nullopt : std::optional(tokens.front().id);
+  if (!continues && lacks_its_bos(first, *tokenizer_)) push(*tokenizer_->bos(), -1, false);
   for (const PartToken& token : tokens) {
     std::int32_t message = -1;
     bool generated = false;

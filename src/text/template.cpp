@@ -32,20 +32,6 @@ bool takes_parts_apart(const std::string& source, const std::string& name) {
   return false;
 }
 
-/// The texts of parts that are texts all, end to end, as templates that take parts apart write them; else
-/// nullopt.
-std::optional<std::string> joined(const Json& content) {
-  if (!content.is_array()) return std::nullopt;
-  std::string text;
-  for (const Json& part : content.as_array()) {
-    const Json* type = part.is_object() ? part.find("type") : nullptr;
-    const Json* words = type != nullptr && *type == Json("text") ? part.find("text") : nullptr;
-    if (words == nullptr || !words->is_string()) return std::nullopt;
-    text += words->as_string();
-  }
-  return text;
-}
-
 jinja::Value message_value(const Message& message, std::int32_t index, bool reads_parts) {
   using jinja::Text;
   std::vector<std::pair<Text, jinja::Value>> items;
@@ -54,8 +40,9 @@ jinja::Value message_value(const Message& message, std::int32_t index, bool read
   if (!other_content) items.emplace_back(Text("content"), Text(message.content, index));
   if (message.extra.is_object()) {
     for (const auto& [key, value] : message.extra.as_object()) {
-      const auto text = key == "content" && !reads_parts ? joined(value) : std::nullopt;
-      items.emplace_back(Text(key, index), text ? Text(*text, index) : jinja::from_json(value, index));
+      const bool as_text = key == "content" && !reads_parts && text_of_parts(value);
+      items.emplace_back(Text(key, index),
+                         as_text ? Text(message.content, index) : jinja::from_json(value, index));
     }
   }
   return jinja::make_dict(std::move(items));

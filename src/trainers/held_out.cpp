@@ -60,7 +60,7 @@ HeldOut::HeldOut(RecordSource& pairs, PreferenceObjective& objective, const Tran
   if (!reference_) return;
   const int64_t context = std::min(policy_.config().context, reference_->config().context);
   prompts_ =
-      prompts_of(pairs_.records(), number_prompts(pairs_.records()), kl.prompts, context - max_new_tokens_);
+      prompts_of(pairs_.records(), pairs_.prompts(), kl.prompts, context - max_new_tokens_);
 }
 
 Metrics HeldOut::measure() {

@@ -168,7 +168,9 @@ std::unique_ptr<RecordSource> Run::source(const std::string& what, const std::st
   } else {
     say_batch(size, "records: a step");
   }
-  return std::make_unique<RecordSource>(std::move(records), order, process_.device());
+  auto source = std::make_unique<RecordSource>(std::move(records), order, process_.device());
+  if (!data.asked.empty()) source->tell_prompts_by(data.asked);
+  return source;
 }
 
 void Run::say_batch(int64_t records, const std::string& what) const {

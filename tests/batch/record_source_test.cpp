@@ -137,6 +137,9 @@ TEST(RecordSource, NumbersPromptsByTheirTokens) {
       expected.push_back(
           static_cast<std::size_t>(std::vector<int64_t>{0, 1, 0, 2}[static_cast<std::size_t>(record)]));
   EXPECT_EQ(source.prompts_of(plan), expected);
+  source.tell_prompts_by({"x", "x", "y", "x"});
+  EXPECT_EQ(source.prompts(), (std::vector<int64_t>{0, 0, 1, 0}));
+  EXPECT_THROW(source.tell_prompts_by({"x"}), Error);
 }
 
 TEST(Batch, ReadsKeepTheirTargets) {

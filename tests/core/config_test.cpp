@@ -295,7 +295,9 @@ TEST(Program, ReadsTheFileAndMapsErrorsToExitCodes) {
     const int code =
         run_program<Config>(static_cast<int>(words.size()), words.data(), [&](const Config& config) {
           steps = config.steps;
-          if (config.resume) throw std::runtime_error("bug");
+          if (config.resume && config.steps == 6)
+            throw std::runtime_error("can't allocate memory: 9 bytes\nframe");
+          if (config.resume) throw std::runtime_error("bug\nframe");
         });
     return std::pair(code, ::testing::internal::GetCapturedStderr());
   };
@@ -306,6 +308,10 @@ TEST(Program, ReadsTheFileAndMapsErrorsToExitCodes) {
   EXPECT_EQ(run({path.c_str(), "steps=0"}),
             std::pair(1, std::string("error: steps=0: must be >= 1, not 0\n")));
   EXPECT_EQ(run({path.c_str(), "resume=true"}), std::pair(2, std::string("internal error: bug\n")));
+  EXPECT_EQ(
+      run({path.c_str(), "resume=true", "steps=6"}),
+      std::pair(2, std::string("error: out of memory; smaller batches and shorter texts need less: can't "
+                               "allocate memory: 9 bytes\n")));
   EXPECT_EQ(run({}), std::pair(1, std::string("error: dpo: model: is required (folder or GGUF)\n")));
   EXPECT_EQ(run({"missing.json"}).first, 1);
   ::testing::internal::CaptureStdout();

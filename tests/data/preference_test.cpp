@@ -98,6 +98,42 @@ TEST(PreferenceRecords, AnswersThatAreConversationsOpenThePair) {
             "p:1:1: chosen and rejected do not have the same messages before what they answer");
 }
 
+TEST(PreferenceRecords, AnswersMayGoOnAfterASystemMessageOrRepeatTheRestWithoutIt) {
+  const std::string user = R"({"role": "user", "content": "Q"})",
+                    system = R"({"role": "system", "content": "S"})";
+  const auto pair = [&](const std::string& prompt) {
+    return read(R"({"prompt": [)" + prompt + R"(], "chosen": [)" + user +
+                R"(, {"role": "assistant", "content": "a"}], "rejected": [)" + user +
+                R"(, {"role": "assistant", "content": "b"}]})");
+  };
+  const Preference on = pair(system), without = pair(system + ", " + user);
+  EXPECT_EQ(chat(on.prompt), (Messages{{"system", "S"}}));
+  EXPECT_EQ(chat(on.chosen), (Messages{{"user", "Q"}, {"assistant", "a"}}));
+  EXPECT_EQ(chat(without.prompt), (Messages{{"system", "S"}, {"user", "Q"}}));
+  EXPECT_EQ(chat(without.rejected), (Messages{{"assistant", "b"}}));
+}
+
+TEST(PreferenceRecords, NotesOnAMessageAndPartsOfItsTextDoNotTellItApart) {
+  const auto answer = [](const std::string& asked, const std::string& said) {
+    return "[" + asked + R"(, {"from": "gpt", "value": ")" + said + "\"}]";
+  };
+  const std::string noted = R"({"from": "human", "value": "Q", "id": 1})",
+                    other = R"({"from": "human", "value": "Q", "id": 2})",
+                    parts = R"({"role": "user", "content": [{"type": "text", "text": "Q"}]})";
+  for (const std::string& record :
+       {R"({"chosen": )" + answer(noted, "a") + R"(, "rejected": )" + answer(other, "b"),
+        R"({"prompt": "Q", "chosen": )" + answer(noted, "a") + R"(, "rejected": )" + answer(parts, "b")}) {
+    const Preference pair = read(record + "}");
+    ASSERT_EQ(chat(pair.prompt).size(), 1U) << record;
+    EXPECT_EQ(chat(pair.prompt)[0].content, "Q");
+    EXPECT_EQ(chat(pair.rejected), (Messages{{"assistant", "b"}}));
+  }
+  EXPECT_EQ(error_of([&] {
+              read(R"({"prompt": "Q", "chosen": [{"from": "gpt", "value": "", "id": 7}], "rejected": "b"})");
+            }),
+            "p:1:1: chosen is empty");
+}
+
 TEST(PreferenceRecords, ASystemTextIsTheFirstMessage) {
   const std::string user = R"({"role": "user", "content": "Q"})",
                     system = R"({"role": "system", "content": "S"})";
@@ -119,8 +155,9 @@ TEST(PreferenceRecords, ASystemTextIsTheFirstMessage) {
       "p:1:12: \"system\" is \"T\", and the messages begin with another: \"S\"");
   const std::string texts = R"("prompt": "Q", "chosen": "a", "rejected": "b"})";
   EXPECT_EQ(error_of([&] { read(R"({"system": "S", )" + texts); }),
-            "p:1:12: \"system\" beside texts is not read: it wants messages and a chat template");
-  for (const char* nothing : {"null", "\"\""})
+            "p:1:12: \"system\" beside texts is not read: put it into the text, or give messages");
+  EXPECT_FALSE(read(R"({"system": "Q", )" + texts).is_chat()) << "the text holds it already";
+  for (const char* nothing : {"null", "\"\"", "\" \""})
     EXPECT_FALSE(read(R"({"system": )" + std::string(nothing) + ", " + texts).is_chat());
 }
 
@@ -129,10 +166,7 @@ TEST(PreferenceRecords, ToolsAreAListOrItsText) {
   for (const char* tools : {R"([{"name": "t"}])", R"("[{\"name\": \"t\"}]")"})
     EXPECT_EQ(dump(read(R"({"tools": )" + std::string(tools) + ", " + talk).tools), R"([{"name":"t"}])");
   const std::string texts = R"("prompt": "Q", "chosen": "a", "rejected": "b"})";
-  EXPECT_EQ(error_of([&] { read(R"({"tools": "[1]", )" + texts); }),
-            "p:1:11: \"tools\" beside texts are not read: they want messages and a chat template");
-  for (const char* nothing : {"null", "\"\"", "[]", "\"[]\""})
-    EXPECT_FALSE(read(R"({"tools": )" + std::string(nothing) + ", " + texts).is_chat());
+  EXPECT_TRUE(read(R"({"tools": "[1]", )" + texts).tools.is_null()) << "a text says all there is to say";
 }
 
 TEST(PreferenceRecords, NullAndNumbersThatAreNoneAreNotGiven) {

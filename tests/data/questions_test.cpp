@@ -71,7 +71,7 @@ TEST(Questions, SeeTheRecordsSystemAndTools) {
   EXPECT_EQ(read(R"({"tools": [{"name": "y"}], "messages": [)" + kAsked + "]}"), "y.ub.a");
   EXPECT_EQ(read(R"({"system": "", "tools": "[]", "prompt": "bc"})"), "bc");
   EXPECT_EQ(complaint(R"({"system": "x", "prompt": "bc"})"),
-            "q.jsonl:1:12: \"system\" beside texts is not read: it wants messages and a chat template");
+            "q.jsonl:1:12: \"system\" beside texts is not read: put it into the text, or give messages");
 }
 
 TEST(Questions, ThatTheTemplateRefusesHaveTheirPlaceAndAreSkipped) {

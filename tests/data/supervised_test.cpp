@@ -172,11 +172,11 @@ TEST(Supervised, OpensWithTheRecordsSystemAndTools) {
       error_of([&] { marked(R"({"system": "y", "messages": [)" + system + user + ", " + said + "]}"); }),
       "texts.jsonl:1:12: \"system\" is \"y\", and the messages begin with another: \"x\"");
   for (const char* texts : {R"("prompt": "a", "completion": "b"})", R"("text": "ab"})"}) {
-    EXPECT_EQ(error_of([&] { marked(R"({"system": "x", )" + std::string(texts)); }),
-              "texts.jsonl:1:12: \"system\" beside texts is not read: it wants messages and a chat template");
     EXPECT_EQ(
-        error_of([&] { marked(R"({"tools": [1], )" + std::string(texts)); }),
-        "texts.jsonl:1:11: \"tools\" beside texts are not read: they want messages and a chat template");
+        error_of([&] { marked(R"({"system": "x", )" + std::string(texts)); }),
+        "texts.jsonl:1:12: \"system\" beside texts is not read: put it into the text, or give messages");
+    EXPECT_EQ(marked(R"({"tools": [1], "system": "a", )" + std::string(texts)),
+              marked("{" + std::string(texts)));
   }
 }
 

@@ -93,6 +93,11 @@ TEST(Pairwise, PairsOfOneQuestionCountAsOne) {
   };
   expect_equal(pairwise_accuracy(often, 2, question), pairwise_accuracy(once, 2));
   expect_equal(accuracy_gain(often, other_often, 2, question), accuracy_gain(once, other, 2));
+  const std::vector<std::size_t> one(40, 7);  // a single question tells of no other: pairs stand alone
+  expect_equal(pairwise_accuracy(often, 2, one), pairwise_accuracy(often, 2));
+  const std::vector<double> halves = {1, -1, 1, -1, 1, -1};  // of each question one won, one lost: no spread
+  const Interval wilson = wilson_interval(0.5, 3);
+  expect_equal(pairwise_accuracy(halves, 2, std::vector<std::size_t>{0, 0, 1, 1, 2, 2}), wilson);
   const std::vector<double> won(15, 1.0);
   expect_equal(pairwise_accuracy(won, 2, std::span(question).first(15)),
                pairwise_accuracy(std::vector(3, 1.0), 2));

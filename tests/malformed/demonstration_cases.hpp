@@ -95,10 +95,7 @@ inline std::vector<Malformed> demonstration_cases() {
           R"(@/texts.jsonl:2:1: no message of the assistant (its roles are "human", "gpt"))"),
       demonstration_case(
           "text_with_a_system", R"({"prompt": "a", "completion": "b", "system": "c"})",
-          R"(@/texts.jsonl:2:46: "system" beside texts is not read: it wants messages and a chat template)"),
-      demonstration_case(
-          "text_with_tools", R"({"text": "a", "tools": "[1]"})",
-          R"(@/texts.jsonl:2:24: "tools" beside texts are not read: they want messages and a chat template)"),
+          R"(@/texts.jsonl:2:46: "system" beside texts is not read: put it into the text, or give messages)"),
       demonstration_case(
           "conversation_with_another_system",
           R"({"system": "a", "messages": [{"role": "system", "content": "b"}, {"role": "assistant", "content": "c"}]})",

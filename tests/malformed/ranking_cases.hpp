@@ -68,7 +68,7 @@ inline std::vector<Malformed> ranking_cases() {
       ranking_case(
           "ranking_with_a_system_beside_texts",
           R"({"system": "c", "prompt": "a", "answers": ["b", "c"], "ranks": [1, 2]})",
-          R"(@/rankings.jsonl:2:12: "system" beside texts is not read: it wants messages and a chat template)"),
+          R"(@/rankings.jsonl:2:12: "system" beside texts is not read: put it into the text, or give messages)"),
       ranking_case("ranking_prompt_of_no_messages",
                    R"({"prompt": [], "answers": ["b", "c"], "ranks": [1, 2]})",
                    "@/rankings.jsonl:2:12: the prompt has no messages"),

@@ -3,6 +3,7 @@
 
 #include "prefer/core/error.hpp"
 #include "tests/support/data.hpp"
+#include "tests/support/error.hpp"
 
 #include <gtest/gtest.h>
 
@@ -301,6 +302,14 @@ TEST(Messages, LeaveOutWhatDataSetsFillIn) {
   EXPECT_TRUE(message(R"({"role": "user", "content": "a")" + filled).extra.is_null());
   EXPECT_TRUE(message(R"({"from": "human", "value": "a")" + filled).extra.is_null());
   EXPECT_TRUE(message(R"({"role": "user", "content": "a", "tool_calls": []})").extra.is_null());
+  EXPECT_EQ(
+      message(
+          R"({"role": "user", "content": [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]})")
+          .content,
+      "ab");
+  EXPECT_EQ(
+      testing::error_of([&] { message(R"({"role": "assistant", "content": null, "tool_calls": []})"); }),
+      "m:1:2: \"content\" is null");
   EXPECT_EQ(dump(message(R"({"role": "assistant", "content": null, "tool_calls": [{"id": "c"}]})").extra),
             R"({"content":null,"tool_calls":[{"id":"c"}]})");
   EXPECT_THROW(message(R"({"role": "assistant")" + filled), Error);

@@ -182,6 +182,16 @@ TEST_F(PpoOnARewardModel, HeldOutBeforeIsThePolicyBeforeTrainingWhateverTheRefer
   }
 }
 
+TEST_F(PpoOnARewardModel, AHeldOutPromptIsAskedOnce) {
+  PpoConfig held_out = config("once");
+  held_out.eval = file_of(tiny_.dir, "eval.jsonl",
+                          {R"({"prompt": "do p"})", R"({"prompt": "do q"})", R"({"prompt": "do p"})"});
+  PpoTrainer trainer(held_out, process_);
+  trainer.train();
+  EXPECT_EQ(trainer.report().figures.front().note.rfind("2 held-out prompts", 0), 0U)
+      << trainer.report().figures.front().note;
+}
+
 TEST_F(PpoOnARewardModel, TheValueModelHasItsOwnLearningRate) {
   const auto moved = [&](const std::string& output, double scale) {
     PpoConfig scaled = config(output);

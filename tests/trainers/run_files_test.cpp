@@ -35,6 +35,84 @@ TEST(Resume, SaysThatThereIsNoCheckpointWhereTheFolderHeldSomething) {
   }
 }
 
+/// A DPO run of one step on pairs of two held-out prompts; and what it says.
+struct Small {
+  testing::TinyRun tiny;
+  Process process{ProcessConfig{.device = "cpu", .threads = 1}};
+  DpoConfig config;
+
+  Small() {
+    std::vector<std::string> lines;
+    for (const std::string answer : {"a", "b", "c"})
+      for (const std::string asked : {"p", "q"})
+        lines.push_back(dump(Json::object(
+            {{"prompt", "do " + asked}, {"chosen", " good " + answer}, {"rejected", " bad " + answer}})));
+    config.model = tiny.model;
+    config.train = tiny.pairs;
+    config.eval = testing::file_of(tiny.dir, "eval.jsonl", lines);
+    config.output = tiny.dir / "out";
+    config.order.batch_size = 7;
+    config.fit.steps = 1;
+    config.kl.max_new_tokens = 2;
+  }
+  std::string said() {
+    ::testing::internal::CaptureStderr();
+    DpoTrainer(config, process).train();
+    return ::testing::internal::GetCapturedStderr();
+  }
+  std::string error() {
+    config.resume = true;
+    return testing::error_of([&] { DpoTrainer(config, process).train(); });
+  }
+  std::string file(const std::string& name) {
+    return read_file(process.fs(), join_path(config.output, name), 1 << 20);
+  }
+};
+
+TEST(HeldOut, PairsOfOnePromptCountAsOneAndItIsAnsweredOnce) {
+  Small run;
+  run.said();
+  const std::string report = run.file("report.html");
+  EXPECT_NE(report.find("6 held-out pairs of 2 prompts"), std::string::npos);
+  EXPECT_NE(report.find("own answers to 2 held-out prompts"), std::string::npos);
+}
+
+TEST(Run, SaysWhatASettingLeavesOut) {
+  Small run;
+  EXPECT_EQ(run.said().find("covers all"), std::string::npos);
+  run.config.output = run.tiny.dir / "other";
+  run.config.fit.schedule.warmup_ratio = 0.1;
+  run.config.kl.max_new_tokens = 1000;
+  const std::string said = run.said();
+  EXPECT_NE(said.find("the warm-up of 1 covers all 1 steps: the learning rate ends at 0 of"),
+            std::string::npos)
+      << said;
+  EXPECT_NE(said.find("kl.max_new_tokens=1000 leaves no held-out prompt room"), std::string::npos) << said;
+}
+
+TEST(Resume, BeginsNothingAnewOverAFinishedRunAndRemovesOnlyWhatAKilledSaveLeft) {
+  Small run;
+  run.said();
+  Fs& fs = run.process.fs();
+  const std::string out = run.config.output, before = run.file("model/model.safetensors");
+  make_directories(fs, join_path(out, ".tmp-mine"));
+  make_directories(fs, join_path(out, ".tmp-1-99"));
+  for (const std::string& name : fs.list(out))
+    if (name.starts_with("checkpoint-")) remove_all(fs, join_path(out, name));
+  EXPECT_EQ(run.error(), "output " + out +
+                             " holds model and no checkpoint to go on from; choose another folder, " +
+                             "or remove model to begin again");
+  EXPECT_EQ(run.file("model/model.safetensors"), before);
+  remove_all(fs, join_path(out, "model"));
+  EXPECT_EQ(run.error(), "output " + out +
+                             " holds report.html and no checkpoint to go on from; choose another " +
+                             "folder, or remove report.html to begin again");
+  remove_all(fs, join_path(out, "report.html"));
+  EXPECT_EQ(run.error(), "");
+  EXPECT_TRUE(fs.exists(join_path(out, ".tmp-mine")));
+  EXPECT_FALSE(fs.exists(join_path(out, ".tmp-1-99")));
+}
+
 TEST(Config, FilledInByHandKeepsTheRulesOfAFile) {
   const testing::TinyRun tiny;
   Process process(ProcessConfig{.device = "cpu", .threads = 1});

@@ -25,6 +25,9 @@ struct RecordOrder {
 /// Values for the scored tokens of a record's sequences, end to end, as `reference` log-probs kept on disk.
 using ScoredColumn = std::vector<float>;
 
+/// Of each record, the same number 0 .. for the same prompt: the tokens before the first that is scored. [N]
+std::vector<int64_t> number_prompts(const std::vector<Record>& records);
+
 class RecordSource final : public Source {
  public:
   /// Throws Error when there are no records.
@@ -38,7 +41,11 @@ class RecordSource final : public Source {
   void attach(std::string name, std::vector<ScoredColumn> values);
 
   int64_t longest() const;  ///< tokens of the longest sequence
-  /// The prompts of a plan's records, in its order, as number_prompts has them.
+  /// Tells prompts apart by these, one for each record, instead of by what truncation left of their tokens.
+  void tell_prompts_by(const std::vector<std::string>& asked);
+  /// Of each record, the same number 0 .. for the same prompt. [N]
+  std::vector<int64_t> prompts() const { return prompt_.empty() ? number_prompts(*records_) : prompt_; }
+  /// The same of a plan's records, in its order.
   std::vector<std::size_t> prompts_of(const Plan& plan) const;
   int64_t size() const { return static_cast<int64_t>(records_->size()); }
   const std::vector<Record>& records() const { return *records_; }
@@ -52,6 +59,7 @@ class RecordSource final : public Source {
   RecordOrder order_;
   at::Device device_;
   std::vector<int64_t> tokens_;  // laid out, a record
+  std::vector<int64_t> prompt_;  // of each record, where it is told otherwise than by tokens
   std::map<std::string, std::vector<ScoredColumn>> columns_;
 };
 
@@ -59,9 +67,6 @@ class RecordSource final : public Source {
 /// and that are a multiple of `order.slots`, and makes the largest of them as small as it can be. Sizes of
 /// the runs.
 std::vector<std::size_t> cut_into_slots(const std::vector<int64_t>& tokens, const RecordOrder& order);
-
-/// Of each record, the same number 0 .. for the same prompt: the tokens before the first that is scored. [N]
-std::vector<int64_t> number_prompts(const std::vector<Record>& records);
 
 /// What a record counts for: groups, sequences, completion_tokens and prompt_tokens, weighted by the records'
 /// shares.

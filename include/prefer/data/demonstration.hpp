@@ -28,7 +28,7 @@ enum class Instructions { as_text, as_messages };
 
 /// Throws BadRecord or Error, with the place, for a record of no known form, an empty completion, a
 /// completion of messages that does not end with the assistant's or is a conversation with another prompt,
-/// and a "system" or "tools" that no message or template would show.
+/// and a "system" that no message would show.
 Demonstration demonstration_from_json(const Json& record, Instructions instructions);
 
 /// An answer after its prompt that someone called good, or bad.

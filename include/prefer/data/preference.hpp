@@ -39,7 +39,7 @@ enum class Dialogues { as_text, as_messages };
 
 /// Throws BadRecord or Error, with the place, for a record of another form, an empty answer, answers that are
 /// equal, messages whose answer does not end with the assistant's, answers that are a conversation with
-/// another prompt, and a "system" or "tools" that no message or template would show.
+/// another prompt, and a "system" that no message would show.
 Preference preference_from_json(const Json& record, Dialogues dialogues);
 
 /// All preferences of a file (JSONL, JSONL.gz, JSON array).

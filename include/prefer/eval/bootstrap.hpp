@@ -27,8 +27,12 @@ struct Interval {
 Interval bootstrap_mean(const std::vector<double>& values, uint64_t seed, double confidence = 0.95,
                         int64_t resamples = 2000);
 
+/// Whether values are resampled one by one: there are no clusters, or one alone, which tells of no other.
+bool stand_alone(std::span<const std::size_t> cluster);
+
 /// The mean of values of which some belong together (those of a question) and are resampled as one, 95 %.
-/// `cluster`: a number 0 .. for each value; empty: each stands alone. Throws as bootstrap_ratio does.
+/// `cluster`: a number 0 .. for each value; empty, or all the same: each stands alone. Throws as
+/// bootstrap_ratio does.
 Interval bootstrap_mean(const std::vector<double>& values, std::span<const std::size_t> cluster,
                         uint64_t seed);
 

@@ -13,9 +13,9 @@ namespace prefer {
 inline double win(double margin) { return margin > 0 ? 1 : margin == 0 ? 0.5 : 0; }
 
 /// The share of pairs whose margin is above 0; a tie counts half. The 95 % interval is a bootstrap over
-/// clusters of pairs; where all pairs are alike it is Wilson's. `cluster`: which pairs belong together (those
-/// of a question) and are resampled as one, by a number 0 .. for each; empty: each stands alone. Throws Error
-/// for no pairs.
+/// clusters of pairs; where all clusters are alike it is Wilson's. `cluster`: which pairs belong together
+/// (those of a question) and are resampled as one, by a number 0 .. for each; empty, or all the same: each
+/// stands alone. Throws Error for no pairs.
 Interval pairwise_accuracy(std::span<const double> margins, uint64_t seed,
                            std::span<const std::size_t> cluster = {});
 

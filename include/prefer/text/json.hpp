@@ -23,11 +23,8 @@ auto placed_at(const Json& value, const Body& body) {
 /// A list of ids of `tokenizer`.
 std::vector<std::int32_t> ids_from_json(const Json& list, const Tokenizer& tokenizer);
 
-/// A list of messages as the chat template writes them.
-TokenSpans chat_from_json(const Json& messages, const SpanBuilder& spans, const ChatOptions& options = {});
-
-/// The same, for the assistant to go on: with the generation prompt, or, where the last message is the
-/// assistant's, up to that message's end.
+/// A list of messages as the chat template writes them, for the assistant to go on: with the generation
+/// prompt, or, where the last message is the assistant's, up to that message's end.
 TokenSpans open_chat_from_json(const Json& messages, const SpanBuilder& spans);
 
 /// The text that `ids` add to that of `before`, without special tokens: with the space, or the rest of a
