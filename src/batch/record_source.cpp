@@ -27,6 +27,16 @@ std::vector<std::size_t> runs(const std::vector<int64_t>& tokens, int64_t limit,
   return sizes;
 }
 
+/// Of each key, the same number 0 .. for the same key, in the order of their first.
+template <class Key>
+std::vector<int64_t> numbered(const std::vector<Key>& keys) {
+  std::map<Key, int64_t> known;
+  std::vector<int64_t> numbers;
+  for (const Key& key : keys)
+    numbers.push_back(known.try_emplace(key, static_cast<int64_t>(known.size())).first->second);
+  return numbers;
+}
+
 }  // namespace
 
 std::vector<std::size_t> cut_into_slots(const std::vector<int64_t>& tokens, const RecordOrder& order) {
@@ -116,10 +126,7 @@ int64_t RecordSource::longest() const {
 void RecordSource::tell_prompts_by(const std::vector<std::string>& asked) {
   if (asked.size() != records_->size())
     fail("prompts of ", records_->size(), " records are not told apart by ", asked.size());
-  std::map<std::string, int64_t> known;
-  prompt_.clear();
-  for (const std::string& each : asked)
-    prompt_.push_back(known.emplace(each, static_cast<int64_t>(known.size())).first->second);
+  prompt_ = numbered(asked);
 }
 
 std::vector<std::size_t> RecordSource::prompts_of(const Plan& plan) const {
@@ -139,15 +146,12 @@ void RecordSource::attach(std::string name, std::vector<ScoredColumn> values) {
 }
 
 std::vector<int64_t> number_prompts(const std::vector<Record>& records) {
-  std::map<std::vector<int32_t>, int64_t> known;
-  std::vector<int64_t> numbers;
+  std::vector<std::vector<int32_t>> prompts;
   for (const Record& record : records) {
     const Sequence& first = record.front();
-    const std::vector<int32_t> prompt(first.tokens.begin(),
-                                      first.tokens.begin() + first.scored.front().begin);
-    numbers.push_back(known.emplace(prompt, static_cast<int64_t>(known.size())).first->second);
+    prompts.emplace_back(first.tokens.begin(), first.tokens.begin() + first.scored.front().begin);
   }
-  return numbers;
+  return numbered(prompts);
 }
 
 Counts count(const Record& record) {

@@ -59,8 +59,7 @@ HeldOut::HeldOut(RecordSource& pairs, PreferenceObjective& objective, const Tran
       seed_(seed) {
   if (!reference_) return;
   const int64_t context = std::min(policy_.config().context, reference_->config().context);
-  prompts_ =
-      prompts_of(pairs_.records(), pairs_.prompts(), kl.prompts, context - max_new_tokens_);
+  prompts_ = prompts_of(pairs_.records(), pairs_.prompts(), kl.prompts, context - max_new_tokens_);
 }
 
 Metrics HeldOut::measure() {

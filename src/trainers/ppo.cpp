@@ -205,8 +205,8 @@ PpoTrainer::Room PpoTrainer::room_beside(const Question& question) const {
 std::vector<Question> PpoTrainer::fitting(Prompts prompts) {
   std::vector<Question> kept;
   std::set<std::vector<int32_t>> known;
-  const bool once =
-      prompts.what == "eval";  // figures take held-out prompts for independent; a file of pairs repeats them
+  // Figures take held-out prompts for independent, and a file of pairs repeats them.
+  const bool once = prompts.what == "eval";
   for (Question& question : prompts.questions) {
     if (once && !known.insert(question.tokens).second) {
       prompts.skipped.add("the prompt stands before", question.place);

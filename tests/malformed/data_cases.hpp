@@ -343,9 +343,10 @@ inline std::vector<Malformed> pair_cases() {
           R"({"prompt": "c", "chosen": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}], "rejected": )" +
               said + "}",
           R"(@/pairs.jsonl:2:1: chosen begins with a message of the user that is not the prompt's)"),
-      pair("pair_with_a_system_beside_texts",
-           R"({"system": "c", "prompt": "a", "chosen": " b", "rejected": " c"})",
-           R"(@/pairs.jsonl:2:12: "system" beside texts is not read: put it into the text, or give messages)"),
+      pair(
+          "pair_with_a_system_beside_texts",
+          R"({"system": "c", "prompt": "a", "chosen": " b", "rejected": " c"})",
+          R"(@/pairs.jsonl:2:12: "system" beside texts is not read: put it into the text, or give messages)"),
       pair("pair_of_an_unknown_role",
            R"({"prompt": "a", "chosen": [{"role": "bard", "content": "b"}], "rejected": )" + said + "}",
            R"(@/pairs.jsonl:2:1: chosen does not end with a message of the assistant, but of "bard")"),

@@ -16,8 +16,8 @@ using Record = std::vector<Sequence>;
 struct Dataset {
   std::vector<Record> records;
   std::vector<std::string> asked = {};  ///< of each record, what tells its prompt before truncation; or none
-  std::string fingerprint;  ///< SHA-256 of all that a loss can see of the records, in order
-  std::string counts;       ///< one line: how many, how long, what was cut
+  std::string fingerprint;              ///< SHA-256 of all that a loss can see of the records, in order
+  std::string counts;                   ///< one line: how many, how long, what was cut
   std::vector<std::pair<std::string, std::int64_t>> noted;  ///< what a report counts beside what was skipped
   Skipped skipped;
 };
