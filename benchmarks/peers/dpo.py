@@ -1,5 +1,5 @@
-# DPO steps of TRL on a model folder and a file of pairs, in file order, as benchmarks/dpo.sh has prefer do them: the loss, the
-# tokens and the end of each step, when the first forward pass began. Needs benchmarks/peers/requirements.txt.
+# DPO steps of TRL on a model folder and a file of pairs, in file order, as benchmarks/dpo.sh has prefer do them: the loss and the
+# end of each step, when the first one began, the token ids of every pair. Needs benchmarks/peers/requirements.txt.
 import argparse
 import json
 import os
@@ -28,17 +28,24 @@ class InOrder(trl.DPOTrainer):
     def _get_train_sampler(self, *args, **kwargs):
         return SequentialSampler(self.train_dataset)
 
+    def get_batch_samples(self, *args, **kwargs):  # what Trainer's steps begin with, as prefer's do
+        clock.begin = clock.begin or time.time()
+        return super().get_batch_samples(*args, **kwargs)
+
 
 class Clock(transformers.TrainerCallback):
     def __init__(self):
+        self.begin = None
         self.ends = []
-        self.forward = None
-
-    def on_forward(self, *args):
-        self.forward = self.forward or time.time()
 
     def on_step_end(self, *args, **kwargs):
         self.ends.append(time.time())
+
+
+def sides(batch):
+    """Prompt and completion of each row, without padding: the chosen ones, then the rejected."""
+    for ids, there, learnt in zip(batch["input_ids"], batch["attention_mask"], batch["completion_mask"]):
+        yield ids[there > learnt].tolist(), ids[learnt == 1].tolist()
 
 
 clock = Clock()
@@ -54,14 +61,16 @@ trainer = InOrder(
     processing_class=transformers.AutoTokenizer.from_pretrained(arguments.model),
     callbacks=[clock],
 )
-trainer.model.register_forward_pre_hook(clock.on_forward)
 trainer.train()
-tokens = [2 * len(pair["prompt_ids"]) + len(pair["chosen_ids"]) + len(pair["rejected_ids"]) for pair in trainer.train_dataset]
+pairs = []
+for batch in trainer.get_train_dataloader():  # not of train_dataset, which the collator may still truncate
+    rows = list(sides(batch))
+    pairs += zip(rows[:len(rows) // 2], rows[len(rows) // 2:])
 losses = [log["loss"] for log in trainer.state.log_history if "loss" in log]
 print(json.dumps({
     "versions": f"trl {trl.__version__}, transformers {transformers.__version__}, torch {torch.__version__}",
     "losses": losses,
-    "tokens": [sum(tokens[i * arguments.batch:(i + 1) * arguments.batch]) for i in range(arguments.steps)],
-    "first_forward": clock.forward,
+    "pairs": pairs,
+    "first_begin": clock.begin,
     "step_ends": clock.ends,
 }))
