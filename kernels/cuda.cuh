@@ -15,7 +15,9 @@
 namespace prefer::kernels {
 
 inline void cuda_check(cudaError_t status, const char* what) {
-  if (status != cudaSuccess) throw std::runtime_error(std::string(what) + ": " + cudaGetErrorString(status));
+  if (status == cudaSuccess) return;
+  cudaGetLastError();  // the runtime keeps it, and the next check of a launch would tell it as its own
+  throw std::runtime_error(std::string(what) + ": " + cudaGetErrorString(status));
 }
 
 inline cudaStream_t stream_of(void* stream) { return static_cast<cudaStream_t>(stream); }

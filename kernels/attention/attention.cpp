@@ -64,8 +64,6 @@ Floats floats(std::int64_t count) {
       ::operator new[](static_cast<std::size_t>(count) * sizeof(float), std::align_val_t(64))));
 }
 
-std::int64_t padded(const Shape& shape) { return (shape.dim + 15) / 16 * 16; }
-
 /// Cuts every run into pieces of `queries_of(run)` queries.
 template <class QueriesOf>
 std::vector<Piece> pieces(const Shape& shape, QueriesOf queries_of) {
@@ -139,9 +137,9 @@ void forward(const Forward<T>& args) {
   const std::int64_t group = args.kv_heads > 0 ? args.heads / args.kv_heads : 1;
   const std::int64_t rows = std::max(portable::kTileRows, group);
   const std::vector<Piece> all = pieces(args, [&](const Run&) { return rows / group; });
-  const std::int64_t width = padded(args);
-  const std::int64_t scratch_size =
-      2 * rows * width + 16 * rows + (rows + 15) / 16 * 16 + portable::kRows * kBlock + 2 * kBlock * width;
+  const std::int64_t width = portable::padded_to_vectors(args.dim);
+  const std::int64_t scratch_size = 2 * rows * width + 16 * rows + portable::padded_to_vectors(rows) +
+                                    portable::kRows * kBlock + 2 * kBlock * width;
   const int threads = omp_get_max_threads();
   const Floats scratch = floats(threads * scratch_size);
   // Where a run's queries are few (decoding), one task takes all key heads, so that a row of the cache is
@@ -167,14 +165,14 @@ void backward(const Backward<T>& args) {
     return std::max(
         {std::int64_t{1}, kBackwardRows / group, (run.query_count + kMostPieces - 1) / kMostPieces});
   });
-  const std::int64_t width = padded(args);
+  const std::int64_t width = portable::padded_to_vectors(args.dim);
   std::int64_t share_size = 0, most_rows = 0;
   for (Piece& piece : all) {
     piece.share = share_size;
     share_size += args.kv_heads * 2 * piece.keys() * width;
     most_rows = std::max(most_rows, (piece.end - piece.begin) * group);
   }
-  const std::int64_t scratch_size = 3 * most_rows * width + 2 * ((most_rows + 15) / 16 * 16) +
+  const std::int64_t scratch_size = 3 * most_rows * width + 2 * portable::padded_to_vectors(most_rows) +
                                     2 * portable::kGradientRows * kBlock + 3 * kBlock * width;
   const int threads = omp_get_max_threads();
   const Floats scratch = floats(threads * scratch_size);

@@ -15,7 +15,6 @@
 #include "kernels/number.hpp"
 
 #include <cstdint>
-#include <type_traits>
 
 namespace prefer::kernels::attention {
 
@@ -37,10 +36,6 @@ struct Run {
   std::int64_t span_begin = 0;
   std::int64_t span_end = 0;
 };
-
-/// What lse and the row sums are kept in.
-template <class T>
-using Wide = std::conditional_t<std::is_same_v<T, double>, double, float>;
 
 /// A matrix whose rows are `stride` elements apart, each row [heads, dim]; so q, k and v may be views of one
 /// buffer.

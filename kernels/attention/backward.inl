@@ -89,10 +89,10 @@ inline BackwardPiece backward_piece(const Shape& shape, std::int64_t queries, fl
   piece.group = shape.heads / shape.kv_heads;
   piece.rows = queries * piece.group;
   piece.dim = shape.dim;
-  piece.padded = (shape.dim + 15) / 16 * 16;
+  piece.padded = padded_to_vectors(shape.dim);
   const auto take = [&](std::int64_t count) {
     float* here = scratch;
-    scratch += (count + 15) / 16 * 16;
+    scratch += padded_to_vectors(count);
     return here;
   };
   piece.q = take(piece.rows * piece.padded);
@@ -143,7 +143,7 @@ void backward(const Backward<T>& args, const Piece& where, std::int64_t kv_head,
 template <class T>
 void add_shares(const Backward<T>& args, std::int64_t first, std::int64_t rows, std::int64_t kv_head,
                 const SharePart* parts, std::int64_t part_count, const float* shares, float* scratch) {
-  const std::int64_t padded = (args.dim + 15) / 16 * 16;
+  const std::int64_t padded = padded_to_vectors(args.dim);
   float* dk = scratch;
   float* dv = scratch + rows * padded;
   clear(scratch, 2 * rows * padded);

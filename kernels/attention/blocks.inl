@@ -12,6 +12,8 @@ constexpr std::int64_t kCols = kLanes == 16 ? 4 : 2;
 
 PREFER_INLINE std::int64_t lesser(std::int64_t a, std::int64_t b) { return a < b ? a : b; }
 PREFER_INLINE std::int64_t greater(std::int64_t a, std::int64_t b) { return a > b ? a : b; }
+/// `count` floats, rounded up to the widest vector of any instruction set.
+inline std::int64_t padded_to_vectors(std::int64_t count) { return (count + 15) / 16 * 16; }
 
 /// A [., .] matrix of floats in the scratch: element (i, k) at data[i * row + k * column].
 struct Matrix {

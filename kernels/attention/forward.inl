@@ -97,11 +97,11 @@ inline ForwardTile forward_tile(const Shape& shape, float* scratch) {
   ForwardTile tile;
   tile.group = shape.heads / shape.kv_heads;
   tile.dim = shape.dim;
-  tile.padded = (shape.dim + 15) / 16 * 16;
+  tile.padded = padded_to_vectors(shape.dim);
   const std::int64_t rows = greater(kTileRows, tile.group);
   const auto take = [&](std::int64_t count) {
     float* here = scratch;
-    scratch += (count + 15) / 16 * 16;
+    scratch += padded_to_vectors(count);
     return here;
   };
   tile.q = take(rows * tile.padded);

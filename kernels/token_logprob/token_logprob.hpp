@@ -5,7 +5,8 @@
 // With upstream g of logp and h of entropy, and E = sum_j p_j z_j = lse - entropy:
 //   dx_j = inv_temperature * (g (delta_{jy} - p_j) - h p_j (z_j - E)).
 // A row is read once (online softmax: Milakov, Gimelshein, 2018, arXiv:1805.02867). Its bits depend on
-// nothing but the row: not on other rows, on the stride or on the number of threads.
+// nothing but the row: not on other rows, on the stride or on the number of threads; on CUDA that holds of
+// rows that begin at multiples of 16 bytes.
 #pragma once
 
 #include "kernels/isa.hpp"

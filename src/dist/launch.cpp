@@ -44,9 +44,10 @@ int64_t free_port() {
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
   socklen_t size = sizeof address;
   auto* at = reinterpret_cast<sockaddr*>(&address);
-  const bool found = bind(socket_number, at, size) == 0 && getsockname(socket_number, at, &size) == 0;
-  close(socket_number);
+  const bool found =
+      socket_number >= 0 && bind(socket_number, at, size) == 0 && getsockname(socket_number, at, &size) == 0;
   if (!found) fail("no free port on this machine: ", std::strerror(errno));
+  close(socket_number);
   return ntohs(address.sin_port);
 }
 
@@ -78,10 +79,10 @@ class StatusFile {
     // A number that no script between launch and the program takes for its own; ranks inherit it.
     const int made = memfd_create(kStatusName, MFD_CLOEXEC);
     file_ = made < 0 ? made : fcntl(made, F_DUPFD, 300);
-    if (file_ < 0) file_ = fcntl(made, F_DUPFD, 3);  // fewer numbers are allowed
-    close(made);
+    if (made >= 0 && file_ < 0) file_ = fcntl(made, F_DUPFD, 3);  // fewer numbers are allowed
     if (file_ < 0 || ftruncate(file_, static_cast<off_t>(size_)) != 0)
       fail("could not make the status file: ", std::strerror(errno));
+    close(made);
     void* at = mmap(nullptr, size_, PROT_READ, MAP_SHARED, file_, 0);
     if (at == MAP_FAILED) fail("could not map the status file: ", std::strerror(errno));
     text_ = static_cast<const char*>(at);
@@ -108,12 +109,14 @@ struct Rank {
   std::string error;  // the last line that begins with "error: "
   std::string last;   // the last of the others
   std::optional<int> status;
+  int64_t ended_before = 0;  // how many had ended when it did
   bool ended_by_launch = false;
 
   bool failed() const { return status && *status != 0; }
   /// It left because another had.
   bool followed() const {
-    return ended_by_launch || error.find(": another rank is gone: ") != std::string::npos;
+    const auto said = [&](const char* what) { return error.find(what) != std::string::npos; };
+    return ended_by_launch || said(": another rank is gone: ") || said(" could not join the other ranks: ");
   }
   int code() const { return WIFEXITED(*status) ? WEXITSTATUS(*status) : 128 + WTERMSIG(*status); }
 };
@@ -212,16 +215,17 @@ class Launch {
         if (errno == EINTR) continue;
         return;
       }
-      if (size == 0) {
-        if (!rank.begun.empty()) take_line(rank, rank.begun);
-        rank.begun.clear();
-        close(std::exchange(rank.messages, -1));
-        return;
-      }
+      if (size == 0) return end_messages(rank);
       rank.begun.append(bytes, static_cast<size_t>(size));
       for (size_t end; (end = rank.begun.find('\n')) != std::string::npos; rank.begun.erase(0, end + 1))
         take_line(rank, rank.begun.substr(0, end));
     }
+  }
+
+  void end_messages(Rank& rank) {
+    if (!rank.begun.empty()) take_line(rank, rank.begun);
+    rank.begun.clear();
+    close(std::exchange(rank.messages, -1));
   }
 
   /// Errors are kept: one of them is said when all have ended.
@@ -241,34 +245,44 @@ class Launch {
       if (info.ssi_signo == SIGCHLD) continue;
       asked_ = static_cast<int>(info.ssi_signo);
       for (const Rank& rank : ranks_)
-        if (!rank.status) kill(-rank.process, asked_);
+        if (!rank.status || rank.messages >= 0) kill(-rank.process, asked_);  // or what it has started
     }
     for (Rank& rank : ranks_) {
       int status = 0;
       if (rank.status || waitpid(rank.process, &status, WNOHANG) != rank.process) continue;
       rank.status = status;
+      rank.ended_before = ended_++;
       if (!rank.failed() || end_of_grace_ != HUGE_VAL) continue;
       // Ranks that were asked to stop, or that a hook pauses, save first, and end with one code all.
       const bool paused = rank.code() == Stopped(0).exit_code();
       stopped_ = paused || (asked_ != 0 && rank.code() == 128 + asked_);
       if (paused || !stopped_) end_of_grace_ = now() + kGrace;
     }
+    // What they have started may hold their standard error output on.
+    if (ended_ == config_.n) end_of_grace_ = std::min(end_of_grace_, now() + kGrace);
   }
 
   void end_all() {
     for (Rank& rank : ranks_) {
       if (rank.status && rank.messages < 0) continue;
-      rank.ended_by_launch = !rank.status;
+      if (!rank.status) rank.ended_by_launch = true;
       kill(-rank.process, SIGKILL);  // and what it has started
+      read_messages(rank);
+      if (rank.status && rank.messages >= 0) end_messages(rank);  // what has left the group is not awaited
     }
     end_of_grace_ = now() + 1;
   }
 
-  /// The rank that the others followed; null where none failed.
+  /// The first in time of those that failed by themselves; else of those that stopped as they were asked to,
+  /// and else of those that followed. Null where none failed.
   const Rank* first_failed() const {
+    const auto order = [&](const Rank& rank) {
+      const bool obeyed = asked_ != 0 && rank.code() == 128 + asked_;
+      return std::pair(rank.followed() ? 2 : obeyed ? 1 : 0, rank.ended_before);
+    };
     const Rank* first = nullptr;
     for (const Rank& rank : ranks_)
-      if (rank.failed() && (first == nullptr || first->followed())) first = &rank;
+      if (rank.failed() && (first == nullptr || order(rank) < order(*first))) first = &rank;
     return first;
   }
 
@@ -296,9 +310,10 @@ class Launch {
   sigset_t watched_;
   int signals_ = -1;
   std::vector<Rank> ranks_;
+  int64_t ended_ = 0;               // of the ranks
   int asked_ = 0;                   // the signal that came
   bool stopped_ = false;            // because of it
-  double end_of_grace_ = HUGE_VAL;  // from the first failure on, a time
+  double end_of_grace_ = HUGE_VAL;  // a time, once one has failed or all have ended
 };
 
 }  // namespace

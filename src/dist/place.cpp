@@ -50,12 +50,12 @@ void read_rank(Place& place, const Variables& of, const std::string& rank, const
     fail(rank, "=", place.rank, " wants to be below ", size, "=", place.size, ": ranks count from 0");
 }
 
-/// "node07" of "node[07-12,15],gpu3".
-std::string first_host(const std::string& list) {
+/// "node07" of "node[07-12,15],gpu3", which the variable `name` holds.
+std::string first_host(const std::string& name, const std::string& list) {
   const std::size_t bracket = list.find('['), comma = list.find(',');
   if (bracket == std::string::npos || comma < bracket) return list.substr(0, comma);
   const std::size_t number = list.find_first_of("-,]", bracket), close = list.find(']', bracket);
-  if (close == std::string::npos) fail("SLURM_NODELIST=", list, ": a [ is not closed");
+  if (close == std::string::npos) fail(name, "=", list, ": a [ is not closed");
   const std::string rest = list.substr(close + 1, list.find(',', close) - close - 1);
   return list.substr(0, bracket) + list.substr(bracket + 1, number - bracket - 1) + rest;
 }
@@ -127,7 +127,7 @@ Place of_slurm(Variables of) {
       tasks_on(of.text("SLURM_STEP_TASKS_PER_NODE"), of.number("SLURM_NODEID", 0, kMostRanks, 0));
   if (place.size == 1) return place;
   const char* nodes = of.has("SLURM_STEP_NODELIST") ? "SLURM_STEP_NODELIST" : "SLURM_NODELIST";
-  place.address = of.has("MASTER_ADDR") ? of.text("MASTER_ADDR") : first_host(of.text(nodes));
+  place.address = of.has("MASTER_ADDR") ? of.text("MASTER_ADDR") : first_host(nodes, of.text(nodes));
   if (place.address.empty())
     fail("SLURM_STEP_NUM_TASKS=", place.size, " wants MASTER_ADDR or SLURM_NODELIST");
   if (!of.has("MASTER_PORT") && !of.has("SLURM_JOB_ID"))

@@ -7,6 +7,7 @@
 #include "src/dist/backend.hpp"
 #include "src/dist/sockets.hpp"
 
+#include <c10/util/Exception.h>
 #include <torch/csrc/distributed/c10d/PrefixStore.hpp>
 #include <torch/csrc/distributed/c10d/ProcessGroupGloo.hpp>
 #include <torch/csrc/distributed/c10d/TCPStore.hpp>
@@ -119,7 +120,7 @@ class Ranks final : public Team {
     } catch (const Error&) {
       throw;
     } catch (const std::exception& error) {
-      lost(error);
+      fail("rank ", place_.rank, " could not join the other ranks: ", words_of(error));
     }
   }
   ~Ranks() override {
@@ -191,7 +192,11 @@ class Ranks final : public Team {
   }
   [[noreturn]] void lost(const std::exception& error) {
     broken_ = true;
-    fail("rank ", place_.rank, ", ", doing_, ": another rank is gone: ", words_of(error));
+    // Gloo throws errors of its own, NCCL and the store DistErrors: another of LibTorch's is about this rank.
+    const bool own = dynamic_cast<const c10::Error*>(&error) != nullptr &&
+                     dynamic_cast<const c10::DistError*>(&error) == nullptr;
+    fail("rank ", place_.rank, ", ", doing_,
+         own ? ": a sum over ranks failed: " : ": another rank is gone: ", words_of(error));
   }
 
   Place place_;

@@ -66,6 +66,7 @@ void refuse_what_is_not_implemented(const Json& json) {
                                        {"attention_dropout", 0},
                                        {"is_causal", true},
                                        {"partial_rotary_factor", 1},
+                                       {"rope_interleaved", false},
                                        {"attn_logit_softcapping", {}},
                                        {"final_logit_softcapping", {}},
                                        {"logit_scale", 1},
@@ -112,6 +113,19 @@ const Json* rope_of(const Json& json) {
   return nullptr;
 }
 
+// Parameters of other types than default, which a file without a type may hold: passed over they would change
+// the maths in silence.
+void refuse_scaling(const Json& rope) {
+  for (const char* key : {"factor", "attention_factor", "mscale", "mscale_all_dim", "beta_fast", "beta_slow",
+                          "short_factor", "long_factor", "low_freq_factor", "high_freq_factor"}) {
+    const Json* value = present(rope, key);
+    if (value == nullptr || same_value(*value, 1)) continue;
+    value->fail_here(key, " = ", dump(*value),
+                     " is no parameter of rope_type default, which holds where none is named; "
+                     "implemented are default and llama3");
+  }
+}
+
 void read_rope(const Json& json, ModelConfig& config) {
   kernels::rope::Frequencies& rope = config.rope;
   rope.dim = config.head_dim;
@@ -126,7 +140,7 @@ void read_rope(const Json& json, ModelConfig& config) {
     part->fail_here("partial_rotary_factor = ", dump(*part), " is not implemented; implemented is 1");
   const Json* type = present(*given, "rope_type");
   if (type == nullptr) type = present(*given, "type");
-  if (type == nullptr || type->as_string() == "default") return;
+  if (type == nullptr || type->as_string() == "default") return refuse_scaling(*given);
   if (type->as_string() != "llama3") {
     type->fail_here("rope_type ", quote(type->as_string()),
                     " is not implemented; implemented are default and llama3");

@@ -3,6 +3,7 @@
 
 #include "prefer/core/error.hpp"
 #include "prefer/core/random.hpp"
+#include "prefer/ops/embedding.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -34,7 +35,7 @@ RewardModel::RewardModel(std::shared_ptr<Transformer> transformer) : transformer
 }
 
 Tensor RewardModel::scores(const Batch& batch) const {
-  const Tensor rows = transformer_->hidden(batch).index_select(0, batch.reads.row);  // [P, D]
+  const Tensor rows = embed(transformer_->hidden(batch), batch.reads.row);  // [P, D]
   // In float: a bf16 product would make many scores one.
   const at::ScalarType wide = rows.scalar_type() == at::kDouble ? at::kDouble : at::kFloat;
   return (rows.to(wide) * transformer_->weights().at(kHead).to(wide)).sum(1);  // [P]

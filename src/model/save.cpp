@@ -27,6 +27,21 @@ TensorToStore to_store(const std::string& name, const Tensor& weight) {
   return {name, stored_type(weight.scalar_type()), weight.sizes().vec(), produce};
 }
 
+/// Refuses a model that load_model would not read back: one that lacks weights, as a frozen copy does, or has
+/// others.
+void check_names(const std::string& folder, const Transformer& model) {
+  std::size_t known = 0;
+  for (const WeightSpec& spec : weight_specs(model.config())) {
+    if (!model.weights().contains(spec.name))
+      fail(folder, ": a model without ", spec.name,
+           " was to be written here; a frozen copy does not hold its weights");
+    ++known;
+  }
+  if (known != model.weights().size())
+    fail(folder, ": a model of ", model.weights().size(),
+         " weights was to be written here, and its config has ", known);
+}
+
 /// Where a file system knows no exchange, the old folder stands while the new one takes its name.
 std::string aside(const std::string& folder) {
   return join_path(parent_directory(folder), ".old-" + folder.substr(folder.rfind('/') + 1));
@@ -63,6 +78,7 @@ void save_model(Fs& fs, const std::string& folder, const Transformer& model,
          ": a model was to be written here, and something that is not a model stands here; move it or name "
          "another folder");
   }
+  check_names(folder, model);
   make_directories(fs, parent_directory(folder));
   remove_all(fs, making);
   ModelConfig config = model.config();

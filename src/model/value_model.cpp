@@ -1,6 +1,8 @@
 // The head on the policy's hidden states, and a network that begins as the policy.
 #include "prefer/model/value_model.hpp"
 
+#include "prefer/ops/embedding.hpp"
+
 namespace prefer {
 
 SharedValueModel::SharedValueModel(int64_t width, at::ScalarType policy_type, at::Device device) {
@@ -10,8 +12,8 @@ SharedValueModel::SharedValueModel(int64_t width, at::ScalarType policy_type, at
 }
 
 Tensor SharedValueModel::values(const Batch& batch, const std::function<Tensor()>& policy_hidden) const {
-  const Tensor rows = policy_hidden().index_select(0, batch.reads.row);  // [P, D]
-  return (rows.to(head_.scalar_type()) * head_).sum(1);                  // [P]
+  const Tensor rows = embed(policy_hidden(), batch.reads.row);  // [P, D]
+  return (rows.to(head_.scalar_type()) * head_).sum(1);         // [P]
 }
 
 std::shared_ptr<RewardModel> value_network(const Transformer& model) {

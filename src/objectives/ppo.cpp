@@ -2,6 +2,7 @@
 #include "prefer/objectives/ppo.hpp"
 
 #include "prefer/objectives/logprob.hpp"
+#include "prefer/ops/embedding.hpp"
 #include "prefer/ops/linear_logprob.hpp"
 
 namespace prefer {
@@ -69,7 +70,7 @@ NamedTensors PpoObjective::prepare(const Plan&, Source&, Team&) {
 
 Loss PpoObjective::operator()(const Batch& batch, const NamedTensors& prepared) {
   const Tensor hidden = policy_->hidden(batch);  // [T, D]
-  const Logprobs now = linear_logprob(hidden.index_select(0, batch.row), policy_->head(), batch.label,
+  const Logprobs now = linear_logprob(embed(hidden, batch.row), policy_->head(), batch.label,
                                       {.temperature = settings_.temperature, .entropy = true});  // [M]
   const Tensor value =
       value_->values(batch, [&] { return hidden; });  // [P] = [M], as every scored token is read

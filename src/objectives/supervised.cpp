@@ -1,6 +1,7 @@
 // Log-probability, entropy and likeliest token of each scored token, and their sums.
 #include "prefer/objectives/supervised.hpp"
 
+#include "prefer/ops/embedding.hpp"
 #include "prefer/ops/linear_logprob.hpp"
 
 namespace prefer {
@@ -33,7 +34,7 @@ Counts SupervisedObjective::count(const Plan& plan) const {
 }
 
 Said SupervisedObjective::said(const Batch& batch) const {
-  const Tensor rows = model_->hidden(batch).index_select(0, batch.row);  // [M, D]
+  const Tensor rows = embed(model_->hidden(batch), batch.row);  // [M, D]
   const Logprobs all = linear_logprob(rows, model_->head(), batch.label, {.entropy = true, .argmax = true});
   return {all.logp, all.entropy.detach(), (all.argmax == batch.label).to(at::kDouble), weights_of(batch)};
 }

@@ -28,6 +28,20 @@ void check_product(const char* what, const Tensor& x, const Matrix& w, int64_t w
   }
 }
 
+void check_bias(const Tensor& bias, const Tensor& x, const Matrix& w) {
+  if (!bias.defined()) return;
+  if (bias.dim() == 1 && bias.size(0) == w.rows() && bias.scalar_type() == x.scalar_type() &&
+      bias.device() == x.device())
+    return;
+  fail("linear wants a bias [", w.rows(), "] ", x.scalar_type(), " on ", x.device(), ", not ", bias.sizes(),
+       " ", bias.scalar_type(), " on ", bias.device());
+}
+
+/// What times wants beside what check_product sees.
+void check_has_weight(const Matrix& w) {
+  if (w.parts().empty()) fail("y w wants a weight, and a frozen Matrix has only its form for x w^T");
+}
+
 }  // namespace
 
 Matrix::Matrix(std::vector<Tensor> stacked)
@@ -67,6 +81,7 @@ void Matrix::forget_packed() const {
 }
 
 Matrix Matrix::frozen() const {
+  if (parts_.empty()) return *this;  // it is frozen
   const at::NoGradGuard no_grad;
   Matrix copy = *this;
   copy.forms_ = std::make_shared<PackedForms>();
@@ -131,7 +146,7 @@ Tensor times_transposed(const Tensor& x, const Matrix& w) {
 
 Tensor times(const Tensor& y, const Matrix& w) {
   check_product("y w", y, w, w.rows());
-  if (w.parts().empty()) fail("y w wants a weight, and a frozen Matrix has only its form for x w^T");
+  check_has_weight(w);
   const at::NoGradGuard no_grad;
   if (y.size(0) == 0) return at::empty({0, w.columns()}, y.options());
   if (gemm::route_of(y) != GemmRoute::onednn) return at::mm(y.detach(), PackedForms::plain_of(w));
@@ -139,6 +154,7 @@ Tensor times(const Tensor& y, const Matrix& w) {
 }
 
 void prepare_times(const Matrix& w) {
+  check_has_weight(w);
   if (gemm::route_of(w.parts().front()) == GemmRoute::onednn) PackedForms::packed_transposed_of(w);
 }
 
@@ -155,9 +171,7 @@ Tensor transposed_times(const Tensor& a, const Tensor& b) {
 
 Tensor linear(const Tensor& x, const Matrix& w, const Tensor& bias, const std::function<Tensor()>& again) {
   check_product("linear", x, w, w.columns());
-  if (bias.defined() && (bias.dim() != 1 || bias.size(0) != w.rows())) {
-    fail("linear wants a bias [", w.rows(), "], not ", bias.sizes());
-  }
+  check_bias(bias, x, w);
   Tensor y = times_transposed(x, w);
   std::vector<Tensor> inputs{x, bias};
   inputs.insert(inputs.end(), w.parts().begin(), w.parts().end());

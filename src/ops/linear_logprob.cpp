@@ -109,6 +109,14 @@ void check(const Tensor& hidden, const Matrix& head, const Tensor& label, const 
   if (!(options.temperature > 0)) fail("linear_logprob wants a temperature > 0, not ", options.temperature);
 }
 
+// Of a head through which a gradient is to go.
+void check_trains(const Matrix& head) {
+  if (head.parts().empty())
+    fail("linear_logprob wants a head with its weight for a gradient, not a frozen Matrix");
+  if (head.parts().size() > 1)
+    fail("linear_logprob trains a head of one weight, and ", head.parts().size(), " are stacked");
+}
+
 void check(const SecondModel& second, const Tensor& hidden) {
   const Tensor& theirs = second.hidden;
   if (!theirs.defined() || theirs.dim() != 2 || theirs.size(0) != hidden.size(0) || !second.head.defined() ||
@@ -272,10 +280,11 @@ Logprobs linear_logprob(const Tensor& hidden, const Matrix& head, const Tensor& 
                         const LogprobOptions& options, const SecondModel& second) {
   check(hidden, head, label, options);
   if (second.head.defined() || second.hidden.defined()) check(second, hidden);
-  Kept kept = made(hidden, head, label, options, second);
   std::vector<Tensor> inputs{hidden};
   inputs.insert(inputs.end(), head.parts().begin(), head.parts().end());
   const bool trains = wants_gradient(inputs);
+  if (trains) check_trains(head);
+  Kept kept = made(hidden, head, label, options, second);
   const bool fits = kept.hidden.size(0) * kept.row_bytes() <= options.logits_bytes;
   if (trains && !fits && !head.trained() && !options.entropy) kept.slope = at::empty_like(kept.hidden);
   forward(kept, trains && fits);
@@ -287,8 +296,6 @@ Logprobs linear_logprob(const Tensor& hidden, const Matrix& head, const Tensor& 
                         asked_of(kept.kl.kl),     asked_of(kept.kl.k1),        asked_of(kept.kl.k2),
                         asked_of(kept.kl.k3)};
   if (!trains) return result;
-  if (head.parts().size() != 1)
-    fail("linear_logprob trains a head of one weight, and ", head.parts().size(), " are stacked");
   std::vector<Tensor> outputs;
   for (const Tensor& t : {result.logp, result.entropy, result.kl, result.k1, result.k2, result.k3})
     if (t.defined()) outputs.push_back(t);

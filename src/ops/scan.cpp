@@ -18,9 +18,10 @@ Advantages gae(const Tensor& reward, const Tensor& value, const Tensor& begin, d
   const Tensor rewards = reward.detach().contiguous(), values = value.detach().contiguous();
   const Advantages result{at::empty_like(rewards), at::empty_like(rewards)};
   if (begin.is_cpu()) {
-    const int64_t end = *(begin.const_data_ptr<int64_t>() + begin.size(0) - 1);
-    if (end != reward.size(0))
-      fail("gae wants boundaries that end at ", reward.size(0), ", the number of tokens, not at ", end);
+    const int64_t first = begin[0].item<int64_t>(), end = begin[-1].item<int64_t>();
+    if (first != 0 || end != reward.size(0))
+      fail("gae wants boundaries from 0 to ", reward.size(0), ", the number of tokens, not from ", first,
+           " to ", end);
   }
   ops::with_target("gae", {rewards, values, begin}, [&](auto target) {
     using Target = decltype(target);

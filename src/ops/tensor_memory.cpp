@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include <mutex>
+#include <tuple>
 
 namespace prefer {
 namespace {
@@ -38,7 +39,7 @@ class Range final : public c10::Allocator {
     if (static_cast<int64_t>(n) < kLeast) return small_.allocate(n);
     const std::lock_guard lock(mutex_);
     const int64_t at = space_.take(static_cast<int64_t>(n));
-    if (space_.end() > size_)
+    if (at < 0)
       fail("there is no memory for a tensor of ", n, " bytes: ", space_.taken(), " bytes are in use");
     return {begin_ + at, begin_ + at, &Range::release, c10::Device(c10::kCPU)};
   }
@@ -62,7 +63,7 @@ class Range final : public c10::Allocator {
   int64_t size_;
   c10::Allocator& small_;
   std::mutex mutex_;
-  FreeSpace space_{kUnit};
+  FreeSpace space_{kUnit, size_};
 };
 
 Range* Range::the_one = nullptr;
@@ -71,17 +72,15 @@ Range* Range::the_one = nullptr;
 
 int64_t FreeSpace::take(int64_t size) {
   size = (size + unit_ - 1) / unit_ * unit_;
-  int64_t begin = end_;
+  int64_t begin = end_, found = 0;
   if (const auto fit = by_size_.lower_bound({size, 0}); fit != by_size_.end()) {
-    const auto [found, at] = *fit;
-    begin = at;
-    remove_free(at, found);
-    if (found > size) add_free(at + size, found - size);
+    std::tie(found, begin) = *fit;
   } else if (!free_.empty() && free_.rbegin()->first + free_.rbegin()->second == end_) {
-    const auto [at, found] = *free_.rbegin();  // what is free at the end grows
-    begin = at;
-    remove_free(at, found);
+    std::tie(begin, found) = *free_.rbegin();  // what is free at the end grows
   }
+  if (size > limit_ - begin) return -1;
+  if (found > 0) remove_free(begin, found);
+  if (found > size) add_free(begin + size, found - size);
   end_ = std::max(end_, begin + size);
   used_[begin] = size;
   taken_ += size;

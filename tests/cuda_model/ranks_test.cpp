@@ -3,29 +3,15 @@
 
 #include "cuda_model/device.hpp"
 #include "prefer/train/fixed_point.hpp"
-
-#include <netinet/in.h>
-#include <sys/socket.h>
-#include <unistd.h>
+#include "support/port.hpp"
 
 #include <cmath>
 
 namespace prefer {
 namespace {
 
+using testing::free_port;
 using testing::kGpu;
-
-int free_port() {
-  const int number = socket(AF_INET, SOCK_STREAM, 0);
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t size = sizeof address;
-  bind(number, reinterpret_cast<sockaddr*>(&address), size);
-  getsockname(number, reinterpret_cast<sockaddr*>(&address), &size);
-  close(number);
-  return ntohs(address.sin_port);
-}
 
 TEST(CudaRanks, NcclAndGlooStandBehindOneTeam) {
   const auto team = join({.address = "127.0.0.1", .port = free_port()}, kGpu);

@@ -155,6 +155,14 @@ TEST(Place, IsRefusedInOneLineThatNamesTheVariable) {
                         {"SLURM_JOB_ID", "1"}});
             }).find("a [ is not closed"),
             std::string::npos);
+  EXPECT_EQ(error_of([] {
+              place_of({{"SLURM_PROCID", "0"},
+                        {"SLURM_STEP_NUM_TASKS", "2"},
+                        {"SLURM_NODELIST", "n1"},
+                        {"SLURM_STEP_NODELIST", "n[1-2"},
+                        {"SLURM_JOB_ID", "1"}});
+            }),
+            "SLURM_STEP_NODELIST=n[1-2: a [ is not closed");
 }
 
 TEST(Environment, IsMainsThirdArgument) {

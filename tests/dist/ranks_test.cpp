@@ -148,6 +148,17 @@ TEST(Ranks, SayInOneLineThatOneIsGone) {
   EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(5));
 }
 
+TEST(Ranks, SayThatTheyCouldNotJoinWhereNoneIsGone) {
+  Place place = {.size = 2, .address = "127.0.0.1", .port = free_port(), .interface = "no-such"};
+  std::thread second([place]() mutable {
+    place.rank = 1;
+    EXPECT_NE(error_of([&] { join(place, at::kCPU); }), "");  // rank 0, which has the store, may end first
+  });
+  const std::string said = error_of([&] { join(place, at::kCPU); });
+  EXPECT_TRUE(said.starts_with("rank 0 could not join the other ranks: ")) << said;
+  second.join();
+}
+
 TEST(Ranks, RefuseAPortThatIsTaken) {
   const TakenPort port;
   EXPECT_EQ(

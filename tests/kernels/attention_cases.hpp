@@ -2,6 +2,7 @@
 #pragma once
 
 #include "kernels/attention/attention.hpp"
+#include "tests/support/kernels.hpp"
 #include "tests/support/sanitized.hpp"
 
 #include <algorithm>
@@ -176,12 +177,7 @@ double worst(const std::vector<A>& got, const std::vector<B>& want, double relat
   return error / largest;
 }
 
-template <class To, class From>
-std::vector<To> converted(const std::vector<From>& from) {
-  std::vector<To> to;
-  for (const From& x : from) to.push_back(narrow<To>(static_cast<double>(widen(x))));
-  return to;
-}
+using testing::converted;
 
 /// The same inputs in double, or in bf16.
 template <class To, class From>

@@ -131,12 +131,20 @@ const Refused kRefused[] = {
     {"llama", R"("is_causal": false)", "is_causal = false is not implemented; implemented is true"},
     {"llama", R"("partial_rotary_factor": 0.5)",
      "partial_rotary_factor = 0.5 is not implemented; implemented is 1"},
+    {"llama", R"("rope_interleaved": true)",
+     "rope_interleaved = true is not implemented; implemented is false"},
     {"llama", R"("rope_parameters": {"rope_type": "default", "partial_rotary_factor": 0.5})",
      "partial_rotary_factor = 0.5 is not implemented; implemented is 1"},
     {"llama", R"("rope_scaling": {"type": "linear", "factor": 2.0})",
      R"(rope_type "linear" is not implemented; implemented are default and llama3)"},
     {"llama", R"("rope_scaling": {"type": "dynamic", "factor": 2.0})",
      R"(rope_type "dynamic" is not implemented; implemented are default and llama3)"},
+    {"llama", R"("rope_scaling": {"factor": 8.0})",
+     "factor = 8.0 is no parameter of rope_type default, which holds where none is named; implemented are "
+     "default and llama3"},
+    {"llama", R"("rope_parameters": {"rope_type": "default", "rope_theta": 5.0, "beta_fast": 32})",
+     "beta_fast = 32 is no parameter of rope_type default, which holds where none is named; implemented are "
+     "default and llama3"},
     {"qwen2", R"("rope_scaling": {"type": "yarn", "factor": 4.0, "original_max_position_embeddings": 32768})",
      R"(rope_type "yarn" is not implemented; implemented are default and llama3)"},
     {"qwen3", R"("rope_parameters": {"rope_type": "yarn", "factor": 4.0, "rope_theta": 1000000})",
@@ -212,7 +220,7 @@ TEST(ModelConfig, AValueThatChangesNothingIsNotRefused) {
               read_model_config(config_with(
                   R"(, "hidden_act": "swish", "mlp_bias": false, "attention_dropout": 0.0, "is_causal": true,
 "partial_rotary_factor": 1.0, "logit_scale": 1.0, "attn_logit_softcapping": null, "num_experts": null,
-"rope_scaling": {}, "layer_types": ["full_attention", "full_attention"], "pretraining_tp": 2)"));
+"rope_scaling": {}, "rope_parameters": {"factor": 1.0}, "layer_types": ["full_attention", "full_attention"], "pretraining_tp": 2)"));
             }),
             "");
 }

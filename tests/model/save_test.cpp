@@ -8,6 +8,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cstring>
 #include <filesystem>
 #include <random>
 
@@ -31,6 +32,28 @@ TEST(SaveModel, ReplacesAModelAndNothingElse) {
   fs.make_directory(dir.string() + "/thesis");
   EXPECT_NE(error_of([&] { save_model(fs, dir.string() + "/thesis", *tiny_model(at::kFloat), {}); }), "");
   EXPECT_TRUE(fs.exists(dir.string() + "/thesis"));
+}
+
+TEST(SaveModel, RefusesWhatWouldNotBeReadBack) {
+  PosixFs fs;
+  const testing::TempDir dir;
+  const std::string folder = dir.string() + "/model";
+  const auto model = tiny_model(at::kFloat);
+  save_model(fs, folder, *model, {});
+  const auto error = [&](const Transformer& other) {
+    return error_of([&] { save_model(fs, folder, other, {}); });
+  };
+  EXPECT_EQ(error(*model->frozen()),
+            folder +
+                ": a model without model.layers.0.input_layernorm.weight was to be written here; a frozen "
+                "copy does not hold its weights");
+  NamedTensors weights = testing::random_weights(tiny_config(), 1, at::kFloat);
+  weights["score.weight"] = at::ones({1, tiny_config().hidden_size});
+  const std::string known = std::to_string(weights.size() - 1), seen = std::to_string(weights.size());
+  EXPECT_EQ(error(Transformer(tiny_config(), weights)),
+            folder + ": a model of " + seen + " weights was to be written here, and its config has " + known);
+  EXPECT_EQ(error_of([&] { load_model(fs, folder, at::kFloat); }), "");
+  EXPECT_EQ(fs.list(dir.string()), std::vector<std::string>{"model"});
 }
 
 Files files_in(MemoryFs& fs, const std::string& folder) {
@@ -89,15 +112,32 @@ TEST_P(Replaced, AFailureOfAnyCallLeavesOneOfThem) {
     for (const FaultyFs::Fault fault : {FaultyFs::Fault::full, FaultyFs::Fault::fail}) {
       MemoryFs fs = before_;
       FaultyFs faulty(fs);
-      faulty.inject(call, fault, fault == FaultyFs::Fault::full ? ENOSPC : EIO);
-      error_of([&] { save(faulty, 2); });
-      EXPECT_TRUE(is_one(files_in(fs, "run/model"))) << faulty.hit();
+      const int number = fault == FaultyFs::Fault::full ? ENOSPC : EIO;
+      faulty.inject(call, fault, number);
+      const std::string told = error_of([&] { save(faulty, 2); });
+      const Files found = files_in(fs, "run/model");
+      EXPECT_TRUE(is_one(found)) << faulty.hit();
+      if (told.empty()) {  // only what was in the way, or a close
+        EXPECT_EQ(found, new_) << faulty.hit();
+      } else {
+        EXPECT_NE(told.find(std::strerror(number)), std::string::npos) << told;
+      }
       for (const bool kept : {false, true}) {  // and the power goes
         MemoryFs left = fs.after_power_loss([&] { return kept; });
         EXPECT_TRUE(one_stands(left)) << faulty.hit();
       }
       expect_saves_again(fs, faulty.hit());
     }
+  }
+}
+
+TEST_P(Replaced, AShortWriteIsNoFault) {
+  for (std::size_t call = 0; call < calls_; ++call) {
+    MemoryFs fs = before_;
+    FaultyFs faulty(fs);
+    faulty.inject(call, FaultyFs::Fault::short_write);
+    save(faulty, 2);
+    EXPECT_EQ(files_in(fs, "run/model"), new_) << "call " << call;
   }
 }
 

@@ -100,6 +100,16 @@ TEST(OpGradient, Embedding) {
   expect_gradient([&](const auto& x) { return weighed(embed(x[0], tokens)); }, {normal({5, 3}, 1)});
 }
 
+// As the last token of a prompt that many answers share: in bf16 a sum of ones would stop at 256.
+TEST(OpGradient, EmbeddingOfHiddenStatesSumsWide) {
+  const Tensor leaf = at::zeros({5, 3}, at::kBFloat16).requires_grad_();
+  const Tensor hidden = (leaf * 1).narrow(0, 0, 4);
+  embed(hidden, at::ones({300}, at::kLong)).sum().backward();
+  Tensor wanted = at::zeros({5, 3}, at::kBFloat16);
+  wanted[1].fill_(300);
+  EXPECT_TRUE(at::equal(leaf.grad(), wanted));
+}
+
 class LogprobGradient : public ::testing::TestWithParam<LogprobOptions> {};
 
 TEST_P(LogprobGradient, OfHiddenAndHead) {

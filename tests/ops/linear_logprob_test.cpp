@@ -272,6 +272,19 @@ TEST(LinearLogprob, NothingScoredIsNothing) {
   EXPECT_EQ(got.logp.size(0), 0);
 }
 
+TEST(LinearLogprob, AFrozenHeadGivesValuesAndNoGradient) {
+  const Tensor hidden = normal({9, 16}, 1, at::kFloat), label = label_of(9, 33);
+  const Matrix head(normal({33, 16}, 2, at::kFloat)), frozen = head.frozen();
+  for (const int64_t bytes : {int64_t{1}, LogprobOptions{}.logits_bytes}) {
+    const LogprobOptions options{.logits_bytes = bytes};
+    EXPECT_TRUE(at::equal(linear_logprob(hidden, frozen, label, options).logp,
+                          linear_logprob(hidden, head, label, options).logp));
+    EXPECT_EQ(
+        error_of([&] { linear_logprob(hidden.detach().clone().requires_grad_(), frozen, label, options); }),
+        "linear_logprob wants a head with its weight for a gradient, not a frozen Matrix");
+  }
+}
+
 TEST(LinearLogprob, ErrorsSayWhatWasAskedAndSeen) {
   const Matrix head(normal({7, 4}, 1));
   try {

@@ -194,6 +194,8 @@ TEST_P(Linear, AFrozenMatrixIsTheWeightAsItWas) {
   a.mul_(2);
   EXPECT_FALSE(at::equal(linear(x, matrix), before));
   EXPECT_TRUE(at::equal(linear(x, frozen), before));
+  EXPECT_TRUE(at::equal(linear(x, frozen.frozen()), before));
+  EXPECT_THROW(prepare_times(frozen), Error);
   EXPECT_THROW(linear(x.detach().requires_grad_(), frozen).sum().backward(), Error);
 }
 
@@ -248,6 +250,10 @@ TEST(LinearErrors, SayWhatWasAskedAndSeen) {
   }
   EXPECT_THROW(linear(normal({3, 4}, 2, at::kFloat), w), Error);
   EXPECT_THROW(linear(normal({3, 4}, 2), w, normal({4}, 3)), Error);
+  EXPECT_EQ(testing::error_of([&] {
+              linear(normal({3, 4}, 2), w, normal({5}, 3, at::kFloat));
+            }),
+            "linear wants a bias [5] Double on cpu, not [5] Float on cpu");
   EXPECT_THROW(linear(normal({3, 4}, 2), Matrix()), Error);
   EXPECT_EQ(
       testing::error_of([] {

@@ -41,6 +41,18 @@ TEST(FreeSpace, WhatIsFreeAtTheEndGrows) {
   EXPECT_EQ(space.end(), 6464);
 }
 
+TEST(FreeSpace, WhatHasNoRoomTakesNothing) {
+  FreeSpace space(64, 1024);
+  const int64_t a = space.take(512);
+  EXPECT_EQ(space.take(513), -1);
+  EXPECT_EQ(space.taken(), 512);
+  EXPECT_EQ(space.take(512), 512);
+  space.give(a);
+  EXPECT_EQ(space.take(576), -1);
+  EXPECT_EQ(space.take(500), a);
+  EXPECT_EQ(space.end(), 1024);
+}
+
 TEST(FreeSpace, PartsNeverOverlapAndAllComesBack) {
   FreeSpace space(64);
   std::map<int64_t, int64_t> parts;
@@ -83,6 +95,7 @@ TEST(TensorMemory, LargeTensorsShareARangeAndGiveItBack) {
   EXPECT_EQ(reinterpret_cast<uintptr_t>(address(a)) % 64, 0);
   const char* place = address(a);
   a = Tensor();
+  EXPECT_THROW(at::empty({int64_t{1} << 50}), Error);  // and the next may have what there is
   a = at::full({1 << 16}, 4.0);
   EXPECT_EQ(address(a), place);
   EXPECT_EQ(b.sum().item<float>(), 3.0F * (1 << 16));

@@ -12,7 +12,7 @@
 namespace prefer {
 
 /// The ranks of a run. Every rank calls the same collectives in the same order, whether it has slots or not.
-/// A collective throws Error, one line, where another rank is gone.
+/// A collective throws Error, one line, where another rank is gone; `join` says when that shows.
 class Team {
  public:
   virtual ~Team() = default;

@@ -61,7 +61,7 @@ Tensor linear(const Tensor& x, const Matrix& w, const Tensor& bias = {},
 /// throw alike, and do not wait for the device.
 Tensor times_transposed(const Tensor& x, const Matrix& w);  ///< x w^T: [M, in] -> [M, out]
 Tensor times(const Tensor& y, const Matrix& w);             ///< y w: [M, out] -> [M, in]
-/// Makes now what the first `times` with w would make: its packed form.
+/// Makes now what the first `times` with w would make: its packed form. Throws as it does for a frozen one.
 void prepare_times(const Matrix& w);
 /// a^T b: [M, out], [M, in] -> [out, in], the gradient of a weight.
 Tensor transposed_times(const Tensor& a, const Tensor& b);

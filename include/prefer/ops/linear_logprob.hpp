@@ -35,10 +35,11 @@ struct Logprobs {
 /// Logits that fit the budget are kept for the gradient. Otherwise they come in pieces, which go again: a
 /// frozen head keeps dlogp/dhidden (unless the entropy is asked for), a trained one computes the logits again
 /// in backward. The gradients of kl, k1, k2 and k3 always compute both models' logits again, in pieces. Any
-/// budget gives the same bits of all values, and the same gradient but for rounding.
-/// Throws Error when shapes or types do not fit, where the gradient of a head of several stacked weights is
-/// wanted, or when a label lies outside the vocabulary; on CUDA, where a look at the labels would wait for
-/// the device, such a label gets NaN. Does not wait for the device.
+/// budget gives the same gradient but for rounding and, on the CPU, the same bits of all values; on CUDA a
+/// product's bits may depend on how many rows it has.
+/// Throws Error when shapes or types do not fit, where a gradient is wanted and the head is a frozen one
+/// (Matrix::frozen) or several stacked weights, or when a label lies outside the vocabulary; on CUDA, where a
+/// look at the labels would wait for the device, such a label gets NaN. Does not wait for the device.
 Logprobs linear_logprob(const Tensor& hidden, const Matrix& head, const Tensor& label,
                         const LogprobOptions& options = {}, const SecondModel& second = {});
 

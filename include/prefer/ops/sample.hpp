@@ -14,14 +14,15 @@ struct SampleOptions {
 };
 
 struct Drawn {
-  Tensor token;    // [M] int64; -1 for a row that holds a NaN or no finite logit
+  Tensor token;    // [M] int64; -1 for a row with NaN, with +inf or without a finite logit
   Tensor logp;     // [M] float, or double for double; without the filters
   Tensor entropy;  // [M], or undefined; without the filters
 };
 
 /// Tokens drawn from logits [M, V] with uniform [M] double numbers in (0, 1); a row's draw depends on nothing
-/// but the row and its number. Log-probs and entropies have the bits that linear_logprob gives for the same
-/// logits. Throws Error when shapes or options do not fit. Does not wait for the device. kernels/sample.
+/// but the row and its number. On the CPU log-probs and entropies have the bits that linear_logprob gives for
+/// the same logits; on CUDA they differ by rounding. Throws Error when shapes or options do not fit. Does not
+/// wait for the device. kernels/sample.
 Drawn sample_tokens(const Tensor& logits, const Tensor& uniform, const SampleOptions& options);
 
 }  // namespace prefer

@@ -2,20 +2,23 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <map>
 #include <set>
 #include <utility>
 
 namespace prefer {
 
-/// Which parts of a range that begins at 0 and has no end are free. The smallest free part that is large
-/// enough is taken, of equals the first; what comes back joins its free neighbours.
+/// Which parts of a range that begins at 0 are free. The smallest free part that is large enough is taken, of
+/// equals the first; what comes back joins its free neighbours.
 class FreeSpace {
  public:
-  /// `unit`: sizes are rounded up to multiples of it.
-  explicit FreeSpace(int64_t unit) : unit_(unit) {}
+  /// `unit`: sizes are rounded up to multiples of it. `limit`: where the range ends.
+  explicit FreeSpace(int64_t unit, int64_t limit = std::numeric_limits<int64_t>::max())
+      : unit_(unit), limit_(limit) {}
 
-  /// The beginning of `size` > 0 bytes that nothing else has.
+  /// The beginning of `size` > 0 bytes that nothing else has; -1, and nothing is taken, where there is no
+  /// room.
   int64_t take(int64_t size);
   /// Gives back what `take` gave.
   void give(int64_t begin);
@@ -28,6 +31,7 @@ class FreeSpace {
   void remove_free(int64_t begin, int64_t size);
 
   int64_t unit_;
+  int64_t limit_;
   int64_t end_ = 0;
   int64_t taken_ = 0;
   std::map<int64_t, int64_t> used_;                // begin -> size
