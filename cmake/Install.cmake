@@ -1,5 +1,4 @@
 # What `cmake --install` puts down: libraries, headers, programs, and a package that find_package(prefer) reads.
-include(GNUInstallDirs)
 set(package ${CMAKE_INSTALL_LIBDIR}/cmake/prefer)
 get_property(layers GLOBAL PROPERTY PREFER_LAYERS)
 install(TARGETS ${layers} prefer prefer_flags prefer_openmp ${program_targets} EXPORT prefer)

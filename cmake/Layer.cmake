@@ -18,8 +18,8 @@ function(prefer_layer name)
   set_property(GLOBAL APPEND PROPERTY PREFER_LAYERS prefer_${name})
   target_include_directories(prefer_${name} ${scope}
     "$<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include;${PROJECT_SOURCE_DIR};${PROJECT_SOURCE_DIR}/kernels>"
-    "$<INSTALL_INTERFACE:include>"
-    "$<INSTALL_INTERFACE:include/prefer/private>")
+    "$<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>"
+    "$<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}/prefer/private>")
   target_link_libraries(prefer_${name} ${scope} ${arg_LINK})
   target_compile_features(prefer_${name} ${scope} cxx_std_20)
   if(arg_TORCH)

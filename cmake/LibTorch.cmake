@@ -4,6 +4,9 @@
 # our own do not. Looked at in this order, the first of version 2.11 is taken: PREFER_TORCH_DIR (cache or environment),
 # CMAKE_PREFIX_PATH (cache or environment), PREFER_DEPS_DIR/torch (scripts/setup.sh), the torch that python3 imports,
 # and last, for those who find the package, the one that it was built with.
+if(TARGET torch::cpu)  # made by an earlier find_package(prefer): a target is made once
+  return()
+endif()
 set(PREFER_TORCH_VERSION 2.11)
 set(PREFER_TORCH_DIR "$ENV{PREFER_TORCH_DIR}" CACHE PATH "folder of LibTorch 2.11 that holds include/ and lib/ (python's torch folder will do)")
 set(PREFER_DEPS_DIR "${PROJECT_SOURCE_DIR}/.deps/python" CACHE PATH "where scripts/setup.sh puts its wheels")

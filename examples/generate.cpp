@@ -11,16 +11,18 @@ struct GenerateConfig {
   bool chat = false, specials = true;
   int64_t seed = 0;
   GenerateOptions options;
+  TemplateConfig chat_template;
   ProcessConfig process;
 
   void describe(Fields& f) {
     f("model", model, "Hugging Face folder or .gguf", required());
-    f("prompt", prompt, "text to continue; empty: from BOS");
-    f("input", input, "JSONL of {prompt} or {messages}, instead of `prompt`; - reads the standard input",
+    f("prompt", prompt, "text to continue; empty: from BOS", free_text());
+    f("input", input, "records {prompt} or {messages}, instead of `prompt`; - reads the standard input",
       path());
     f("chat", chat, "a prompt is a user's message, and the chat template is applied to it");
     f("specials", specials,
       "special tokens spelled in a prompt become their ids; never in a message's content");
+    chat_template.describe(f);
     options.describe(f);
     f("seed", seed, "of the draws", non_negative());
     f("dtype", dtype, "number type to compute in", dtype_rule());
@@ -36,9 +38,10 @@ struct GenerateConfig {
 std::vector<Json> prompts_of(const GenerateConfig& config, Process& process) {
   if (config.prompt) return {parse_json(dump(Json(*config.prompt)), "prompt")};
   std::vector<Json> prompts;
-  LineReader lines(process.fs(), *config.input);
-  for (Line line; lines.next(line);) prompts.push_back(given_prompt(lines.record(line)));
-  process.say_skipped(*config.input, {.blank_lines = lines.blank_lines()});
+  Skipped skipped;
+  read_records(process.fs(), *config.input, OnBad::stop, skipped,
+               [&](const Json& record) { prompts.push_back(given_prompt(record)); });
+  process.say_skipped(*config.input, skipped);
   if (prompts.empty()) process.say(*config.input + ": there is no prompt");
   return prompts;
 }
@@ -78,7 +81,7 @@ int main(int argc, char** argv, char** envp) {
     Process process(config.process, environment(envp));
     process.wants_one_rank("generate");
     const auto tokenizer = load_tokenizer(process.fs(), config.model);
-    const SpanBuilder spans(tokenizer);
+    const SpanBuilder spans(tokenizer, config.chat_template);
     const std::vector<Json> given = prompts_of(config, process);
     const std::vector<Prompt> prompts = encoded(given, spans, config);
     const auto model =

@@ -248,7 +248,10 @@ class Quickstart {
         std::to_string(held_out_.size()) +
         " openings that neither was trained on, the mean reward went from " +
         trained_[0].figures[0].before.text() + " to " + trained_[0].figures[0].after.text() +
-        " by DPO and to " + trained_[1].figures[0].after.text() + " by PPO.";
+        " by DPO and to " + trained_[1].figures[0].after.text() +
+        " by PPO. Perplexity under the start tells whether it was paid for in sense: far above that of "
+        "before, "
+        "answers are no longer likely texts; far below, they are safer and more alike.";
     page.facts = {{"model", config_.model}, {"machine", process_.description()}};
     Plot plot{"mean reward on held-out openings", "", {}, "KL from the start, nats an answer"};
     for (const Trained& method : trained_) {
@@ -264,9 +267,15 @@ class Quickstart {
     for (std::size_t i = 0; i < trained_[0].samples.size(); ++i) {
       for (const Trained& method : trained_) {
         page.samples.push_back(method.samples[i]);
-        page.samples.back().prompt += " (" + method.name + ")";
+        page.samples.back().whose = "after: " + method.name;
       }
     }
+    page.samples_note =
+        "The first of the answers to the first held-out openings, as they were drawn; single draws may well "
+        "get "
+        "worse where the mean gets better. The reward is the lexicon's: between -1 (as bad as words can be) "
+        "and "
+        "1, and 0 where it knows none of the words.";
     page.config = dump(config_json(config_), 2);
     const std::string path = join_path(config_.output, "report.html");
     write_file_atomically(process_.fs(), path, render_html(page));

@@ -11,15 +11,17 @@ struct ScoreConfig {
   std::string model, dtype = "float32";
   std::optional<std::string> text, input;
   bool specials = true;
+  TemplateConfig chat_template;
   ProcessConfig process;
 
   void describe(Fields& f) {
     f("model", model, "Hugging Face folder, of a language model or a reward model, or .gguf", required());
-    f("text", text, "a text");
+    f("text", text, "a text", free_text());
     f("input", input,
-      "JSONL of {text}, {tokens}, {messages} or {prompt, completion}, instead; - reads the standard input",
+      "records {text}, {tokens}, {messages} or {prompt, completion}, instead; - reads the standard input",
       path());
     f("specials", specials, "special tokens spelled in a text become their ids");
+    chat_template.describe(f);
     f("dtype", dtype, "number type to compute in", dtype_rule());
     process.describe(f);
   }
@@ -36,10 +38,11 @@ std::vector<ScoredText> read_texts(const ScoreConfig& config, Process& process, 
   std::vector<ScoredText> texts;
   const Specials specials = specials_if(config.specials);
   if (config.text) return {scored_text_from_json(text_record(*config.text), spans, specials, ends)};
-  LineReader lines(process.fs(), *config.input);
-  for (Line line; lines.next(line);)
-    texts.push_back(scored_text_from_json(lines.record(line), spans, specials, ends));
-  process.say_skipped(*config.input, {.blank_lines = lines.blank_lines()});
+  Skipped skipped;
+  read_records(process.fs(), *config.input, OnBad::stop, skipped, [&](const Json& record) {
+    texts.push_back(scored_text_from_json(record, spans, specials, ends));
+  });
+  process.say_skipped(*config.input, skipped);
   if (texts.empty()) process.say(*config.input + ": there is no text");
   return texts;
 }
@@ -92,7 +95,7 @@ int main(int argc, char** argv, char** envp) {
   return run_program<ScoreConfig>(argc, argv, [&](const ScoreConfig& config) {
     Process process(config.process, environment(envp));
     process.wants_one_rank("score");
-    const SpanBuilder spans(load_tokenizer(process.fs(), config.model));
+    const SpanBuilder spans(load_tokenizer(process.fs(), config.model), config.chat_template);
     const bool rewards = is_reward_model(process.fs(), config.model);
     // A reward model was trained on answers that end.
     const std::vector<ScoredText> texts = read_texts(config, process, spans, /*ends=*/rewards);

@@ -28,7 +28,9 @@ INTERVAL = rf"{NUMBER} \[{NUMBER}, {NUMBER}\]"
 
 def prompts(folder, settings):
     """The openings, those to train on and those to measure on, as the program reads them."""
-    openings, held_out = pathlib.Path(settings["openings"]).read_text().splitlines(), settings["held_out"]
+    # Bytes: as text, a lone CR would be read as a line's end, and a byte order mark as a letter.
+    lines = pathlib.Path(settings["openings"]).read_bytes().decode("utf-8-sig").split("\n")
+    openings, held_out = [line.removesuffix("\r") for line in lines if line.strip(" \t\r")], settings["held_out"]
     for name, part in (("train", openings[:-held_out]), ("eval", openings[-held_out:])):
         (folder / f"{name}.jsonl").write_text("".join(json.dumps({"prompt": opening}) + "\n" for opening in part))
 

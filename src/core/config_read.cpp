@@ -73,7 +73,7 @@ void check_number(const Given& given, const Rule& rule, double number) {
 }
 
 void check_text(const Given& given, const Rule& rule, const std::string& text) {
-  if (holds_user_info(text)) {
+  if (!rule.free && holds_user_info(text)) {
     const std::size_t value = given.place.find('=');
     fail(value == std::string::npos ? given.place : given.place.substr(0, value) + "=...",
          ": a URL with a user or password; a config holds no secrets");
@@ -294,14 +294,16 @@ class Reader : public Fields {
   }
 
   /// The path of the key that was meant: what TRL calls so, one like it in its group, of its name in another,
-  /// of these initials in any, or like it in another.
+  /// of these initials or this first word in any, or like it in another.
   std::string meant(const Group& group, const std::string& key) const {
     for (const auto& [theirs, ours] : kNamesElsewhere)
       if (key == theirs && known_path(ours)) return std::string(ours);
     if (const std::string near = nearest(key, group.known); !near.empty()) return join_key(group.path, near);
     for (const Group& other : groups_)
       if (known(other, key)) return join_key(other.path, key);
-    const auto abbreviated = [&](const std::string& name) { return key.size() > 1 && initials(name) == key; };
+    const auto abbreviated = [&](const std::string& name) {
+      return key.size() > 1 && (initials(name) == key || name.starts_with(key + "_"));
+    };
     for (const Group* in : with_others(group))
       if (const auto found = std::ranges::find_if(in->known, abbreviated); found != in->known.end())
         return join_key(in->path, *found);

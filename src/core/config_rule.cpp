@@ -52,6 +52,7 @@ Rule at_least(double low) { return {.low = low}; }
 Rule within(double low, double high) { return {.low = low, .high = high}; }
 Rule one_of(std::vector<std::string> choices) { return {.choices = std::move(choices)}; }
 Rule path() { return {.named = true}; }
+Rule free_text() { return {.free = true}; }
 Rule required() { return {.required = true}; }
 
 Rule operator&(Rule a, const Rule& b) {
@@ -63,6 +64,7 @@ Rule operator&(Rule a, const Rule& b) {
   if (a.choices.empty()) a.choices = b.choices;
   a.named = a.named || b.named;
   a.required = a.required || b.required;
+  a.free = a.free || b.free;
   return a;
 }
 

@@ -5,6 +5,7 @@
 #include <zlib.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <optional>
 
@@ -12,6 +13,7 @@ namespace prefer {
 namespace {
 
 constexpr std::size_t kBlock = std::size_t{1} << 17;
+constexpr const char* kWhite = " \t\r\n";
 
 class Plain : public LineReader::Bytes {
  public:
@@ -30,20 +32,42 @@ class Plain : public LineReader::Bytes {
   std::uint64_t left_, at_ = 0;
 };
 
-/// The standard input, which may be a pipe: it is read once, from the front, and is no gzip.
+/// The standard input, which may be a pipe: it is read once, from the front.
 class StandardInput : public LineReader::Bytes {
  public:
+  /// As many of its first bytes as a byte order mark has, or as there are; reading begins with all of them.
+  std::span<const std::byte> begins() {
+    while (ahead_ < first_.size()) {
+      const std::size_t n = take(std::span(first_).subspan(ahead_));
+      if (n == 0) break;
+      ahead_ += n;
+    }
+    return std::span(first_).first(ahead_);
+  }
+
   std::size_t read(std::span<std::byte> to) override {
+    if (given_ == ahead_) return take(to);
+    const std::size_t n = std::min(to.size(), ahead_ - given_);
+    std::copy_n(first_.begin() + static_cast<std::ptrdiff_t>(given_), n, to.begin());
+    given_ += n;
+    return n;
+  }
+
+ private:
+  static std::size_t take(std::span<std::byte> to) {
     ssize_t n = ::read(STDIN_FILENO, to.data(), to.size());
     while (n < 0 && errno == EINTR) n = ::read(STDIN_FILENO, to.data(), to.size());
     if (n < 0) throw FsError("the standard input", "read", errno);
     return static_cast<std::size_t>(n);
   }
+
+  std::array<std::byte, 3> first_{};
+  std::size_t ahead_ = 0, given_ = 0;  // bytes of first_ that were taken, and that were read
 };
 
 class Gzip : public LineReader::Bytes {
  public:
-  explicit Gzip(File file) : packed_(std::move(file)), in_(kBlock) {
+  explicit Gzip(std::unique_ptr<LineReader::Bytes> packed) : packed_(std::move(packed)), in_(kBlock) {
     constexpr int kGzipOnly = 15 + 16;
     if (inflateInit2(&state_, kGzipOnly) != Z_OK) throw std::bad_alloc();
   }
@@ -60,7 +84,7 @@ class Gzip : public LineReader::Bytes {
   void step() {
     if (state_.avail_in == 0) {
       state_.next_in = reinterpret_cast<Bytef*>(in_.data());
-      state_.avail_in = static_cast<uInt>(packed_.read(in_));
+      state_.avail_in = static_cast<uInt>(packed_->read(in_));
     }
     const bool out_of_bytes = state_.avail_in == 0;
     if (between_members_) {
@@ -86,7 +110,7 @@ class Gzip : public LineReader::Bytes {
     return state_.avail_in == 0;
   }
 
-  Plain packed_;
+  std::unique_ptr<LineReader::Bytes> packed_;
   std::vector<std::byte> in_;
   z_stream state_{};
   bool between_members_ = false, done_ = false;
@@ -100,18 +124,28 @@ bool is_standard_input(Fs& fs, const std::string& path) {
   return status && status->kind == FileKind::other;
 }
 
-std::unique_ptr<LineReader::Bytes> open_bytes(Fs& fs, const std::string& path) {
-  if (is_standard_input(fs, path)) return std::make_unique<StandardInput>();
-  File file = File::open(fs, path);
-  unsigned char magic[2] = {0, 0};
-  if (file.size() >= 2) file.read(std::as_writable_bytes(std::span(magic)), 0);
-  const bool packed = magic[0] == 0x1f && magic[1] == 0x8b;
-  if (!packed && path.ends_with(".gz")) fail(path, ": is no gzip file, as its name says");
-  if (packed) return std::make_unique<Gzip>(std::move(file));
-  return std::make_unique<Plain>(std::move(file));
+/// Whether what begins so is gzip.
+bool is_gzip(std::span<const std::byte> first) {
+  return first.size() >= 2 && first[0] == std::byte{0x1f} && first[1] == std::byte{0x8b};
 }
 
-bool blank(std::string_view text) { return text.find_first_not_of(" \t") == std::string_view::npos; }
+std::unique_ptr<LineReader::Bytes> open_bytes(Fs& fs, const std::string& path) {
+  if (is_standard_input(fs, path)) {
+    auto input = std::make_unique<StandardInput>();
+    if (is_gzip(input->begins())) return std::make_unique<Gzip>(std::move(input));
+    return input;
+  }
+  File file = File::open(fs, path);
+  std::array<std::byte, 2> first{};
+  if (file.size() >= first.size()) file.read(first, 0);
+  const bool packed = is_gzip(first);
+  if (!packed && path.ends_with(".gz")) fail(path, ": is no gzip file, as its name says");
+  auto plain = std::make_unique<Plain>(std::move(file));
+  if (packed) return std::make_unique<Gzip>(std::move(plain));
+  return plain;
+}
+
+bool blank(std::string_view text) { return text.find_first_not_of(kWhite) == std::string_view::npos; }
 
 /// Of a table, plain text or a picture, what a parser of JSON misses in it would help nobody.
 std::string what_else(std::string_view text) {
@@ -134,7 +168,7 @@ Json LineReader::record(const Line& line) const {
     return parse_json(line.text, JsonSource{path_, line.number}, limits);
   } catch (const Error&) {
     std::size_t begin = line.text.starts_with("\xef\xbb\xbf") ? 3 : 0;
-    begin = std::min(line.text.find_first_not_of(" \t", begin), line.text.size() - 1);
+    begin = std::min(line.text.find_first_not_of(kWhite, begin), line.text.size() - 1);
     if (line.text[begin] == '{' || line.text[begin] == '[') throw;
     fail(path_, ":", line.number, ":", begin + 1, ": a record is a line of JSON, {...}, and this line ",
          what_else(line.text.substr(begin)));
@@ -165,12 +199,23 @@ bool LineReader::fill() {
 }
 
 bool LineReader::begins_with(char wanted) {
-  for (std::size_t seen = 0;;) {
-    const std::size_t at = buffer_.find_first_not_of(" \t\r\n", std::max(seen, begin_));
+  for (std::size_t white = 0;;) {  // bytes from begin_ on that were looked at
+    const std::size_t at = buffer_.find_first_not_of(kWhite, begin_ + white);
     if (at != std::string::npos) return buffer_[at] == wanted;
-    seen = buffer_.size();
-    if (!fill()) return false;
+    step_over_blank_lines();
+    white = buffer_.size() - begin_;
+    if (white > limits_.max_line || !fill()) return false;  // next() refuses so long a line
   }
+}
+
+void LineReader::step_over_blank_lines() {
+  const std::size_t last = buffer_.rfind('\n');
+  if (last == std::string::npos || last < begin_) return;
+  const auto end = buffer_.begin() + static_cast<std::ptrdiff_t>(last) + 1;
+  const auto lines = std::count(buffer_.begin() + static_cast<std::ptrdiff_t>(begin_), end, '\n');
+  number_ += static_cast<std::size_t>(lines);
+  blank_ += static_cast<std::size_t>(lines);
+  begin_ = last + 1;
 }
 
 bool LineReader::next_of_any(Line& line) {

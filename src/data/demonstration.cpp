@@ -3,7 +3,7 @@
 
 #include "src/data/words.hpp"
 
-#include <array>
+#include <utility>
 
 namespace prefer {
 namespace {
@@ -44,7 +44,8 @@ void add_history(const Json& record, Messages& messages) {
 Demonstration alpaca_messages(const Json& record, std::string asked, const std::string& input) {
   Messages prompt;
   add_history(record, prompt);
-  if (!input.empty()) asked += "\n" + input;
+  if (!asked.empty() && !input.empty()) asked += "\n";  // LLaMA-Factory joins what is not empty
+  asked += input;
   prompt.push_back({"user", std::move(asked), {}});
   Demonstration made{.prompt = std::move(prompt),
                      .completion = Messages{{"assistant", record.at("output").as_string(), {}}}};
@@ -74,14 +75,8 @@ Demonstration alpaca(const Json& record, Instructions instructions) {
 }
 
 Demonstration prompted(const Json& record) {
-  Demonstration made{.prompt = words_from(record.at("prompt")),
-                     .completion = words_from(record.at("completion"))};
-  if (made.prompt.index() != made.completion.index())
-    throw BadRecord(record.place(), "one of prompt and completion is a text, the other messages");
-  agree(made.prompt, std::array{NamedAnswer{"the completion", made.completion}}, record.at("prompt"),
-        record.place());
-  add_system(record, made.prompt);
-  return made;
+  Completed made = completed_from(record);
+  return {.prompt = std::move(made.prompt), .completion = std::move(made.completion)};
 }
 
 Demonstration text_alone(const Json& record, const Json& text) {

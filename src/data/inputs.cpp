@@ -2,6 +2,7 @@
 #include "prefer/data/inputs.hpp"
 
 #include "prefer/data/preference.hpp"
+#include "src/data/sides.hpp"
 #include "src/data/words.hpp"
 
 namespace prefer {
@@ -16,18 +17,21 @@ TokenSpans conversation(const Json& record, const Json& messages, const SpanBuil
   return placed_at(messages, [&] { return spans.chat(std::get<1>(words), how); });
 }
 
+/// A text, which holds the "system" that stands beside it.
+std::string text_of(const Json& record, const Json& text) {
+  Words words = text.as_string();
+  add_system(record, words);
+  return std::get<std::string>(words);
+}
+
 TokenisedCompletion answer_from_json(const Json& record, const SpanBuilder& spans, Specials specials,
                                      bool ends) {
-  const Json &prompt = record.at("prompt"), &completion = record.at("completion");
-  if (prompt.is_array()) {
-    Words asked = messages_from_json(prompt);
-    const auto said = messages_from_json(completion);
-    add_system(record, asked);
-    const Json tools = tools_of(record, asked);
-    return placed_at(record, [&] { return spans.answer(std::get<1>(asked), said, {.tools = tools}); });
-  }
-  const std::string &asked = prompt.as_string(), &said = completion.as_string();
-  return placed_at(record, [&] { return spans.answer(asked, said, specials, ends); });
+  const Completed made = completed_from(record);
+  // No more is asked of it: one that says nothing has its score too.
+  check_speaker(made.completion, "the completion", record.place());
+  const Json tools = tools_of(record, made.prompt);
+  const LengthOptions options{.append_eos = ends, .specials_in_text = specials == Specials::recognise};
+  return placed_at(record, [&] { return encode(made.prompt, made.completion, spans, options, tools); });
 }
 
 ScoredText text_from_json(const Json& record, const SpanBuilder& spans, Specials specials, bool ends) {
@@ -37,7 +41,7 @@ ScoredText text_from_json(const Json& record, const SpanBuilder& spans, Specials
   if (given(record, "prompt") == nullptr) {
     const Json* found = given(record, "text");
     if (found == nullptr) of_no_form(record, "{text}, {tokens}, {messages} and {prompt, completion}");
-    const std::string& text = found->as_string();
+    const std::string text = text_of(record, *found);
     return {placed_at(record, [&] { return spans.text(text, specials).ids; }), 0};
   }
   const TokenisedCompletion made = answer_from_json(record, spans, specials, ends);
@@ -97,7 +101,7 @@ Json converted_from_json(const Json& record, const SpanBuilder& spans, Specials 
   }
   const Json* found = given(record, "text");
   if (found == nullptr) of_no_form(record, "{text}, {messages} and {ids}");
-  const std::string& text = found->as_string();
+  const std::string text = text_of(record, *found);
   const auto ids = placed_at(record, [&] { return tokenizer.encode(text, specials); });
   return Json::object({{"ids", list_to_json(ids)}});
 }

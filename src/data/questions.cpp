@@ -25,6 +25,18 @@ PromptRecord asked_by(const Json& record) {
   return asked;
 }
 
+/// Messages as a record has them: each with its other members, and a content of parts as it was.
+Json to_json(const Messages& messages) {
+  Json list = Json::array();
+  for (const Message& message : messages) {
+    Json one = Json::object({{"role", message.role}, {"content", message.content}});
+    if (message.extra.is_object())
+      for (const auto& [key, value] : message.extra.as_object()) one.set(key, value);
+    list.push(std::move(one));
+  }
+  return list;
+}
+
 /// What the template writes from an answer's end token on: a line's end behind it, often.
 std::vector<std::int32_t> tail_after(Messages messages, const SpanBuilder& spans, const Json& tools) {
   if (role_of(messages.back().role) == Role::assistant) messages.pop_back();  // turns alternate
@@ -36,12 +48,13 @@ std::vector<std::int32_t> tail_after(Messages messages, const SpanBuilder& spans
 
 }  // namespace
 
-std::vector<Question> load_questions(Fs& fs, const std::string& path, const SpanBuilder& spans, OnBad on_bad,
-                                     Skipped& skipped, Specials specials) {
+std::vector<Question> load_questions(Fs& fs, const std::string& path, const SpanBuilder& spans,
+                                     const QuestionOptions& options, Skipped& skipped) {
   std::vector<Question> questions;
   std::optional<std::vector<std::int32_t>> tail;  // one template writes all
   const auto encoded = [&](const Words& words, const Json& tools) -> Question {
-    if (const auto* text = std::get_if<std::string>(&words)) return {spans.text(*text, specials).ids, *text};
+    if (const auto* text = std::get_if<std::string>(&words))
+      return {spans.text(*text, options.specials).ids, *text};
     const auto& messages = std::get<Messages>(words);
     const bool begun = role_of(messages.back().role) == Role::assistant;
     const ChatOptions opened{.add_generation_prompt = !begun, .continue_final = begun, .tools = tools};
@@ -50,13 +63,15 @@ std::vector<Question> load_questions(Fs& fs, const std::string& path, const Span
     question.tail = *tail;
     return question;
   };
-  read_records(fs, path, on_bad, skipped, [&](const Json& record) {
+  read_records(fs, path, options.on_bad, skipped, [&](const Json& record) {
     PromptRecord asked = asked_by(record);
     const Json tools = tools_of(record, asked.words);
     Question question = placed_at(record, [&] { return encoded(asked.words, tools); });
     if (question.tokens.empty()) throw BadRecord(asked.place, "the prompt is empty");
     question.record = questions.size();
     question.place = asked.place;
+    if (const auto* messages = std::get_if<Messages>(&asked.words))
+      asked.others.set("messages", to_json(*messages));
     if (asked.others.size() > 0) question.others = std::make_shared<const Json>(std::move(asked.others));
     questions.push_back(std::move(question));
   });

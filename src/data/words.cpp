@@ -1,7 +1,8 @@
 // What readers of records share: members and metadata, one form for prompt and answers, what stands beside
-// them, answers that are none.
+// them, a prompt with its completion, answers that are none.
 #include "src/data/words.hpp"
 
+#include <array>
 #include <optional>
 #include <utility>
 
@@ -133,16 +134,34 @@ Json tools_of(const Json& record, const Words& beside) {
   const bool rendered = beside.index() == 0;  // a text says all there is to say
   if (rendered || tools == nullptr || (tools->is_string() && blank(tools->as_string()))) return {};
   Json list = tools->is_string() ? parse_json(tools->as_string(), tools->place() + " (tools)") : *tools;
-  const bool empty = (list.is_array() || list.is_object()) && list.size() == 0;
-  return empty ? Json() : list;
+  const bool none = list.is_null() || ((list.is_array() || list.is_object()) && list.size() == 0);
+  if (none) return {};
+  if (!list.is_array()) list.fail_here("tools are a list, not ", list.type_name());
+  return list;
+}
+
+Completed completed_from(const Json& record) {
+  Completed made{words_from(record.at("prompt")), words_from(record.at("completion"))};
+  if (made.prompt.index() != made.completion.index())
+    throw BadRecord(record.place(), "one of prompt and completion is a text, the other messages");
+  agree(made.prompt, std::array{NamedAnswer{"the completion", made.completion}}, record.at("prompt"),
+        record.place());
+  add_system(record, made.prompt);
+  return made;
+}
+
+void check_speaker(const Words& answer, const std::string& name, const std::string& place) {
+  const auto* messages = std::get_if<Messages>(&answer);
+  if (messages == nullptr) return;
+  if (messages->empty()) throw BadRecord(place, name + " is empty");
+  if (role_of(messages->back().role) != Role::assistant)
+    throw BadRecord(place, name + " does not end with a message of the assistant, but of " +
+                               quote(messages->back().role));
 }
 
 void check_answer(const Words& answer, const std::string& name, const std::string& place) {
   if (nothing_in(answer)) throw BadRecord(place, name + " is empty");
-  const auto* messages = std::get_if<Messages>(&answer);
-  if (messages && role_of(messages->back().role) != Role::assistant)
-    throw BadRecord(place, name + " does not end with a message of the assistant, but of " +
-                               quote(messages->back().role));
+  check_speaker(answer, name, place);
 }
 
 }  // namespace prefer

@@ -69,11 +69,24 @@ std::string system_of(const Json& record);
 void add_system(const Json& record, Words& opening);
 
 /// The record's "tools", for the chat template: a list, or a list as JSON text, as data sets of strings have
-/// it. Null where `beside` are texts, which no template sees.
+/// it. Null where they are none, null or empty, and where `beside` are texts, which no template sees. Throws
+/// Error for what is no list.
 Json tools_of(const Json& record, const Words& beside);
 
-/// Throws BadRecord, which calls the answer `name`, where it is empty or does not end with the assistant's
-/// message.
+/// A prompt and what was answered; both texts, or both messages.
+struct Completed {
+  Words prompt, completion;
+};
+
+/// What a record of {prompt, completion} says, the prompt opened by its "system". Throws as agree and
+/// add_system do, and where one of the two is a text and the other messages.
+Completed completed_from(const Json& record);
+
+/// Throws BadRecord, which calls the answer `name`, for messages that do not end with the assistant's, or are
+/// none.
+void check_speaker(const Words& answer, const std::string& name, const std::string& place);
+
+/// The same, and for an answer that says nothing.
 void check_answer(const Words& answer, const std::string& name, const std::string& place);
 
 }  // namespace prefer

@@ -72,6 +72,7 @@ Interval bootstrap_statistic(const std::vector<std::vector<double>>& clusters, c
                              uint64_t seed, double confidence, int64_t resamples) {
   if (clusters.empty()) fail("a bootstrap interval wants at least one value, and there is none");
   if (!(confidence > 0 && confidence < 1)) fail("a confidence lies in (0, 1); ", confidence, " does not");
+  if (resamples < 1) fail("a bootstrap interval wants 1 resample or more, not ", resamples);
   const auto of = [&](const std::vector<std::size_t>& drawn) {
     std::vector<double> total(clusters.front().size());
     for (const std::size_t i : drawn) {

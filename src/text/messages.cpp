@@ -15,18 +15,25 @@ bool good_role(std::string_view name) {
 }
 
 Message share_gpt(const Json& item) {
-  static constexpr std::array<std::pair<std::string_view, std::string_view>, 5> kNames = {
+  static constexpr std::array<std::pair<std::string_view, std::string_view>, 10> kNames = {
       {{"human", "user"},
+       {"user", "user"},
        {"gpt", "assistant"},
+       {"assistant", "assistant"},
+       {"chatgpt", "assistant"},
+       {"bard", "assistant"},
        {"system", "system"},
        {"function_call", "assistant"},
-       {"observation", "tool"}}};
+       {"observation", "tool"},
+       {"tool", "tool"}}};
   const Json& from = item.at("from");
   const std::string& name = from.as_string();
   const auto* known =
       std::find_if(kNames.begin(), kNames.end(), [&](const auto& n) { return n.first == name; });
   if (known == kNames.end()) {
-    from.fail_here("from is ", quote(name), "; known are human, gpt, system, function_call, observation");
+    std::string all;
+    for (const auto& [each, _] : kNames) all.append(all.empty() ? "" : ", ").append(each);
+    from.fail_here("from is ", quote(name), "; known are ", all);
   }
   return {std::string(known->second), item.at("value").as_string()};
 }

@@ -58,6 +58,27 @@ std::size_t end_of_message(const Rendered& rendered, std::int32_t index) {
   return end;
 }
 
+/// One past the last byte before `end` that the template did not write itself.
+std::size_t literal_from(const Rendered& rendered, std::size_t end) {
+  std::size_t from = 0, begin = 0;
+  for (const auto& stretch : rendered.stretches) {
+    if (begin >= end) break;
+    if (stretch.source != Rendered::kLiteral) from = stretch.end;
+    begin = stretch.end;
+  }
+  return from;
+}
+
+/// Where messages from `index` on begin in `whole`, whose template wrote those before them otherwise in
+/// `before`: behind the literal text that `before` ends with, which a model was given already.
+std::size_t answer_begin(const Rendered& before, const Rendered& whole, std::int32_t index) {
+  const std::size_t content = first_byte_from(whole, index), gap = literal_from(whole, content);
+  const std::string_view seen =
+      std::string_view(before.text).substr(literal_from(before, before.text.size()));
+  const bool repeated = std::string_view(whole.text).substr(gap, content - gap).starts_with(seen);
+  return repeated ? gap + seen.size() : content;
+}
+
 /// Without generation blocks: every assistant message from its first token to its last, and on to the control
 /// token.
 void supervise_messages(TokenSpans& spans, const Tokenizer& tokenizer) {
@@ -113,13 +134,18 @@ bool lacks_its_bos(const std::vector<std::int32_t>& ids, const Tokenizer& tokeni
 
 }  // namespace
 
-SpanBuilder::SpanBuilder(std::shared_ptr<const Tokenizer> tokenizer) : tokenizer_(std::move(tokenizer)) {
+SpanBuilder::SpanBuilder(std::shared_ptr<const Tokenizer> tokenizer, const TemplateConfig& given)
+    : tokenizer_(std::move(tokenizer)), variables_(given.variables()), now_(given.now()) {
   if (!tokenizer_->chat_template().empty())
     chat_template_.emplace(tokenizer_->chat_template(), tokenizer_->chat_template_name());
 }
 
-SpanBuilder::SpanBuilder(std::shared_ptr<const Tokenizer> tokenizer, ChatTemplate chat_template)
-    : tokenizer_(std::move(tokenizer)), chat_template_(std::move(chat_template)) {}
+SpanBuilder::SpanBuilder(std::shared_ptr<const Tokenizer> tokenizer, ChatTemplate chat_template,
+                         const TemplateConfig& given)
+    : tokenizer_(std::move(tokenizer)),
+      chat_template_(std::move(chat_template)),
+      variables_(given.variables()),
+      now_(given.now()) {}
 
 Rendered SpanBuilder::render(std::span<const Message> messages, const ChatOptions& options) const {
   if (!chat_template_) fail("the tokenizer has no chat template; messages need one");
@@ -129,8 +155,8 @@ Rendered SpanBuilder::render(std::span<const Message> messages, const ChatOption
   RenderOptions how;
   how.add_generation_prompt = options.add_generation_prompt;
   how.tools = options.tools;
-  how.variables = options.variables;
-  how.now = options.now;
+  how.variables = variables_;
+  how.now = now_;
   const auto name = [&](const char* variable, std::optional<std::int32_t> id) {
     if (id) how.tokens.emplace_back(variable, tokenizer_->token(*id));
   };
@@ -197,18 +223,19 @@ TokenisedCompletion SpanBuilder::answer(std::span<const Message> prompt, std::sp
   ChatOptions how = options;
   how.continue_final = !prompt.empty() && role_of(prompt.back().role) == Role::assistant;
   how.add_generation_prompt = !how.continue_final;
-  const TokenSpans before = chat(prompt, how);
+  const Rendered before = render(prompt, how);
   how.continue_final = how.add_generation_prompt = false;
   const Rendered whole = render(all, how);
   TokenisedCompletion out;
-  out.prompt = before.ids;
+  out.prompt = spans(before, prompt, false).ids;
   TokenSpans after = spans(whole, all, false);
-  std::size_t begin = before.ids.size();
-  if (!begins_with(after.ids, before.ids)) {
+  std::size_t begin = out.prompt.size();
+  if (!begins_with(after.ids, out.prompt)) {
     out.rewritten = !whole.text.starts_with(before.text);
     out.separate = !out.rewritten;
-    const std::size_t cut =
-        out.separate ? before.text.size() : first_byte_from(whole, static_cast<std::int32_t>(prompt.size()));
+    const std::size_t cut = out.separate
+                                ? before.text.size()
+                                : answer_begin(before, whole, static_cast<std::int32_t>(prompt.size()));
     after = spans(rest(whole, cut), all, true);
     begin = 0;
   }

@@ -18,26 +18,36 @@ constexpr std::uint64_t kMaxFile = 64 << 20;
 
 void encode_stretch(const TokenizerParts& parts, std::string_view text, bool begins_input,
                     std::vector<std::int32_t>& ids) {
+  std::vector<text::PieceToken> tokens;
   text::pre_tokenized(parts.pre_tokenizers, text, begins_input).for_each([&](std::string_view piece) {
-    parts.model->encode(piece, ids);
+    tokens.clear();
+    parts.model->encode(piece, tokens);
+    for (const text::PieceToken& token : tokens) ids.push_back(token.id);
   });
 }
 
 }  // namespace
 
-void TokenizerParts::add(const text::AddedToken& token, const std::string& place) {
-  const auto known = vocabulary.find(token.content);
+void TokenizerParts::add(const text::AddedToken& given, const std::string& place) {
+  const auto known = vocabulary.find(given.content);
   if (!known) {
-    vocabulary.add(token.content, token.id, place);
-  } else if (*known != token.id) {
-    fail(place, ": token ", quote(token.content), " has two ids, ", *known, " and ", token.id);
+    vocabulary.add(given.content, given.id, place);
+    vocabulary.mark_added(given.id);
+  } else if (*known != given.id) {
+    fail(place, ": token ", quote(given.content), " has two ids, ", *known, " and ", given.id);
   }
-  if (token.special) vocabulary.mark_special(token.id);
-  if (token.normalized) {
-    normalized.add(token, normalised(token.content, true));
-  } else {
-    raw.add(token, token.content);
+  text::AddedToken token = given;
+  token.special = token.special || vocabulary.is_special(token.id);
+  std::string normal;
+  if (token.special || token.normalized) normal = normalised(token.content, true);
+  // Also where it was added before, as not special: plain text would spell it there.
+  if (token.special) {
+    vocabulary.mark_special(token.id);
+    raw.mark_special(token.id, token.content);
+    normalized.mark_special(token.id, normal);
   }
+  if (token.normalized) normalized.add(token, normal);
+  if (!token.normalized) raw.add(token, token.content);
 }
 
 std::string TokenizerParts::normalised(std::string_view text, bool begins_input) const {

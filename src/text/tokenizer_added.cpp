@@ -62,6 +62,18 @@ void AddedTokens::add(const AddedToken& token, std::string_view content) {
   tokens_.push_back(token);
 }
 
+void AddedTokens::mark_special(std::int32_t id, std::string_view content) {
+  std::uint32_t node = 0;
+  for (const char byte : content) {
+    const auto edge = edges_.find(std::uint64_t{node} << 8 | static_cast<unsigned char>(byte));
+    if (edge == edges_.end()) return;
+    node = edge->second;
+  }
+  if (of_node_[node] < 0) return;
+  AddedToken& token = tokens_[static_cast<std::size_t>(of_node_[node])];
+  if (token.id == id) token.special = true;
+}
+
 AddedTokens::Match AddedTokens::longest_at(std::string_view text, std::size_t at,
                                            const Allowed& allowed) const {
   const std::string_view rest = text.substr(at);

@@ -31,8 +31,12 @@ struct Segment {
 /// Finds added tokens: the leftmost first, of those that begin there the longest.
 class AddedTokens {
  public:
-  /// `content` is what is sought: the token's own, or that normalised. An empty one is ignored.
+  /// `content` is what is sought: the token's own, or that normalised. An empty one is ignored. Of tokens
+  /// that are sought as the same the first counts.
   void add(const AddedToken& token, std::string_view content);
+
+  /// Token `id`, where it is sought as `content`, is special from now on.
+  void mark_special(std::int32_t id, std::string_view content);
 
   bool empty() const { return tokens_.empty(); }
 

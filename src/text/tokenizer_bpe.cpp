@@ -14,9 +14,16 @@ namespace {
 
 constexpr std::int32_t kNone = -1;
 
-// A symbol is a stretch of the piece; `size` 0 once its left neighbour has taken it in.
+// A symbol is a stretch of the piece, empty once its left neighbour has taken it in.
 struct Symbol {
-  std::int32_t begin, size, id, previous, next;
+  std::int32_t begin, end, id, previous, next;
+  bool gone() const { return begin == end; }
+  std::string_view of(std::string_view piece) const {
+    return piece.substr(static_cast<std::size_t>(begin), static_cast<std::size_t>(end - begin));
+  }
+  PieceToken token() const {
+    return {id, static_cast<std::uint32_t>(begin), static_cast<std::uint32_t>(end)};
+  }
 };
 
 struct Candidate {
@@ -40,7 +47,7 @@ void merge_all(std::vector<Symbol>& symbols, const Lookup& lookup) {
     if (a.next == kNone) return;
     const Symbol& b = symbols[static_cast<std::size_t>(a.next)];
     if (const std::optional<Merged> merged = lookup(a, b))
-      push({merged->rank, left, a.size + b.size, merged->id});
+      push({merged->rank, left, b.end - a.begin, merged->id});
   };
   for (std::size_t i = 0; i + 1 < symbols.size(); ++i)
     consider(static_cast<std::int32_t>(i), [&](const Candidate& c) { first.push_back(c); });
@@ -50,13 +57,13 @@ void merge_all(std::vector<Symbol>& symbols, const Lookup& lookup) {
     const Candidate top = queue.top();
     queue.pop();
     Symbol& a = symbols[static_cast<std::size_t>(top.left)];
-    if (a.size == 0 || a.next == kNone) continue;
+    if (a.gone() || a.next == kNone) continue;
     Symbol& b = symbols[static_cast<std::size_t>(a.next)];
     // Symbols only grow, so the same total means the same two.
-    if (a.size + b.size != top.size) continue;
-    a.size = top.size;
+    if (b.end - a.begin != top.size) continue;
+    a.end = b.end;
     a.id = top.id;
-    b.size = 0;
+    b.end = b.begin;
     a.next = b.next;
     if (a.next != kNone) symbols[static_cast<std::size_t>(a.next)].previous = top.left;
     if (a.previous != kNone) consider(a.previous, push);
@@ -68,7 +75,7 @@ void append_symbol(std::vector<Symbol>& symbols, std::size_t begin, std::size_t 
   const auto index = static_cast<std::int32_t>(symbols.size());
   if (index > 0) symbols.back().next = index;
   symbols.push_back(
-      {static_cast<std::int32_t>(begin), static_cast<std::int32_t>(size), id, index - 1, kNone});
+      {static_cast<std::int32_t>(begin), static_cast<std::int32_t>(begin + size), id, index - 1, kNone});
 }
 
 // (left, right) -> (rank, whole): open addressing, since merging asks it twice a symbol.
@@ -122,24 +129,25 @@ class RankedBpe : public Model {
     }
   }
 
-  void encode(std::string_view piece, std::vector<std::int32_t>& ids) const override {
+  void encode(std::string_view piece, std::vector<PieceToken>& tokens) const override {
     if (ignore_merges_) {
       const auto whole = vocabulary_.find(piece);
-      if (whole && !vocabulary_.is_special(*whole)) return ids.push_back(*whole);
+      if (whole && !vocabulary_.is_barred(*whole))
+        return tokens.push_back({*whole, 0, static_cast<std::uint32_t>(piece.size())});
     }
     std::vector<Symbol> symbols = spell(piece);
     merge_all(symbols, [&](const Symbol& a, const Symbol& b) -> std::optional<Merged> {
       const auto merged = merges_.find(a.id, b.id);
-      return merged && !vocabulary_.is_special(merged->id) ? merged : std::nullopt;
+      return merged && !vocabulary_.is_barred(merged->id) ? merged : std::nullopt;
     });
     for (const Symbol& symbol : symbols)
-      if (symbol.size > 0) ids.push_back(symbol.id);
+      if (!symbol.gone()) tokens.push_back(symbol.token());
   }
 
  private:
   std::int32_t character(char32_t code, std::string_view bytes) const {
     const std::int32_t id = code < common_.size() ? common_[code] : vocabulary_.find(bytes).value_or(kNone);
-    return id == kNone || vocabulary_.is_special(id) ? kNone : id;
+    return id == kNone || vocabulary_.is_barred(id) ? kNone : id;
   }
 
   std::vector<Symbol> spell(std::string_view piece) const {
@@ -158,6 +166,8 @@ class RankedBpe : public Model {
       } else if (unknown_.id && !(after_unknown && unknown_.fuse)) {
         append_symbol(symbols, begin, bytes.size(), *unknown_.id);
         after_unknown = true;
+      } else if (unknown_.id) {
+        symbols.back().end += static_cast<std::int32_t>(bytes.size());
       }
       begin += bytes.size();
     });
@@ -203,7 +213,7 @@ class ScoredBpe : public Model {
         longest_ = std::max(longest_, vocabulary.token(static_cast<std::int32_t>(id)).size());
   }
 
-  void encode(std::string_view piece, std::vector<std::int32_t>& ids) const override {
+  void encode(std::string_view piece, std::vector<PieceToken>& tokens) const override {
     std::vector<Symbol> symbols;
     symbols.reserve(piece.size());
     std::size_t begin = 0;
@@ -212,39 +222,45 @@ class ScoredBpe : public Model {
       begin += bytes.size();
     });
     merge_all(symbols, [&](const Symbol& a, const Symbol& b) -> std::optional<Merged> {
-      const auto size = static_cast<std::size_t>(a.size + b.size);
+      const auto size = static_cast<std::size_t>(b.end - a.begin);
       if (size > longest_) return std::nullopt;
       return usable(piece.substr(static_cast<std::size_t>(a.begin), size));
     });
-    emit(piece, symbols, ids);
+    emit(piece, symbols, tokens);
   }
 
  private:
   std::optional<Merged> usable(std::string_view text) const {
     const auto id = vocabulary_.find(text);
-    if (!id || static_cast<std::size_t>(*id) >= ranks_.size() || vocabulary_.is_special(*id))
+    if (!id || static_cast<std::size_t>(*id) >= ranks_.size() || vocabulary_.is_barred(*id))
       return std::nullopt;
     const std::int32_t rank = ranks_[static_cast<std::size_t>(*id)];
     return rank == kNone ? std::nullopt : std::optional(Merged{rank, *id});
   }
 
   void emit(std::string_view piece, const std::vector<Symbol>& symbols,
-            std::vector<std::int32_t>& ids) const {
+            std::vector<PieceToken>& tokens) const {
     bool after_unknown = false;
     for (const Symbol& symbol : symbols) {
-      if (symbol.size == 0) continue;
-      const auto text =
-          piece.substr(static_cast<std::size_t>(symbol.begin), static_cast<std::size_t>(symbol.size));
+      if (symbol.gone()) continue;
+      const std::string_view text = symbol.of(piece);
+      PieceToken token = symbol.token();
       const bool bytes = unknown_.byte_fallback && std::ranges::all_of(text, [&](char b) {
                            return bytes_[static_cast<unsigned char>(b)] != kNone;
                          });
       const bool unknown = symbol.id == kNone && !bytes;
       if (symbol.id != kNone) {
-        ids.push_back(symbol.id);
+        tokens.push_back(token);
       } else if (bytes) {
-        for (const char byte : text) ids.push_back(bytes_[static_cast<unsigned char>(byte)]);
+        for (const char byte : text) {
+          tokens.push_back({bytes_[static_cast<unsigned char>(byte)], token.begin, token.begin + 1});
+          ++token.begin;
+        }
       } else if (unknown_.id && !(after_unknown && unknown_.fuse)) {
-        ids.push_back(*unknown_.id);
+        token.id = *unknown_.id;
+        tokens.push_back(token);
+      } else if (unknown_.id) {
+        tokens.back().end = token.end;
       }
       after_unknown = unknown;
     }

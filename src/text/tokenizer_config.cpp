@@ -13,6 +13,9 @@ namespace {
 constexpr std::uint64_t kMaxConfig = 16 << 20;  // added_tokens_decoder may be long
 constexpr std::uint64_t kMaxTemplate = 1 << 20;
 
+constexpr const char* kOtherTokens[] = {"sep_token", "cls_token", "mask_token"};
+constexpr const char* kTokenLists[] = {"additional_special_tokens", "extra_special_tokens"};
+
 // Reads a file that may be missing, and keeps its bytes for the folder that a model is saved to.
 std::optional<std::string> read_optional(Fs& fs, const std::string& folder, const std::string& name,
                                          std::uint64_t cap, TokenizerParts& parts) {
@@ -53,10 +56,12 @@ const std::string& content_of(const Json& token) {
 std::set<std::string> named_tokens(const Json& config, const Json& map) {
   std::set<std::string> names;
   for (const Json* json : {&config, &map}) {
-    for (const char* key :
-         {"bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"})
+    const auto insert = [&](const char* key) {
       if (const Json& token = member(*json, key); !token.is_null()) names.insert(content_of(token));
-    for (const char* key : {"additional_special_tokens", "extra_special_tokens"})
+    };
+    for (const char* key : {"bos_token", "eos_token", "unk_token", "pad_token"}) insert(key);
+    for (const char* key : kOtherTokens) insert(key);
+    for (const char* key : kTokenLists)
       if (const Json& list = member(*json, key); list.is_array())
         for (const Json& token : list.as_array()) names.insert(content_of(token));
   }
@@ -76,24 +81,44 @@ void read_added_tokens(const Json& json, const std::set<std::string>& named, Tok
   }
 }
 
-// A token as a string or as {"content": ...}; the config says it, or else the map.
-void read_named_token(const Json& config, const Json& map, const char* key, TokenizerParts& parts,
-                      std::optional<std::int32_t>& id) {
+// What the config says, or else the map.
+const Json& said_first(const Json& config, const Json& map, const char* key) {
   const Json& first = member(config, key);
-  const Json& value = first.is_null() ? member(map, key) : first;
-  if (value.is_null()) return;
+  return first.is_null() ? member(map, key) : first;
+}
+
+// Makes a token, a string or {"content": ...}, special where the vocabulary has it.
+std::optional<std::int32_t> make_special(const Json& value, TokenizerParts& parts) {
   AddedToken token;
   if (value.is_string()) {
     token.content = value.as_string();
   } else {
     token = read_token(value);
   }
-  id = parts.vocabulary.find(token.content);
-  if (!id) value.fail_here(key, " is ", quote(token.content), ", which is not in the vocabulary");
+  const auto id = parts.vocabulary.find(token.content);
+  if (!id) return std::nullopt;
   token.id = *id;
   token.special = true;
   token.normalized = false;
   parts.add(token, value.place());
+  return id;
+}
+
+void read_named_token(const Json& config, const Json& map, const char* key, TokenizerParts& parts,
+                      std::optional<std::int32_t>& id) {
+  const Json& value = said_first(config, map, key);
+  if (value.is_null()) return;
+  id = make_special(value, parts);
+  if (!id) value.fail_here(key, " is ", quote(content_of(value)), ", which is not in the vocabulary");
+}
+
+// Tokens that only need be special: content must not spell them either.
+void read_other_named_tokens(const Json& config, const Json& map, TokenizerParts& parts) {
+  for (const char* key : kOtherTokens)
+    if (const Json& token = said_first(config, map, key); !token.is_null()) make_special(token, parts);
+  for (const char* key : kTokenLists)
+    if (const Json& list = said_first(config, map, key); list.is_array())
+      for (const Json& token : list.as_array()) make_special(token, parts);
 }
 
 // A string, or a list of {"name", "template"} of which "default" counts.
@@ -115,6 +140,7 @@ void apply_config(const Json& config, const Json& map, TokenizerParts& parts) {
   read_named_token(config, map, "eos_token", parts, parts.eos);
   read_named_token(config, map, "pad_token", parts, parts.pad);
   read_named_token(config, map, "unk_token", parts, parts.unk);
+  read_other_named_tokens(config, map, parts);
   parts.adds_bos = flag_or(config, "add_bos_token", parts.adds_bos) && parts.bos;
   parts.chat_template = read_template(member(config, "chat_template"));
   parts.chat_template_name = member(config, "chat_template").place() + ": chat_template";

@@ -31,7 +31,11 @@ class Mixed {
  public:
   Mixed(const TokenizerParts& tokenizer, std::string_view text, std::span<const TextPart> parts,
         bool continues)
-      : tokenizer_(tokenizer), text_(text), parts_(parts), begins_(!continues) {
+      : tokenizer_(tokenizer),
+        text_(text),
+        parts_(parts),
+        begins_(!continues),
+        model_(continues && tokenizer.continuing ? *tokenizer.continuing : *tokenizer.model) {
     if (continues) {
       normalizers_ = without_prefix(tokenizer.normalizers);
       pre_tokenizers_ = without_prefix(tokenizer.pre_tokenizers);
@@ -55,11 +59,18 @@ class Mixed {
  private:
   /// Parts that meet inside a stretch: where each ends, counted in the form the stretch has at this stage.
   struct Borders {
-    std::uint32_t first = 0;        // the part that the stretch begins in
-    std::vector<std::size_t> ends;  // of all parts but the last
+    std::uint32_t first = 0;  // the part that the stretch begins in
+    text::Offsets ends;       // of all parts but the last
     std::uint32_t part_at(std::size_t offset) const {
       return first +
              static_cast<std::uint32_t>(std::upper_bound(ends.begin(), ends.end(), offset) - ends.begin());
+    }
+    /// Those inside the `size` bytes from `from` on.
+    Borders inside(std::size_t from, std::size_t size) const {
+      Borders inner{part_at(from), {}};
+      for (auto end = std::ranges::upper_bound(ends, from); end != ends.end() && *end < from + size; ++end)
+        inner.ends.push_back(*end - from);
+      return inner;
     }
   };
 
@@ -77,10 +88,6 @@ class Mixed {
     return true;
   }
 
-  std::string normalised(std::string_view text) const {
-    return text::normalised(normalizers(), text, begins_);
-  }
-
   const std::vector<text::Rewrite>& normalizers() const {
     return normalizers_ ? *normalizers_ : tokenizer_.normalizers;
   }
@@ -92,9 +99,9 @@ class Mixed {
   void encode_raw(std::string_view stretch, std::size_t begin) {
     Borders borders{part_at(begin), {}};
     for (auto part = borders.first; parts_[part].end < begin + stretch.size(); ++part) {
-      borders.ends.push_back(normalised(stretch.substr(0, parts_[part].end - begin)).size());
+      borders.ends.push_back(parts_[part].end - begin);
     }
-    const std::string normal = normalised(stretch);
+    const std::string normal = text::normalised(normalizers(), stretch, begins_, borders.ends);
     const bool specials = literal(begin, begin + stretch.size());
     bool begins = begins_;
     for (const Segment& segment : tokenizer_.normalized.split(normal, specials_if(specials))) {
@@ -103,51 +110,34 @@ class Mixed {
         tokens_.push_back(
             {segment.id, borders.part_at(from), borders.part_at(from + segment.text.size() - 1)});
       } else {
-        encode_normal(segment.text, from, borders, begins);
+        encode_normal(segment.text, borders.inside(from, segment.text.size()), begins);
       }
       begins = false;
     }
   }
 
   /// A stretch between added tokens of the normalised text.
-  void encode_normal(std::string_view stretch, std::size_t from, const Borders& outer, bool begins) {
-    Borders borders{outer.part_at(from), {}};
-    for (const std::size_t end : outer.ends) {
-      if (end <= from || end >= from + stretch.size()) continue;
-      borders.ends.push_back(
-          text::pre_tokenized(pre_tokenizers(), stretch.substr(0, end - from), begins).text.size());
-    }
+  void encode_normal(std::string_view stretch, Borders borders, bool begins) {
+    const text::Pieces pieces = text::pre_tokenized(pre_tokenizers(), stretch, begins, borders.ends);
     std::size_t at = 0;
-    std::vector<std::int32_t> ids;
-    text::pre_tokenized(pre_tokenizers(), stretch, begins).for_each([&](std::string_view piece) {
-      ids.clear();
-      tokenizer_.model->encode(piece, ids);
-      std::size_t inside = 0;
-      for (std::size_t i = 0; i < ids.size(); ++i) {
-        const std::size_t rest = piece.size() - inside;
-        const std::size_t covered =
-            i + 1 == ids.size() ? rest : std::min(rest, length(ids[i], piece.substr(inside)));
-        const std::size_t last = at + inside + (covered == 0 ? 0 : covered - 1);
-        tokens_.push_back({ids[i], borders.part_at(at + inside), borders.part_at(last)});
-        inside += covered;
+    std::vector<text::PieceToken> tokens;
+    pieces.for_each([&](std::string_view piece) {
+      tokens.clear();
+      model_.encode(piece, tokens);
+      for (const text::PieceToken& token : tokens) {
+        // One that stands for no byte belongs to what follows it.
+        const std::size_t last = std::max(token.begin + 1, token.end) - 1;
+        tokens_.push_back({token.id, borders.part_at(at + token.begin), borders.part_at(at + last)});
       }
       at += piece.size();
     });
-  }
-
-  /// Bytes of `rest` that the token stands for: its own text, one byte of <0x41>, or a character it does not
-  /// know.
-  std::size_t length(std::int32_t id, std::string_view rest) const {
-    const std::string& token = tokenizer_.vocabulary.token(id);
-    if (rest.starts_with(token)) return token.size();
-    if (token.size() == 6 && token.starts_with("<0x")) return 1;
-    return rest.empty() ? 0 : utf8::first(rest).size;
   }
 
   const TokenizerParts& tokenizer_;
   std::string_view text_;
   std::span<const TextPart> parts_;
   bool begins_;
+  const text::Model& model_;
   std::optional<std::vector<text::Rewrite>> normalizers_;
   std::optional<std::vector<text::PreStep>> pre_tokenizers_;
   std::vector<PartToken> tokens_;

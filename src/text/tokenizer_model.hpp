@@ -13,12 +13,20 @@
 
 namespace prefer::text {
 
+/// A token, and the bytes of the piece that it stands for: none where it was put in front, or where the next
+/// one has them.
+struct PieceToken {
+  std::int32_t id = 0;
+  std::uint32_t begin = 0, end = 0;
+};
+
 /// Immutable; encodes one piece of valid UTF-8 (after normalisation and pre-tokenisation) and appends its
-/// ids. Never yields a special id, but for unk where the text holds what the vocabulary can not spell.
+/// tokens, in the order of their bytes. Never yields a special id, but for unk where the text holds what the
+/// vocabulary can not spell, and for a special character of the vocabulary's own (Vocabulary::is_barred).
 class Model {
  public:
   virtual ~Model() = default;
-  virtual void encode(std::string_view piece, std::vector<std::int32_t>& ids) const = 0;
+  virtual void encode(std::string_view piece, std::vector<PieceToken>& tokens) const = 0;
 };
 
 /// What BPE models do with characters that the vocabulary lacks.

@@ -25,15 +25,16 @@ struct TokenizerParts {
   std::vector<text::Rewrite> normalizers;
   std::vector<text::PreStep> pre_tokenizers;
   std::unique_ptr<const text::Model> model;
+  std::unique_ptr<const text::Model> continuing;  // where `model` would put a space before text that goes on
   std::vector<text::DecodeStep> decoders;
   std::optional<std::int32_t> bos, eos, pad, unk;
   bool adds_bos = false;
   std::string chat_template, chat_template_name;
   std::map<std::string, std::string> files;
 
-  /// Adds a token to be cut out of texts; the vocabulary gains it where it lacks it. The normalizers are
-  /// complete.
-  void add(const text::AddedToken& token, const std::string& place);
+  /// Adds a token to be cut out of texts; the vocabulary gains it where it lacks it. What was special once
+  /// stays so. The normalizers are complete.
+  void add(const text::AddedToken& given, const std::string& place);
 
   /// `text` after all normalizers.
   std::string normalised(std::string_view text, bool begins_input) const;
@@ -68,6 +69,8 @@ PartsPtr read_tokenizer_gguf(Fs& fs, const std::string& path);
 PartsPtr read_sentencepiece(const std::string& bytes, const std::string& name);
 /// Throws Error where the sentencepiece library would read outside its tables.
 void check_sentencepiece(std::string_view bytes, const std::string& name);
+/// The model that puts no space in front of a text.
+std::string without_space_in_front(std::string_view bytes, const std::string& name);
 
 /// Applies tokenizer_config.json, and special_tokens_map.json (an empty object: none) where the former is
 /// silent.

@@ -43,11 +43,15 @@ const Letters& letters() {
 struct Rewriter {
   std::string_view text;
   bool begins_input;
+  Carry& carry;
 
   std::string operator()(const Prefix& step) const {
     const bool wanted = step.when == Prefix::When::always || begins_input;
     const bool there = step.unless_there && text.starts_with(step.text);
-    return wanted && !there && !text.empty() ? step.text + std::string(text) : std::string(text);
+    const std::string front = wanted && !there && !text.empty() ? step.text : "";
+    carry.became(0, front.size());
+    carry.became(text.size(), text.size());
+    return front + std::string(text);
   }
   std::string operator()(const Substitute& step) const {
     std::string out;
@@ -57,12 +61,38 @@ struct Rewriter {
     for (const Range& match : matches) {
       out += text.substr(at, match.begin - at);
       out += step.content;
+      carry.became(match.begin - at, match.begin - at);
+      carry.became(match.end - match.begin, step.content.size());
       at = match.end;
     }
+    carry.became(text.size() - at, text.size() - at);
     return out += text.substr(at);
   }
-  std::string operator()(const Nfc&) const { return unicode::nfc(text); }
-  std::string operator()(const Lowercase&) const { return unicode::lower(text); }
+  // An offset lies between characters that stay apart, or the few around it are composed by themselves.
+  std::string operator()(const Nfc&) const {
+    std::string out;
+    std::size_t done = 0;
+    const auto compose_to = [&](std::size_t end) {
+      const std::string composed = unicode::nfc(text.substr(done, end - done));
+      carry.became(end - done, composed.size());
+      out += composed;
+      done = end;
+    };
+    while (const std::size_t ahead = carry.ahead(text.size() - done)) {
+      const std::size_t offset = done + ahead;
+      compose_to(unicode::border_before(text, offset));
+      compose_to(unicode::border_after(text, offset));
+    }
+    compose_to(text.size());
+    return out;
+  }
+  std::string operator()(const Lowercase&) const {
+    if (!carry.idle())
+      utf8::for_each(text, [&](char32_t, std::string_view character) {
+        carry.became(character.size(), unicode::lower(character).size());
+      });
+    return unicode::lower(text);
+  }
   std::string operator()(const StripSpace& step) const {
     std::size_t begin = text.size(), end = 0, at = 0;
     utf8::for_each(text, [&](char32_t code, std::string_view bytes) {
@@ -74,12 +104,20 @@ struct Rewriter {
     });
     if (!step.left) begin = 0;
     if (!step.right) end = text.size();
-    return begin < end ? std::string(text.substr(begin, end - begin)) : std::string();
+    if (begin >= end) begin = end = 0;
+    carry.became(begin, 0);
+    carry.became(end - begin, end - begin);
+    carry.became(text.size() - end, 0);
+    return std::string(text.substr(begin, end - begin));
   }
   std::string operator()(const ByteLetters&) const {
     std::string out;
     out.reserve(text.size() + text.size() / 4);
-    for (const char byte : text) out += byte_letters()[static_cast<unsigned char>(byte)];
+    for (const char byte : text) {
+      const std::string& letter = byte_letters()[static_cast<unsigned char>(byte)];
+      out += letter;
+      carry.became(1, letter.size());
+    }
     return out;
   }
 };
@@ -113,54 +151,84 @@ bool joins(const Cut& step, const std::vector<std::pair<Range, bool>>& parts, st
   }
 }
 
-void cut(const Cut& step, std::string_view piece, Pieces& out) {
+void cut(const Cut& step, std::string_view piece, Pieces& out, Carry& carry) {
   const auto parts = covered(step, piece);
   Range open;
+  const auto close = [&] {
+    const std::size_t size = open.end - open.begin;
+    if (size > 0) out.push(piece.substr(open.begin, size));
+    carry.became(size, size);
+  };
   for (std::size_t i = 0; i < parts.size(); ++i) {
     if (i > 0 && joins(step, parts, i)) {
       open.end = parts[i].first.end;
       continue;
     }
-    if (open.begin < open.end) out.push(piece.substr(open.begin, open.end - open.begin));
-    const bool drop = step.behavior == Cut::Behavior::removed && parts[i].second;
-    open = drop ? Range{} : parts[i].first;
+    close();
+    const auto& [range, match] = parts[i];
+    const bool drop = step.behavior == Cut::Behavior::removed && match;
+    open = drop ? Range{} : range;
+    if (drop) carry.became(range.end - range.begin, 0);
   }
-  if (open.begin < open.end) out.push(piece.substr(open.begin, open.end - open.begin));
+  close();
 }
 
 }  // namespace
 
-std::string rewritten(const Rewrite& step, std::string_view text, bool begins_input) {
-  return std::visit(Rewriter{text, begins_input}, step);
+std::string rewritten(const Rewrite& step, std::string_view text, bool begins_input, Carry& carry) {
+  return std::visit(Rewriter{text, begins_input, carry}, step);
 }
 
-std::string normalised(const std::vector<Rewrite>& steps, std::string_view text, bool begins_input) {
+std::string rewritten(const Rewrite& step, std::string_view text, bool begins_input) {
+  Offsets none;
+  Carry carry(none);
+  return rewritten(step, text, begins_input, carry);
+}
+
+std::string normalised(const std::vector<Rewrite>& steps, std::string_view text, bool begins_input,
+                       Offsets& offsets) {
   std::string out(text);
   for (const Rewrite& step : steps) {
-    out = rewritten(step, out, begins_input);
+    Carry carry(offsets);
+    out = rewritten(step, out, begins_input, carry);
+    carry.finish();
     check_growth(text.size(), out.size());
   }
   return out;
 }
 
-Pieces pre_tokenized(const std::vector<PreStep>& steps, std::string_view text, bool begins_input) {
+std::string normalised(const std::vector<Rewrite>& steps, std::string_view text, bool begins_input) {
+  Offsets none;
+  return normalised(steps, text, begins_input, none);
+}
+
+Pieces pre_tokenized(const std::vector<PreStep>& steps, std::string_view text, bool begins_input,
+                     Offsets& offsets) {
   Pieces now;
   if (!text.empty()) now.push(text);
   for (const PreStep& step : steps) {
     Pieces next;
+    Carry carry(offsets);
     bool first = begins_input;
     now.for_each([&](std::string_view piece) {
       if (const auto* cutting = std::get_if<Cut>(&step)) {
-        cut(*cutting, piece, next);
-      } else if (const std::string out = rewritten(std::get<Rewrite>(step), piece, first); !out.empty()) {
+        cut(*cutting, piece, next, carry);
+      } else if (const std::string out = rewritten(std::get<Rewrite>(step), piece, first, carry);
+                 !out.empty()) {
         next.push(out);
       }
       first = false;
     });
+    carry.finish();
     now = std::move(next);
     check_growth(text.size(), now.text.size());
   }
   return now;
+}
+
+Pieces pre_tokenized(const std::vector<PreStep>& steps, std::string_view text, bool begins_input) {
+  Offsets none;
+  return pre_tokenized(steps, text, begins_input, none);
 }
 
 const std::array<std::string, 256>& byte_letters() { return letters().of_byte; }

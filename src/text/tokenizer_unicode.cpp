@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <unordered_map>
+#include <unordered_set>
 #include <utility>
 #include <vector>
 
@@ -18,11 +19,13 @@ constexpr char32_t kLCount = 19, kVCount = 21, kTCount = 28, kSCount = kLCount *
 struct Tables {
   std::unordered_map<char32_t, std::pair<char32_t, char32_t>> parts;  // second part 0: none
   std::unordered_map<std::uint64_t, char32_t> whole;
+  std::unordered_set<char32_t> second;  // parts that join what stands before them
 
   Tables() {
     for (std::size_t i = 0; i < kComposing.size(); i += 3) {
       parts[kComposing[i]] = {kComposing[i + 1], kComposing[i + 2]};
       whole[key(kComposing[i + 1], kComposing[i + 2])] = kComposing[i];
+      second.insert(kComposing[i + 2]);
     }
     for (std::size_t i = 0; i < kDecomposingOnly.size(); i += 3)
       parts[kDecomposingOnly[i]] = {kDecomposingOnly[i + 1], kDecomposingOnly[i + 2]};
@@ -105,6 +108,18 @@ std::vector<Mark> compose(const std::vector<Mark>& marks) {
   return out;
 }
 
+// Whether a character begins at `offset` that neither joins nor changes places with what stands before it.
+bool is_border(std::string_view text, std::size_t offset) {
+  if ((static_cast<unsigned char>(text[offset]) & 0xC0) == 0x80) return false;
+  const char32_t code = utf8::first(text.substr(offset)).code;
+  if (code < 0x300) return true;
+  std::vector<Mark> marks;
+  decompose(code, marks);
+  const char32_t first = marks.front().code;
+  const bool vowel_or_tail = first >= kVBase && first < kTBase + kTCount;
+  return marks.front().combining_class == 0 && !vowel_or_tail && !tables().second.contains(first);
+}
+
 }  // namespace
 
 std::string nfc(std::string_view text) {
@@ -120,6 +135,16 @@ std::string nfc(std::string_view text) {
   out.reserve(text.size());
   for (const Mark& mark : compose(marks)) utf8::append(out, mark.code);
   return out;
+}
+
+std::size_t border_before(std::string_view text, std::size_t offset) {
+  while (offset > 0 && !is_border(text, offset)) --offset;
+  return offset;
+}
+
+std::size_t border_after(std::string_view text, std::size_t offset) {
+  while (offset < text.size() && !is_border(text, offset)) ++offset;
+  return offset;
 }
 
 std::string lower(std::string_view text) {

@@ -11,6 +11,11 @@ namespace prefer::text::unicode {
 /// Normalisation form C (Unicode Standard Annex 15). `text` is valid UTF-8.
 std::string nfc(std::string_view text);
 
+/// The last place up to `offset`, and the first from `offset` on, where nfc(text) is what it is of both
+/// sides. `offset` is inside the text.
+std::size_t border_before(std::string_view text, std::size_t offset);
+std::size_t border_after(std::string_view text, std::size_t offset);
+
 /// Each letter's lower case, without context (a final sigma stays a sigma), as Rust's char::to_lowercase.
 std::string lower(std::string_view text);
 

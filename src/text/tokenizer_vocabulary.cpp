@@ -3,6 +3,7 @@
 
 #include "prefer/core/error.hpp"
 #include "prefer/core/json.hpp"
+#include "prefer/text/utf8.hpp"
 
 namespace prefer::text {
 
@@ -22,6 +23,7 @@ void Vocabulary::add(std::string_view token, std::int64_t id, const std::string&
   const auto [at, fresh] = ids_.emplace(token, static_cast<std::int32_t>(id));
   if (!fresh) fail(place, ": token ", quote(token), " has two ids, ", at->second, " and ", id);
   entries_[index].key = &at->first;
+  entries_[index].letter = !token.empty() && utf8::first(token).size == token.size();
 }
 
 void Vocabulary::check_dense(const std::string& name) const {

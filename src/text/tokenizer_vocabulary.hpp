@@ -41,6 +41,16 @@ class Vocabulary {
   void mark_special(std::int32_t id) { entries_[static_cast<std::size_t>(id)].special = true; }
   bool is_special(std::int32_t id) const { return entries_[static_cast<std::size_t>(id)].special; }
 
+  /// Says that the model's own list lacks the token.
+  void mark_added(std::int32_t id) { entries_[static_cast<std::size_t>(id)].letter = false; }
+
+  /// Whether plain text must not give `id`: it is special, and not one of the model's own characters. Such a
+  /// one (a pad token "!") is spelt in no other way, and would be lost.
+  bool is_barred(std::int32_t id) const {
+    const Entry& entry = entries_[static_cast<std::size_t>(id)];
+    return entry.special && !entry.letter;
+  }
+
  private:
   struct Hash {
     using is_transparent = void;
@@ -49,6 +59,7 @@ class Vocabulary {
   struct Entry {
     const std::string* key = nullptr;  // into ids_, whose nodes do not move
     bool special = false;
+    bool letter = false;  // one character, in the model's own list
   };
   std::unordered_map<std::string, std::int32_t, Hash, std::equal_to<>> ids_;
   std::vector<Entry> entries_;

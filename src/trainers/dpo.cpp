@@ -35,7 +35,7 @@ void DpoConfig::check() const {
 DpoTrainer::DpoTrainer(DpoConfig config, Process& process)
     : config_(std::move(config)),
       run_(config_, process),
-      spans_(load_tokenizer(process.fs(), config_.model)) {
+      spans_(load_tokenizer(process.fs(), config_.model), config_.chat_template) {
   check_config(config_);
   const PairData data = load_pairs(config_, spans_, config_.bad_records(), process);
   if (data.eval) eval_ = run_.source("eval", *config_.eval, as_dataset(*data.eval), true);

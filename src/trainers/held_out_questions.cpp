@@ -7,6 +7,11 @@
 #include "prefer/trainers/progress.hpp"
 
 namespace prefer {
+namespace {
+
+constexpr const char* kStart = "held-out answers of the model before training";
+
+}  // namespace
 
 HeldOutQuestions::HeldOutQuestions(std::vector<Question> questions, const Transformer& policy,
                                    std::shared_ptr<const Transformer> reference,
@@ -22,8 +27,8 @@ HeldOutQuestions::HeldOutQuestions(std::vector<Question> questions, const Transf
   options_.site = random_site::kHeldOut;
 }
 
-std::vector<Answers> HeldOutQuestions::sample(const Transformer& model) const {
-  ProgressLine progress("held-out answers", static_cast<int64_t>(questions_.size()) * options_.n, team_);
+std::vector<Answers> HeldOutQuestions::sample(const Transformer& model, const char* whose) const {
+  ProgressLine progress(whose, static_cast<int64_t>(questions_.size()) * options_.n, team_);
   return sample_answers(model, tokenizer_, questions_, options_, score_, team_,
                         [&](int64_t done, int64_t) { progress(done); });
 }
@@ -34,13 +39,13 @@ std::vector<double> HeldOutQuestions::kl_of(const Transformer& model) const {
 
 void HeldOutQuestions::before(const Transformer& model) {
   const c10::NoGradGuard frozen;
-  before_ = sample(model);
+  before_ = sample(model, kStart);
   kl_before_ = kl_of(model);
 }
 
 void HeldOutQuestions::complete() {
   const c10::NoGradGuard frozen;
-  if (before_.empty()) before_ = sample(*reference_);
+  if (before_.empty()) before_ = sample(*reference_, kStart);
   if (after_.empty()) measure();
 }
 
@@ -55,7 +60,7 @@ std::vector<double> HeldOutQuestions::nll() const {
 
 Metrics HeldOutQuestions::measure() {
   const c10::NoGradGuard frozen;
-  after_ = sample(policy_);
+  after_ = sample(policy_, "held-out answers");
   std::vector<double> scores;
   for (const Answers& answers : after_) {
     double sum = 0;

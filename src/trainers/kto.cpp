@@ -63,7 +63,7 @@ std::unique_ptr<MismatchedSource> KtoTrainer::mismatched(std::unique_ptr<RecordS
 KtoTrainer::KtoTrainer(KtoConfig config, Process& process)
     : config_(std::move(config)),
       run_(config_, process),
-      spans_(load_tokenizer(process.fs(), config_.model)) {
+      spans_(load_tokenizer(process.fs(), config_.model), config_.chat_template) {
   check_config(config_);
   TextData data = load_judged(config_, config_.length, spans_, config_.bad_records(), process);
   std::unique_ptr<RecordSource> eval;

@@ -102,7 +102,7 @@ PpoTrainer::PpoTrainer(PpoConfig config, Process& process, Scorer reward, Json k
     : config_(resolved(std::move(config))),
       knobs_(std::move(knobs)),
       run_(config_, process),
-      spans_(load_tokenizer(process.fs(), config_.model)),
+      spans_(load_tokenizer(process.fs(), config_.model), config_.chat_template),
       controller_(config_.rollout.kl_coef, config_.rollout.kl_target, config_.rollout.kl_horizon) {
   Prompts train = read("train", config_.train);
   std::optional<Prompts> eval;
@@ -169,8 +169,8 @@ void PpoTrainer::hold_out(std::vector<Question> questions, const Scorer& score) 
 PpoTrainer::Prompts PpoTrainer::read(const std::string& what, const std::string& path) {
   Prompts prompts{what, path};
   prompts.questions = or_way_on([&] {
-    return load_questions(run_.process().fs(), path, spans_, config_.bad_records(), prompts.skipped,
-                          specials_if(config_.specials_in_text));
+    return load_questions(run_.process().fs(), path, spans_,
+                          {config_.bad_records(), specials_if(config_.specials_in_text)}, prompts.skipped);
   });
   return prompts;
 }
@@ -358,6 +358,7 @@ void PpoTrainer::finish(const FitResult& result) {
   report().title = "PPO on " + config_.train;
   report().summary = std::to_string(result.step / config_.fit.iteration) + " iterations of " +
                      std::to_string(config_.order.batch_size * config_.rollout.num_generations) + " answers.";
+  report().facts = {{"reward", config_.lexicon.value_or(config_.reward_model.value_or("the program's own"))}};
   if (samples_) report().samples = samples_->side_by_side(result.step);
   if (held_out_) {
     report().figures = held_out_->figures(static_cast<uint64_t>(config_.seed));

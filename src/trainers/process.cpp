@@ -51,7 +51,10 @@ void keep_memory() {
 
 void ProcessConfig::describe(Fields& f) {
   f("device", device, "where tensors live", one_of({"cpu", "cuda"}));
-  f("threads", threads, "CPU threads; 0 takes all cores, or this rank's share of them", within(0, 1024));
+  f("threads", threads,
+    "CPU threads; 0 takes all cores, or this rank's share of them, whatever OMP_NUM_THREADS says (torchrun "
+    "sets it to 1)",
+    within(0, 1024));
 }
 
 std::string warning_of_other_work(double load, int64_t threads, int64_t ranks, int64_t cores) {

@@ -46,7 +46,7 @@ void RewardConfig::check() const {
 RewardTrainer::RewardTrainer(RewardConfig config, Process& process)
     : config_(std::move(config)),
       run_(config_, process),
-      spans_(load_tokenizer(process.fs(), config_.model)) {
+      spans_(load_tokenizer(process.fs(), config_.model), config_.chat_template) {
   check_config(config_);
   const OnBad on_bad = config_.bad_records();
   if (config_.loss.ranks()) {

@@ -57,6 +57,7 @@ void RunConfig::describe_folder(Fields& f) {
   f("resume", resume, "go on from the newest checkpoint in `output`, or start; false refuses a used folder");
   f("on_bad", on_bad, "a record that cannot be used stops the run or is skipped and counted",
     one_of({"stop", "skip"}));
+  chat_template.describe(f);
 }
 
 void RunConfig::describe_pace(Fields& f) {

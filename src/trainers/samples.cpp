@@ -30,7 +30,7 @@ Samples::Samples(const SamplesConfig& config, const ModelConfig& model, Fs& fs, 
   fingerprint_ = sha256(read_file(fs_, *config_.prompts, uint64_t{1} << 30));
   Skipped none;
   for (const Question& question :
-       load_questions(fs_, *config_.prompts, spans_, OnBad::stop, none, specials)) {
+       load_questions(fs_, *config_.prompts, spans_, {.specials = specials}, none)) {
     shown_.push_back(question.text);
     if (std::ssize(question.tokens) >= model.context)
       fail(question.place, ": the prompt has ", question.tokens.size(),

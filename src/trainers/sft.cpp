@@ -29,7 +29,7 @@ void SftConfig::check() const {
 SftTrainer::SftTrainer(SftConfig config, Process& process)
     : config_(std::move(config)),
       run_(config_, process),
-      spans_(load_tokenizer(process.fs(), config_.model)) {
+      spans_(load_tokenizer(process.fs(), config_.model), config_.chat_template) {
   check_config(config_);
   TextData data = load_demonstrations(config_, config_.learn, spans_, config_.bad_records(), process);
   if (data.eval) eval_ = run_.source("eval", *config_.eval, as_dataset(std::move(*data.eval)), true);

@@ -209,6 +209,19 @@ TEST(Config, Rules) {
   EXPECT_TRUE(both.above_low);
 }
 
+TEST(Config, AKeysFirstWordFindsIt) {
+  EXPECT_NE(complaint("", with("max", "5")).find("did you mean max_new_tokens?"), std::string::npos);
+}
+
+TEST(Config, FreeTextMayHoldAnything) {
+  struct Asked {
+    std::string text;
+    void describe(Fields& f) { f("text", text, "a text", free_text()); }
+  };
+  const std::string url = "https://me:hunter2@host/x";
+  EXPECT_EQ(read_config<Asked>(Json(), {{"text", url}}).text, url);
+}
+
 TEST(Config, SecretsAreRefusedUnseen) {
   for (const char* key : {"hf_token", "API_KEY", "password", "aws_secret", "credentials"}) {
     const std::string message = complaint("", with(key, "hunter2"));

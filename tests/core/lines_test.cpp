@@ -8,6 +8,7 @@
 #include "support/memory_fs.hpp"
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <vector>
 
@@ -52,6 +53,7 @@ TEST(Lines, NumbersEndsAndBlanks) {
   EXPECT_EQ(seen.lines, 6u);
   EXPECT_EQ(seen.blank, 3u);
   EXPECT_EQ(read("").texts, Texts{});
+  EXPECT_EQ(read("\r\r\n \r\t\n").blank, 2u);
   EXPECT_EQ(read("\n").lines, 1u);
   EXPECT_EQ(read("x\n").texts, Texts{"x"});
   EXPECT_EQ(read("x").texts, Texts{"x"});
@@ -60,6 +62,25 @@ TEST(Lines, NumbersEndsAndBlanks) {
 TEST(Lines, AByteOrderMarkIsSkipped) {
   EXPECT_EQ(read("\xef\xbb\xbf{}\n\xef\xbb\xbf{}").texts, (Texts{"{}", "\xef\xbb\xbf{}"}));
   EXPECT_EQ(read(gzip("\xef\xbb\xbf{}")).texts, Texts{"{}"});
+}
+
+TEST(Lines, WhiteSpaceAtTheBeginningIsLookedOverAndNotKept) {
+  MemoryFs fs;
+  fs.put("f.jsonl", gzip(std::string(1'000'000, '\n') + " [1]\n"));
+  LineReader reader(fs, "f.jsonl", {.max_line = 1000});
+  EXPECT_TRUE(reader.begins_with('['));
+  EXPECT_GT(reader.blank_lines(), 800'000);  // stepped over: all but those of the last block
+  Line line;
+  ASSERT_TRUE(reader.next(line));
+  EXPECT_EQ(line.number, 1'000'001U);
+  EXPECT_EQ(line.offset, 1'000'000U);
+  EXPECT_EQ(line.text, " [1]");
+  EXPECT_EQ(reader.blank_lines(), 1'000'000);
+
+  fs.put("one_line.jsonl", gzip(std::string(1'000'000, ' ')));
+  LineReader spaces(fs, "one_line.jsonl", {.max_line = 1000});
+  EXPECT_FALSE(spaces.begins_with('['));
+  EXPECT_EQ(error_of([&] { spaces.next(line); }), "one_line.jsonl:1:1: the line is longer than 1000 bytes");
 }
 
 TEST(Lines, LongLinesAreCapped) {
@@ -81,6 +102,32 @@ TEST(Lines, GzipMembersFollowOneAnother) {
   EXPECT_EQ(read(text, {}, "f.jsonl.gz").error, "");
   EXPECT_EQ(read("plain", {}, "f.jsonl.gz").error, "f.jsonl.gz: is no gzip file, as its name says");
   EXPECT_NE(read(text + "junk").error, "");
+}
+
+/// What is read of the standard input where it is a pipe of these few bytes.
+Seen read_piped(const std::string& bytes) {
+  int ends[2];
+  EXPECT_EQ(pipe(ends), 0);
+  EXPECT_EQ(write(ends[1], bytes.data(), bytes.size()), static_cast<ssize_t>(bytes.size()));
+  close(ends[1]);
+  const int before = dup(STDIN_FILENO);
+  dup2(ends[0], STDIN_FILENO);
+  close(ends[0]);
+  const Seen seen = read("", {}, "-");
+  dup2(before, STDIN_FILENO);
+  close(before);
+  return seen;
+}
+
+TEST(Lines, OfTheStandardInputAreUnpackedToo) {
+  EXPECT_EQ(read_piped("a\nb").texts, (Texts{"a", "b"}));
+  EXPECT_EQ(read_piped("a").texts, Texts{"a"});
+  EXPECT_EQ(read_piped("\xef\xbb\xbf{}").texts, Texts{"{}"});
+  EXPECT_EQ(read_piped("").texts, Texts{});
+  EXPECT_EQ(read_piped("\x1f").texts, Texts{"\x1f"});
+  EXPECT_EQ(read_piped(gzip("a\n") + gzip("b\n")).texts, (Texts{"a", "b"}));
+  EXPECT_EQ(read_piped(gzip("a\n").substr(0, 2)).error,
+            "-:1:1: gzip data end early; 0 good lines came before");
 }
 
 TEST(Lines, EveryTruncationOfGzipIsAnError) {

@@ -165,6 +165,13 @@ TEST(PreferenceRecords, ToolsAreAListOrItsText) {
   const std::string talk = R"("prompt": [{"role": "user", "content": "Q"}], "chosen": "a", "rejected": "b"})";
   for (const char* tools : {R"([{"name": "t"}])", R"("[{\"name\": \"t\"}]")"})
     EXPECT_EQ(dump(read(R"({"tools": )" + std::string(tools) + ", " + talk).tools), R"([{"name":"t"}])");
+  for (const char* none : {"null", "[]", "{}", "\" \"", "\"null\"", "\"[]\""})
+    EXPECT_TRUE(read(R"({"tools": )" + std::string(none) + ", " + talk).tools.is_null()) << none;
+  for (const char* tool : {R"({"name": "t"})", R"("{\"name\": \"t\"}")"})
+    EXPECT_TRUE(error_of([&] {
+                  read(R"({"tools": )" + std::string(tool) + ", " + talk);
+                }).ends_with(": tools are a list, not an object"))
+        << tool;
   const std::string texts = R"("prompt": "Q", "chosen": "a", "rejected": "b"})";
   EXPECT_TRUE(read(R"({"tools": "[1]", )" + texts).tools.is_null()) << "a text says all there is to say";
 }

@@ -27,7 +27,7 @@ SpanBuilder chats() {
 std::vector<Question> load(const std::string& lines, Skipped& skipped, OnBad on_bad) {
   MemoryFs fs;
   fs.put("q.jsonl", lines);
-  return load_questions(fs, "q.jsonl", chats(), on_bad, skipped);
+  return load_questions(fs, "q.jsonl", chats(), {on_bad}, skipped);
 }
 
 Question asked(const std::string& line) {
@@ -72,6 +72,15 @@ TEST(Questions, SeeTheRecordsSystemAndTools) {
   EXPECT_EQ(read(R"({"system": "", "tools": "[]", "prompt": "bc"})"), "bc");
   EXPECT_EQ(complaint(R"({"system": "x", "prompt": "bc"})"),
             "q.jsonl:1:12: \"system\" beside texts is not read: put it into the text, or give messages");
+}
+
+TEST(Questions, HandOnTheConversationThatIsAsked) {
+  EXPECT_EQ(
+      dump(*asked(R"({"system": "x", "id": 3, "messages": [)" + kAsked + ", " + kSaid + "]}").others),
+      R"({"system":"x","id":3,"messages":[{"role":"system","content":"x"},{"role":"user","content":"b"}]})");
+  const std::string parts = R"([{"role":"user","content":[{"type":"text","text":"b"}],"name":"y"}])";
+  EXPECT_EQ(dump(*asked(R"({"prompt": )" + parts + "}").others), R"({"messages":)" + parts + "}");
+  EXPECT_EQ(dump(*asked(R"({"prompt": "bc", "id": 3})").others), R"({"id":3})");
 }
 
 TEST(Questions, ThatTheTemplateRefusesHaveTheirPlaceAndAreSkipped) {

@@ -141,6 +141,18 @@ TEST(Supervised, ReadsAlpacaAsTurnsWithATemplate) {
             "ud.a[e.]ub.a[c.]");
 }
 
+TEST(Supervised, JoinsWhatAlpacasInstructionAndInputSay) {
+  const auto asked = [](const std::string& members) {
+    const Json record = parse_json("{" + members + R"(, "output": "c"})", "record");
+    return std::get<std::vector<Message>>(demonstration_from_json(record, Instructions::as_messages).prompt)
+        .back()
+        .content;
+  };
+  EXPECT_EQ(asked(R"("instruction": "b", "input": "d")"), "b\nd");
+  EXPECT_EQ(asked(R"("instruction": "", "input": "d")"), "d");
+  EXPECT_EQ(asked(R"("instruction": "b", "input": "")"), "b");
+}
+
 TEST(Supervised, ReadsAlpacaAsItsTextsWithoutATemplate) {
   Json record = parse_json(R"({"instruction": "Add.", "input": "1, 2", "output": "3"})", "record");
   const Demonstration made = demonstration_from_json(record, Instructions::as_text);

@@ -66,6 +66,8 @@ TEST(Bootstrap, SameSeedSameInterval) {
   const std::vector<double> values = {1, 5, 2, 8, 3};
   EXPECT_EQ(bootstrap_mean(values, 4).low, bootstrap_mean(values, 4).low);
   EXPECT_THROW(bootstrap_mean({}, 1), Error);
+  for (const int64_t resamples : {0, -1}) EXPECT_THROW(bootstrap_mean(values, 1, 0.95, resamples), Error);
+  EXPECT_LE(bootstrap_mean(values, 1, 0.95, 1).low, 8);
 }
 
 }  // namespace

@@ -67,6 +67,29 @@ TEST(Report, EscapesWhatComesFromOutside) {
   EXPECT_NE(html.find("chosen equals rejected"), std::string::npos);
 }
 
+TEST(Report, MarksWhatGotBetterAndWorseAndSaysWhoseItIs) {
+  Report report = example();
+  report.samples.push_back({"Once", "fine", "bad", 0.5, -0.5, "after: PPO"});
+  report.samples.push_back({"Once", "fine", "fine", 0.5, 0.5});
+  report.samples_note = "single draws";
+  const std::string html = render_html(report);
+  expect_balanced(html);
+  EXPECT_NE(html.find("interval better\">reward 0.7<"), std::string::npos);
+  EXPECT_NE(html.find("interval worse\">reward -0.5<"), std::string::npos);
+  EXPECT_EQ(html.find("interval worse\">reward 0.5<"), std::string::npos);
+  EXPECT_NE(html.find("after: PPO"), std::string::npos);
+  EXPECT_NE(html.find("single draws"), std::string::npos);
+}
+
+TEST(Report, APlotOverSomethingElseThanStepsComesBeforeTheSamples) {
+  Report report = example();
+  report.plots.push_back({"reward against KL", "", {{"x", {{0, 1}, {2, 3}}}}, "nats"});
+  const std::string html = render_html(report);
+  expect_balanced(html);
+  EXPECT_LT(html.find("reward against KL"), html.find("<h2>Samples"));
+  EXPECT_LT(html.find("<h2>Samples"), html.find("<h2>Curves"));
+}
+
 TEST(Report, SaysWhenNothingWasSkipped) {
   EXPECT_NE(render_html({}).find("Nothing was skipped"), std::string::npos);
 }

@@ -4,6 +4,7 @@ Usage: make_templates.py SHARED_DATA_TEMPLATES > templates.json    (needs transf
 The published templates are read from the folder given and are not written; only what they render is.
 """
 import datetime
+import hashlib
 import json
 import pathlib
 import sys
@@ -104,6 +105,12 @@ x{# comment #} y {#- left #} z {# right -#}  w{{- ' a ' -}} b {{ '{{' }}{{ "%}" 
 {{ strftime_now('%d %b %Y, %H:%M %j') }} {{ [1, [2, 'a']] | string }} {{ none | string | length }} {{ '<b>' | safe }} {{ 3 | string ~ 4 }} {{ ' 12 ' | int + 1 }} {{ 'x' | int(7) }} {{ 'AbC' | lower }}{{ 'x' | title }}
 {{ (messages | selectattr('role', 'equalto', 'user') | list)[-1].content }} {{ messages[0]['content'] }} {{ messages[9] is defined }} {{ messages[-1:][0].role }} {{ messages | map(attribute='role') | join('/') }} {{ messages | length }}
 {{ true and 'x' }}{{ (false or none) is none }}{{ - 3 + 5 }}{{ 5 - -3 }}{{ +4 }}{{ not true == false }}{{ 2 * 3 + 4 ~ 5 }}{{ 1 + 2 ~ 3 * 2 }}
+{{ 5 * -1 }} {{ -1 * 5 }} {{ 4 / -1 }} {{ 5 // -1 }} {{ -5 // -1 }} {{ 5 % -1 }} {{ 0.5 * -1 }} {{ 0.5 // -1 }} {% for x in [7, 8] %}{{ loop.index0 * -1 }}{% endfor %}
+{% set least = -9223372036854775807 - 1 %}{{ least }} {{ least * 1 }} {{ least % -1 }} {{ least / -1 }} {{ least // 1 }} {{ least is divisibleby(-1) }} {{ 'abc'[::least] }}
+{{ '3.7' | int }} {{ '-3.7' | int }} {{ ' +5 ' | int }} {{ '1e3' | int }} {{ 'inf' | int(4) }} {{ 'nan' | int(5) }} {{ '.' | int(6) }} {{ '+-5' | int(7) }} {{ '' | int }} {{ 3.9 | int }} {{ -3.9 | int }} {{ none | int(8) }} {{ '1e999' | int(9) }}
+{{ 'straße ŉ ﬃ ǆ ქართული ᾳ ÿ µ' | upper }} {{ 'ÀÉ İ Ǆ ẞ Ω' | lower }} {{ 'ßa' | capitalize }} {{ 'ǆa'.title() }} {{ 'ᾳ'.title() }} {{ 'ქა' | capitalize }} {{ "it's a_b 日a x1y" .title() }}
+{{ "it's function_call a-b(c{d[e<f éa\u00a0ßa ǆ" | title }} {{ 'HELLO wORLD' | title }}
+{{ 'ab1' is lower }} {{ '12' is lower }} {{ 'aB' is lower }} {{ 'ÄB ' is upper }} {{ '' is upper }} {{ 'Ab' is upper }}
 {% if 1 %}
   line
 {% endif %}
@@ -114,6 +121,15 @@ tail
 """.strip("\n")
 BLOCK = SNIPPETS[SNIPPETS.index("{% if 1 %}\n"):]
 SNIPPETS = SNIPPETS[:SNIPPETS.index("{% if 1 %}\n")].strip("\n").split("\n") + [BLOCK, "a\r\nb\rc\n\n", "  {% set a = 1 %}  \n  {{ a }}\n", "{%- if 1 -%}  x  {%- endif -%}  ", "\n\n {%- set q = 1 +%}\n {{ q }}\n"]
+
+# Of each letter what Python makes of it; in ranges where no case has changed since Unicode 12.
+LETTERS = "".join(map(chr, [*range(0x20, 0x1C80), *range(0x1E00, 0x2000), *range(0xFB00, 0xFB18)]))
+
+
+def of_letters(function, options):
+    source = "{% for letter in messages[0].content %}{{ letter." + function + "() }}{% endfor %}"
+    text = render(source, [m("user", LETTERS)], options)["text"]
+    return {"source": source, "sha256": hashlib.sha256(text.encode()).hexdigest()}
 
 
 def render(source, messages, options):
@@ -150,7 +166,8 @@ def main(folder):
     options = {"tools": None, "add_generation_prompt": False, **tokens}
     snippets = [{"source": s, **render(s, CONVERSATIONS["system turns"], options)} for s in SNIPPETS]
     json.dump({"made by": f"jinja2 {jinja2.__version__}, transformers {transformers.__version__}", "now": NOW,
-               "chats": CONVERSATIONS, "tools": TOOLS, "own": OWN, "cases": cases, "snippets": snippets},
+               "chats": CONVERSATIONS, "tools": TOOLS, "own": OWN, "cases": cases, "snippets": snippets,
+               "letters": [of_letters(f, options) for f in ("lower", "upper", "title", "capitalize")]},
               sys.stdout, ensure_ascii=False, indent=1)
 
 

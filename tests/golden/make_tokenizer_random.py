@@ -1,18 +1,22 @@
 # Makes tokenizer_random.json and tokenizers/*.json here: 10,000 random strings and, by blocks of 100, digests of what
-# Hugging Face tokenizers and sentencepiece make of them.
+# Hugging Face tokenizers make of them, or of a unigram .model sentencepiece.
 # Run: python3 tests/golden/make_tokenizer_random.py SHARED_DATA [NAME BLOCK], with tokenizers 0.23.3, transformers 5.23.0
-# (phi-3's tokenizer out of its GGUF), gguf 0.19.0 and sentencepiece 0.2.3. With NAME and BLOCK, prints that block's
-# lines, a string each, and writes nothing.
+# (out of GGUF and .model files; it wants torch for the former, protobuf for the latter), gguf 0.19.0 and sentencepiece
+# 0.2.3. With NAME and BLOCK, prints that block's lines, a string each, and writes nothing.
+import collections
 import hashlib
 import json
 import pathlib
 import sys
+import types
 
 import sentencepiece
 import tokenizers
 import transformers
 from make_random import draw
 from make_tokenizer import LLAMA3, QWEN2, added, byte_level, sequence, split
+from sentencepiece.sentencepiece_model_pb2 import ModelProto
+from transformers.convert_slow_tokenizer import LlamaConverter, SentencePieceExtractor, SpmConverter, generate_merges
 
 HERE = pathlib.Path(__file__).parent
 DATA = pathlib.Path(sys.argv[1])
@@ -114,14 +118,105 @@ def from_gguf(path):
     return lines
 
 
-def from_model(path):
-    # Field 44 of trainer_spec (field 2), which fields that follow override: unknown tokens are decoded to their own
-    # spelling, as Hugging Face tokenizers do, rather than to " ⁇ ".
-    surface = b"\xe2\x02\x05<unk>"
-    model = path.read_bytes() + b"\x12" + bytes([len(surface)]) + surface
-    return lambda texts: lines_of_sentencepiece(sentencepiece.SentencePieceProcessor(model_proto=model), texts)
+def piece_processor(path, **normalizer):
+    model = ModelProto.FromString(path.read_bytes())
+    # Unknown tokens are decoded to their own spelling, as Hugging Face tokenizers do, rather than to " ⁇ ".
+    model.trainer_spec.unk_surface = "<unk>"
+    for name, value in normalizer.items():
+        setattr(model.normalizer_spec, name, value)
+    return sentencepiece.SentencePieceProcessor(model_proto=model.SerializeToString())
 
 
+def from_unigram_model(path):
+    return lambda texts: lines_of_sentencepiece(piece_processor(path), texts)
+
+
+class ScoredExtractor(SentencePieceExtractor):
+    """Version 4's: 5.23.0's LlamaConverter still hands over scores, to an extractor that now wants a class and would rank
+    merges by ids, which are not in the order of Mistral's scores. 4.57.6's LlamaTokenizerFast has the same merges."""
+
+    def extract(self, scores):
+        vocab = {piece.piece: i for i, piece in enumerate(self.proto.pieces)}
+        return vocab, generate_merges(vocab, scores)
+
+
+class ScoredLlamaConverter(LlamaConverter):
+    SpmExtractor = ScoredExtractor
+
+
+def converted(converter, path):
+    slow = types.SimpleNamespace(vocab_file=str(path), convert_ids_to_tokens=piece_processor(path).id_to_piece)
+    tokenizer = converter(slow).converted()
+    # So does the class in transformers that the result is for.
+    tokenizer.add_special_tokens([tokenizers.AddedToken("<unk>", normalized=False)])
+    return tokenizer
+
+
+def from_llama_model(path):
+    """transformers' lines, having seen that sentencepiece gives the same ids and texts where it can tell."""
+
+    def lines(texts):
+        tokenizer, processor = converted(ScoredLlamaConverter, path), piece_processor(path)
+        made = lines_of_tokenizers(tokenizer, texts)
+        tokenizer.encode_special_tokens = True
+        plain = [e.ids for e in tokenizer.encode_batch(texts, add_special_tokens=False)]
+        assert processor.encode(texts) == plain
+        assert processor.decode(plain) == tokenizer.decode_batch(plain, skip_special_tokens=False)
+        return made
+
+    return lines
+
+
+# Why transformers' conversion of a unigram model gives other ids than sentencepiece: of a text as sentencepiece maps its
+# characters, and as tokenizers does.
+def maps_by_grapheme(mapped, other):
+    """tokenizers maps whole graphemes or single characters, sentencepiece the longest stretch that it knows."""
+    return mapped != other
+
+
+def spells_special(mapped, other):
+    """The conversion keeps control tokens among the pieces, so texts spell them even with special tokens off."""
+    return any(token in mapped for token in ("<s>", "</s>", "<unk>"))
+
+
+def begins_or_ends_with_metaspace(mapped, other):
+    """Before a U+2581 that stands in the text tokenizers puts no other; at the end sentencepiece drops it as a space."""
+    return mapped.strip(" ").startswith("▁") or mapped.strip(" ").endswith("▁")
+
+
+def ends_with_other_space(mapped, other):
+    """tokenizers drops all white space (Unicode's, Python's is more) from the end, sentencepiece spaces."""
+    last = mapped.rstrip(" ")[-1:]
+    return last.isspace() and not "\x1c" <= last <= "\x1f"
+
+
+REASONS = [maps_by_grapheme, spells_special, begins_or_ends_with_metaspace, ends_with_other_space]
+
+
+def unlike_tokenizers(path, texts):
+    """How many texts transformers' conversion gives other ids for, by the first reason; fails where there is none."""
+    tokenizer, processor = converted(SpmConverter, path), piece_processor(path)
+    tokenizer.encode_special_tokens = True
+    charsmap = tokenizers.normalizers.Precompiled(ModelProto.FromString(path.read_bytes()).normalizer_spec.precompiled_charsmap)
+    mapper = piece_processor(path, add_dummy_prefix=False, remove_extra_whitespaces=False, escape_whitespaces=False)
+    wanted = processor.encode(texts)
+    decoded = zip(processor.decode(wanted), tokenizer.decode_batch(wanted, skip_special_tokens=False))
+    counts = collections.Counter()
+    for text, ids, encoding, (whole, other) in zip(texts, wanted, tokenizer.encode_batch(texts, add_special_tokens=False), decoded):
+        mapped = mapper.normalize(text)
+        # tokenizers' decoder drops one U+2581 from the front, sentencepiece all.
+        assert whole == other or mapped.strip(" ").startswith("▁"), text
+        if encoding.ids == ids:
+            continue
+        reasons = [reason.__name__ for reason in REASONS if reason(mapped, charsmap.normalize_str(text))]
+        if not reasons and sorted(encoding.ids) == sorted(ids):
+            reasons = ["orders_equal_scores"]  # the same pieces in another order: sentencepiece adds up in 32 bits
+        assert reasons, text
+        counts[reasons[0]] += 1
+    return {"all": counts.total(), **dict(sorted(counts.items()))}
+
+
+UNIGRAM = DATA / "tokenizers/sentencepiece/test_model.model"
 # Name, how its peer is made, and the files that must be it: "golden/..." here, the others in the shared data.
 TOKENIZERS = [
     ("llama3", from_json(HERE / "tokenizers/llama3.json"), ["golden/tokenizers/llama3.json"]),
@@ -131,9 +226,9 @@ TOKENIZERS = [
     ("smollm2", from_json(DATA / "tokenizers/smollm2/tokenizer.json"), ["tokenizers/smollm2/tokenizer.json"]),
     ("stories260K", from_json(DATA / "models/stories260K/hf/tokenizer.json"), ["models/stories260K/hf/tokenizer.json"]),
     ("phi3", from_gguf(DATA / "tokenizers/llama.cpp/ggml-vocab-phi-3.gguf"), ["tokenizers/llama.cpp/ggml-vocab-phi-3.gguf"]),
-    ("stories260K_model", from_model(DATA / "models/stories260K/hf/tokenizer.model"), ["models/stories260K/hf/tokenizer.model"]),
-    ("mistral", from_model(DATA / "tokenizers/mistral/tokenizer.model.v1"), ["tokenizers/mistral/tokenizer.model.v1"]),
-    ("test_model", from_model(DATA / "tokenizers/sentencepiece/test_model.model"), ["tokenizers/sentencepiece/test_model.model"]),
+    ("stories260K_model", from_llama_model(DATA / "models/stories260K/hf/tokenizer.model"), ["models/stories260K/hf/tokenizer.model"]),
+    ("mistral", from_llama_model(DATA / "tokenizers/mistral/tokenizer.model.v1"), ["tokenizers/mistral/tokenizer.model.v1"]),
+    ("test_model", from_unigram_model(UNIGRAM), ["tokenizers/sentencepiece/test_model.model"]),
 ]
 
 
@@ -156,9 +251,10 @@ def write_all():
     entries = []
     for name, lines_of, files in TOKENIZERS:
         digests = [hashlib.sha256(block.encode()).hexdigest()[:8] for block in blocks(lines_of(texts))]
-        entries.append({"name": name, "files": files, "digests": " ".join(digests)})
+        peer = "sentencepiece" if name == "test_model" else "tokenizers"
+        entries.append({"name": name, "peer": peer, "files": files, "digests": " ".join(digests)})
     versions = [f"{m.__name__} {m.__version__}" for m in (tokenizers, transformers, sentencepiece)]
-    golden = {"made_with": ", ".join(versions), "seed": SEED, "count": COUNT, "block": BLOCK, "sources": SOURCES, "nfc": of_all_characters(tokenizers.normalizers.NFC().normalize_str), "lower": of_all_characters(tokenizers.normalizers.Lowercase().normalize_str), "tokenizers": entries}
+    golden = {"made_with": ", ".join(versions), "seed": SEED, "count": COUNT, "block": BLOCK, "sources": SOURCES, "nfc": of_all_characters(tokenizers.normalizers.NFC().normalize_str), "lower": of_all_characters(tokenizers.normalizers.Lowercase().normalize_str), "unigram_unlike_tokenizers": unlike_tokenizers(UNIGRAM, texts), "tokenizers": entries}
     out = HERE / "tokenizer_random.json"
     out.write_text(json.dumps(golden, indent=1) + "\n")
     print(out.stat().st_size)

@@ -220,10 +220,13 @@ inline std::vector<Malformed> text_cases() {
       line_case("record_of_no_form", R"({"content": "a", "id": 3})",
                 "@/in.jsonl:2:1: a record of {content, id} is of no known form; known are {text}, {messages} "
                 "and {ids}"),
-      line_case("record_is_a_list", "[1]", R"(@/in.jsonl:2:1: expected an object, found an array)"),
+      line_case("array_of_a_number", "[1]", R"(@/in.jsonl:2:2: expected an object, found an integer)"),
       line_case("record_is_null", "null", R"(@/in.jsonl:2:1: expected an object, found null)"),
       line_case("text_is_a_number", R"({"text": 3})",
                 R"(@/in.jsonl:2:10: expected a string, found an integer)"),
+      line_case(
+          "text_to_convert_with_a_system", R"({"text": "a", "system": "b"})",
+          R"(@/in.jsonl:2:25: "system" beside texts is not read: put it into the text, or give messages)"),
       line_case("ids_below_the_vocabulary", R"({"ids": [-1]})",
                 R"(@/in.jsonl:2:10: a token id lies in 0..15, not -1)"),
       line_case("ids_above_the_vocabulary", R"({"ids": [2, 16]})",
@@ -251,8 +254,8 @@ inline std::vector<Malformed> text_cases() {
           R"({"messages": [{"role": ")" + std::string(65, 'r') + R"(", "content": ""}]})",
           R"(@/in.jsonl:2:24: role "rrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrr" is not 1 to 64 of [A-Za-z0-9_.-])"),
       line_case(
-          "message_from_nobody", R"({"messages": [{"from": "bard", "value": "a"}]})",
-          R"(@/in.jsonl:2:24: from is "bard"; known are human, gpt, system, function_call, observation)"),
+          "message_from_nobody", R"({"messages": [{"from": "robot", "value": "a"}]})",
+          R"(@/in.jsonl:2:24: from is "robot"; known are human, user, gpt, assistant, chatgpt, bard, system, function_call, observation, tool)"),
       score(
           "record_to_score_of_no_form", R"({"ids": [3]})",
           "@/in.jsonl:1:1: a record of {ids} is of no known form; known are {text}, {tokens}, {messages} and "
@@ -348,8 +351,8 @@ inline std::vector<Malformed> pair_cases() {
           R"({"system": "c", "prompt": "a", "chosen": " b", "rejected": " c"})",
           R"(@/pairs.jsonl:2:12: "system" beside texts is not read: put it into the text, or give messages)"),
       pair("pair_of_an_unknown_role",
-           R"({"prompt": "a", "chosen": [{"role": "bard", "content": "b"}], "rejected": )" + said + "}",
-           R"(@/pairs.jsonl:2:1: chosen does not end with a message of the assistant, but of "bard")"),
+           R"({"prompt": "a", "chosen": [{"role": "robot", "content": "b"}], "rejected": )" + said + "}",
+           R"(@/pairs.jsonl:2:1: chosen does not end with a message of the assistant, but of "robot")"),
       pair(
           "pair_of_text_and_messages", R"({"chosen": "a", "rejected": )" + said + "}",
           R"(@/pairs.jsonl:2:1: one of chosen and rejected is a text, the other messages, and no prompt is given)"),

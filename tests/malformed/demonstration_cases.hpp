@@ -141,8 +141,8 @@ inline std::vector<Malformed> demonstration_cases() {
       demonstration_case("conversation_is_empty", R"({"conversations": []})",
                          "@/texts.jsonl:2:19: there are no messages"),
       demonstration_case(
-          "conversation_from_nobody", R"({"conversations": [{"from": "bard", "value": "a"}]})",
-          R"(@/texts.jsonl:2:29: from is "bard"; known are human, gpt, system, function_call, observation)"),
+          "conversation_from_nobody", R"({"conversations": [{"from": "robot", "value": "a"}]})",
+          R"(@/texts.jsonl:2:29: from is "robot"; known are human, user, gpt, assistant, chatgpt, bard, system, function_call, observation, tool)"),
       demonstration_case("output_is_a_number", R"({"instruction": "a", "output": 3})",
                          "@/texts.jsonl:2:32: expected a string, found an integer"),
       demonstration_case("history_of_three",
@@ -152,6 +152,10 @@ inline std::vector<Malformed> demonstration_cases() {
           "tools_are_no_json", R"({"messages": [{"role": "assistant", "content": "a"}], "tools": "["})",
           "@/texts.jsonl:2:64 (tools):1:2: syntax error while parsing value - unexpected end of "
           "input; expected '[', '{', or a literal"),
+      demonstration_case(
+          "tools_are_one_tool",
+          R"({"messages": [{"role": "assistant", "content": "a"}], "tools": {"type": "function"}})",
+          "@/texts.jsonl:2:64: tools are a list, not an object"),
       judged_case("judged_of_no_form", R"({"question": "a", "label": true})",
                   "1: a record of {question, label}" + judged),
       judged_case("judged_text", R"({"text": "a", "label": true})", "1: a record of {text, label}" + judged),

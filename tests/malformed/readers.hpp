@@ -87,8 +87,8 @@ inline void read_as(const std::string& program, const std::vector<std::string>& 
       prompt_tokens_from_json(given_prompt(record), spans, kAsPrograms);
     }
   };
-  LineReader lines(fs, arguments.overrides.at("input"));
-  for (Line line; lines.next(line);) read(lines.record(line));
+  Skipped skipped;
+  read_records(fs, arguments.overrides.at("input"), OnBad::stop, skipped, read);
   if (program != "tokenize") read_model(fs, model);
 }
 

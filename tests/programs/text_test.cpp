@@ -275,6 +275,20 @@ TEST(Tokenize, ReadsTheStandardInput) {
   }
 }
 
+TEST(Tokenize, ReadsAJsonArrayAndAnyTextOnTheCommandLine) {
+  const TinyRun tiny;
+  const std::string array = file_of(tiny.dir, "in.json", {R"([{"text": "ab"},)", R"( {"text": "c"}])"});
+  EXPECT_EQ(run("tokenize", {"model=" + tiny.model, "input=" + array}).out,
+            "{\"ids\":[0,1]}\n{\"ids\":[3]}\n");
+  // A user and a password in a config would be refused; here they are a text like any other.
+  PREFER_NEEDS(stories260k());
+  const std::string text = "see https://me:hunter2@host/x";
+  const Json ids = lines_of("tokenize", {model_of(stories260k()), "text=" + text}).at(0);
+  const std::string back = file_of(tiny.dir, "ids.jsonl", {dump(ids)});
+  EXPECT_EQ(lines_of("tokenize", {model_of(stories260k()), "input=" + back}).at(0).at("text").as_string(),
+            text);
+}
+
 TEST(Tokenize, MessagesHaveTextAndRolesAndForgeNoControlToken) {
   PREFER_NEEDS(smollm2());
   const TempDir dir;
@@ -295,6 +309,24 @@ TEST(Tokenize, MessagesHaveTextAndRolesAndForgeNoControlToken) {
   }
   EXPECT_EQ(std::count(ids.begin(), ids.end(), end), 3);  // system, user, assistant
   EXPECT_NE(std::find(roles.begin(), roles.end(), Json("assistant")), roles.end());
+}
+
+TEST(Tokenize, GivesTheChatTemplateVariablesAndTheDate) {
+  const TinyRun tiny;
+  PosixFs fs;
+  const std::string chat_template =
+      "{{ 'a' if think else 'b' }}{{ 'c' if strftime_now('%d %b %Y') == '26 Jul 2024' }}{{ "
+      "messages[0].content }}";
+  const Json config = Json::object({{"eos_token", "<e>"}, {"chat_template", chat_template}});
+  write_file_atomically(fs, tiny.model + "/tokenizer_config.json", dump(config));
+  const std::string input =
+      file_of(tiny.dir, "in.jsonl", {R"({"messages": [{"role": "user", "content": "d"}]})"});
+  CommandLine command = {"model=" + tiny.model, "input=" + input, "chat_template_kwargs=think=false"};
+  EXPECT_NE(run("tokenize", command).err.find("chat_template_date=YYYY-MM-DD"), std::string::npos);
+  command.push_back("chat_template_date=2024-07-26");
+  EXPECT_EQ(lines_of("tokenize", command).at(0).at("text"), Json("bcd"));
+  command[2] = "chat_template_kwargs=think=true";
+  EXPECT_EQ(lines_of("tokenize", command).at(0).at("text"), Json("acd"));
 }
 
 }  // namespace

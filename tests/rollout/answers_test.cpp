@@ -21,7 +21,7 @@ std::vector<Question> questions(const TinyRun& run, const SpanBuilder& spans, co
   const std::string path = run.dir / "questions.jsonl";
   write_file_atomically(fs, path, line + "\n");
   Skipped none;
-  return load_questions(fs, path, spans, OnBad::stop, none);
+  return load_questions(fs, path, spans, {}, none);
 }
 
 TEST(Answer, OfAChatIsJudgedAsTheTemplateWritesIt) {

@@ -11,6 +11,7 @@
 #include <array>
 #include <cstdio>
 #include <cstdlib>
+#include <filesystem>
 #include <string>
 
 namespace prefer::testing {
@@ -25,9 +26,11 @@ inline std::string output_of(const std::string& command) {
   return pclose(pipe) == 0 ? result : "";
 }
 
+/// PREFER_PYTHON, or what benchmarks/peers/setup.sh made, or the machine's.
 inline std::string python() {
-  const char* chosen = std::getenv("PREFER_PYTHON");
-  return chosen != nullptr ? chosen : "python3";
+  if (const char* chosen = std::getenv("PREFER_PYTHON")) return chosen;
+  const std::string peers = PREFER_SOURCE_DIR "/.deps/peers/bin/python";
+  return std::filesystem::exists(peers) ? peers : "python3";
 }
 
 /// Skips the tests of a machine whose python has no transformers.

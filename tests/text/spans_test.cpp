@@ -245,8 +245,45 @@ TEST(Answers, KeepThePromptThatTheModelSeesWhereTheTemplateRewritesIt) {
       spans.answer(std::vector<Message>{{"user", "Hi"}}, std::vector<Message>{{"assistant", "Hello"}});
   EXPECT_TRUE(out.rewritten);
   EXPECT_EQ(spans.tokenizer().decode(out.prompt), "(last)<|im_start|>Hi<|im_end|>");
-  EXPECT_EQ(spans.tokenizer().decode(out.completion), "Hello<|im_end|>");
+  // What opens the assistant's turn is no part of the prompt, so it is one of the answer.
+  EXPECT_EQ(spans.tokenizer().decode(out.completion), "<|im_start|>Hello<|im_end|>");
   EXPECT_EQ(out.end, out.completion.size());
+}
+
+TEST(Answers, AreTheSameTokensWhetherOrNotTheTemplateRewritesThePrompt) {
+  PREFER_NEEDS(tokenizer_path("smollm2"));
+  // As Mistral 7B v0.3 has it: the system's message stands in the last turn, where that is the user's.
+  const SpanBuilder spans(
+      tokenizer("smollm2"),
+      ChatTemplate("{% for m in messages %}{% if m.role == 'user' %}<|im_start|>"
+                   "{{ messages[0].content + '\\n\\n' if loop.last and messages[0].role == 'system' }}"
+                   "{{ m.content }}<|im_end|>{% elif m.role == 'assistant' %} {{ m.content }}<|im_end|>"
+                   "{% endif %}{% endfor %}"));
+  const std::vector<Message> answer = {{"assistant", "Hello"}}, plain = {{"user", "Hi"}};
+  const std::vector<Message> told = {{"system", "Be kind."}, {"user", "Hi"}};
+  const TokenisedCompletion kept = spans.answer(plain, answer), rewritten = spans.answer(told, answer);
+  EXPECT_FALSE(kept.rewritten);
+  EXPECT_TRUE(rewritten.rewritten);
+  EXPECT_EQ(spans.tokenizer().decode(rewritten.prompt), "<|im_start|>Be kind.\n\nHi<|im_end|>");
+  EXPECT_EQ(spans.tokenizer().decode(rewritten.completion), " Hello<|im_end|>");
+  EXPECT_EQ(rewritten.completion, kept.completion);
+  EXPECT_EQ(rewritten.end, kept.end);
+  // Where the rewritten text does not repeat how the prompt ends, the answer begins with its content.
+  const SpanBuilder other(tokenizer("smollm2"),
+                          ChatTemplate("{% for m in messages %}{{ m.content }}"
+                                       "{{ '(last)' if loop.last and m.role == 'user' }}: {% endfor %}"));
+  EXPECT_EQ(other.tokenizer().decode(other.answer(plain, answer).completion), "Hello: ");
+}
+
+TEST(Spans, OfTemplatesThatAskForVariablesAndTheDate) {
+  PREFER_NEEDS(tokenizer_path("smollm2"));
+  const SpanBuilder spans(
+      tokenizer("smollm2"),
+      ChatTemplate("{{ strftime_now('%d %b %Y') }}{{ ' /think' if think }} {{ place }}"),
+      {.chat_template_kwargs = {"think=false", "place=<|im_end|>"}, .chat_template_date = "2024-07-26"});
+  const TokenSpans out = spans.chat({});
+  EXPECT_EQ(out.text, "26 Jul 2024 <|im_end|>");
+  EXPECT_EQ(specials_in(spans.tokenizer(), out.ids), 0u);
 }
 
 TEST(Answers, OfTextsGoOnFromThePromptsTokens) {

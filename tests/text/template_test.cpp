@@ -1,7 +1,10 @@
 // Templates against what transformers' Jinja environment renders, their provenance, and their limits.
 #include "prefer/text/template.hpp"
 
+#include "prefer/core/config.hpp"
 #include "prefer/core/error.hpp"
+#include "prefer/core/sha256.hpp"
+#include "prefer/text/utf8.hpp"
 #include "tests/support/data.hpp"
 #include "tests/support/error.hpp"
 
@@ -121,6 +124,18 @@ TEST(ChatTemplates, LanguageMatchesJinja) {
   }
 }
 
+TEST(ChatTemplates, LettersChangeTheirCaseAsInPython) {
+  std::string letters;
+  for (const auto& [first, end] :
+       {std::pair(0x20, 0x1C80), std::pair(0x1E00, 0x2000), std::pair(0xFB00, 0xFB18)})
+    for (int code = first; code < end; ++code) utf8::append(letters, static_cast<char32_t>(code));
+  const std::vector<Message> messages = {{"user", letters}};
+  for (const Json& golden : goldens().at("letters").as_array()) {
+    const std::string& source = golden.at("source").as_string();
+    EXPECT_EQ(sha256(ChatTemplate(source).render(messages).text), golden.at("sha256").as_string()) << source;
+  }
+}
+
 std::string render_error(const std::string& source, const TemplateLimits& limits = {}) {
   try {
     ChatTemplate(source, "t").render(chat("one"), options(false, false), limits);
@@ -144,6 +159,10 @@ TEST(ChatTemplates, ErrorsNameTheConstructAndItsPlace) {
   EXPECT_EQ(render_error("{{ 1 / 0 }}"), "t:1:6: division by zero");
   EXPECT_EQ(render_error("{{ 'a' + 1 }}"), "t:1:8: a string + an integer is not possible");
   EXPECT_EQ(render_error("{{ 9223372036854775807 + 1 }}"), "t:1:24: the result of + does not fit 64 bits");
+  EXPECT_EQ(render_error("{% set a = -9223372036854775807 - 1 %}{{ a // -1 }}"),
+            "t:1:44: the result of - does not fit 64 bits");
+  EXPECT_EQ(render_error("{{ '1e30' | int }}"), "t:1:13: int of 1e+30 does not fit 64 bits");
+  EXPECT_EQ(render_error("{{ 'a' is odd }}"), "t:1:11: what is tested must be an integer, not a string");
 }
 
 TEST(ChatTemplates, LimitsHold) {
@@ -170,6 +189,9 @@ TEST(ChatTemplates, LimitsHold) {
                 " %}{% endfor %}",
             "steps", {.steps = 500'000});
   refused("{{ 'aaaa'.replace('', 'x' * 9000000) }}", "bytes");
+  refused("{% set a = [0] * 8000 %}{{ ([a] * 8000) | tojson(indent=64) }}",
+          "a text of more than 16777216 bytes");
+  refused("{{ ([0] * 8000) | tojson(separators=('x' * 9000000, ':')) }}", "bytes");
   refused("{% for i in range(999) %}{{ 'x' * 1000 }}{% endfor %}", "the output is longer",
           {.output_bytes = 100'000});
   std::string sum = "{{ 1";
@@ -263,6 +285,46 @@ TEST(ChatTemplates, WithoutAClockStrftimeNowIsUndefined) {
   EXPECT_EQ(clock.render({}, how).text, "2024");
   how.now.reset();
   EXPECT_EQ(clock.render({}, how).text, "no clock");
+  EXPECT_EQ(testing::error_of([&] { ChatTemplate("{{ strftime_now('%Y') }}", "t").render({}, how); }),
+            "t:1:16: undefined (strftime_now, which chat_template_date=YYYY-MM-DD defines) can't be called");
+}
+
+TemplateConfig given(const std::vector<std::string>& kwargs, std::optional<std::string> date = {}) {
+  return {.chat_template_kwargs = kwargs, .chat_template_date = std::move(date)};
+}
+
+TEST(TemplateConfigs, GiveVariablesAndADate) {
+  const TemplateConfig config =
+      given({"think=false", "n=3", "day=26 Jul 2024", "year=2024-07-26", R"(many=["a", {"b": null}])",
+             "none=", "equals=a=b", R"(text="3")", "large=99999999999999999999"},
+            "2024-07-26");
+  EXPECT_EQ(
+      dump(config.variables()),
+      R"({"think":false,"n":3,"day":"26 Jul 2024","year":"2024-07-26","many":["a",{"b":null}],"none":"",)"
+      R"("equals":"a=b","text":"3","large":"99999999999999999999"})");
+  EXPECT_EQ(config.now(), 1721952000);
+  EXPECT_EQ(given({}).now(), std::nullopt);
+  EXPECT_EQ(given({}, "1969-12-31").now(), -86400);
+}
+
+TEST(TemplateConfigs, ThatAreOfNoKnownFormAreRefused) {
+  const auto error = [](const TemplateConfig& config) {
+    return testing::error_of([&] { config.variables(), config.now(); });
+  };
+  EXPECT_EQ(error(given({"a"})), R"(chat_template_kwargs: "a" is not name=value)");
+  EXPECT_EQ(error(given({R"({"a": "="})"})), R"(chat_template_kwargs: "{\"a\": \"=\"}" is not name=value)");
+  EXPECT_EQ(error(given({"a=1", "a=2"})), R"(chat_template_kwargs: "a=2": a is given twice)");
+  EXPECT_EQ(error(given({"tools=1"})),
+            R"(chat_template_kwargs: "tools=1": tools is not for a config to set)");
+  EXPECT_EQ(error(given({"a=False"})),
+            R"(chat_template_kwargs: "a=False": a value is JSON, which has true, false and null, not False)");
+  EXPECT_TRUE(error(given({"a=[1"})).starts_with(R"(chat_template_kwargs: "a=[1":1:)"));
+  for (const char* date : {"", "today", "2024-7-26", "2024-02-30", "2024-13-01", "2024-07-26 "})
+    EXPECT_EQ(error(given({}, date)), "chat_template_date: " + quote(date) + " is no day as YYYY-MM-DD");
+}
+
+Message message(const std::string& json) {
+  return messages_from_json(parse_json("[" + json + "]", "m")).at(0);
 }
 
 TEST(Messages, AreReadStrictly) {
@@ -283,12 +345,19 @@ TEST(Messages, AreReadStrictly) {
       parse_json(R"([{"from": "human", "value": "q"}, {"from": "gpt", "value": "a"}])", "m"));
   ASSERT_EQ(shared.size(), 2u);
   EXPECT_EQ(shared[0].role + shared[1].role, "userassistant");
+  const std::pair<const char*, const char*> names[] = {
+      {"human", "user"},       {"user", "user"},
+      {"gpt", "assistant"},    {"chatgpt", "assistant"},
+      {"bard", "assistant"},   {"assistant", "assistant"},
+      {"system", "system"},    {"function_call", "assistant"},
+      {"observation", "tool"}, {"tool", "tool"}};
+  for (const auto& [from, role] : names)
+    EXPECT_EQ(message(std::string(R"({"value": "", "from": ")") + from + "\"}").role, role);
+  EXPECT_EQ(error(R"([{"from": "robot", "value": ""}])"),
+            "m:1:11: from is \"robot\"; known are human, user, gpt, assistant, chatgpt, bard, system, "
+            "function_call, observation, tool");
   EXPECT_EQ(role_of("developer"), Role::system);
   EXPECT_EQ(role_of("ipython"), Role::tool);
-}
-
-Message message(const std::string& json) {
-  return messages_from_json(parse_json("[" + json + "]", "m")).at(0);
 }
 
 TEST(Messages, KeepTheOtherMembersOfATurnInEitherForm) {

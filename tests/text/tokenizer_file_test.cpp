@@ -1,5 +1,6 @@
 // Reading tokenizers: the files beside them, and files that are wrong or hostile.
 #include "prefer/core/error.hpp"
+#include "prefer/core/fs.hpp"
 #include "prefer/core/json.hpp"
 #include "prefer/text/json.hpp"
 #include "prefer/text/tokenizer.hpp"
@@ -182,6 +183,78 @@ TEST(TokenizerFile, HasNoUseForAddedTokensThatTheConfigOrTokenizerJsonLists) {
   folder.write("tokenizer.json", small());
   folder.write("tokenizer_config.json", "{}");
   EXPECT_EQ(load_tokenizer(folder.path())->vocab_size(), 6);
+}
+
+// small() with two added tokens, <e> normalised before it is sought and <t> not, which it calls special or
+// not.
+std::string with_added(const std::string& special, const std::string& normalizer = "null") {
+  Json json = parse_json(small("normalizer", normalizer), "small");
+  const std::string added = R"([{"id": 5, "content": "<E>", "normalized": true, "special": )" + special +
+                            R"(}, {"id": 6, "content": "<t>", "normalized": false, "special": )" + special +
+                            "}]";
+  json.set("added_tokens", parse_json(added, "added"));
+  return dump(json);
+}
+
+// As transformers: what is named is special, and what was special once stays so.
+TEST(TokenizerFile, ContentSpellsNoTokenThatAnyFileCallsSpecial) {
+  const std::string text = "a<E>b<t>a";
+  const TextPart content{text.size(), false}, literal{text.size(), true};
+  const std::pair<const char*, const char*> files[] = {
+      {"false", R"({"eos_token": "<E>", "pad_token": "<t>"})"},
+      {"false", R"({"bos_token": {"content": "<E>", "special": false}, "mask_token": "<t>"})"},
+      {"false", R"({"additional_special_tokens": ["<E>", {"content": "<t>"}]})"},
+      {"false", R"({"added_tokens_decoder": {"5": {"content": "<E>", "special": true},
+                    "6": {"content": "<t>", "special": true, "normalized": true}}})"},
+      {"true", R"({"added_tokens_decoder": {"5": {"content": "<E>", "special": false, "normalized": false},
+                   "6": {"content": "<t>", "special": false}}})"}};
+  for (const auto& [special, config] : files)
+    for (const char* normalizer : {"null", R"({"type": "Lowercase"})"}) {
+      SCOPED_TRACE(std::string(config) + " with normalizer " + normalizer);
+      Folder folder;
+      folder.write("tokenizer.json", with_added(special, normalizer));
+      folder.write("tokenizer_config.json", config);
+      const auto tokenizer = load_tokenizer(folder.path());
+      EXPECT_TRUE(tokenizer->is_special(5) && tokenizer->is_special(6));
+      EXPECT_EQ(tokenizer->encode(text, Specials::plain), (Ids{3}));  // < E > t vanish
+      EXPECT_EQ(tokenizer->encode(text, Specials::recognise), (Ids{0, 5, 1, 6, 0}));
+      EXPECT_EQ(tokenizer->encode(text, std::span(&content, 1)).size(), 1u);
+      EXPECT_EQ(tokenizer->encode(text, std::span(&literal, 1)).size(), 5u);
+    }
+}
+
+// As transformers with split_special_tokens: a letter that is named keeps its id in texts, for nothing else
+// spells it.
+TEST(TokenizerFile, ALetterThatIsThePadTokenIsNotLost) {
+  Folder folder;
+  folder.write("tokenizer.json", small());
+  folder.write("tokenizer_config.json", R"({"pad_token": "b"})");
+  const auto tokenizer = load_tokenizer(folder.path());
+  EXPECT_TRUE(tokenizer->is_special(1));
+  EXPECT_EQ(tokenizer->encode("bab<e>", Specials::plain), (Ids{1, 2}));
+  EXPECT_EQ(tokenizer->encode("bab<e>", Specials::recognise), (Ids{1, 0, 1, 5}));
+  EXPECT_EQ(tokenizer->decode(Ids{1, 2}, true), "ab");
+  // A letter that only the added tokens have can be no part of a text.
+  folder.write("tokenizer.json", small("added_tokens", R"([{"id": 5, "content": "x", "special": true}])"));
+  EXPECT_EQ(load_tokenizer(folder.path())->encode("axb", Specials::plain), (Ids{2}));
+}
+
+TEST(TokenizerFile, APadTokenOfOneLetterChangesNoIdsOfPlainText) {
+  const std::string text = "Hi! Wow!! !a b!c";
+  const auto expect_same = [&](const std::string& name, const std::string& bytes, const char* pad) {
+    Folder folder;
+    folder.write(name, bytes);
+    const Ids before = load_tokenizer(folder.path())->encode(text, Specials::plain);
+    folder.write("tokenizer_config.json", R"({"pad_token": ")" + std::string(pad) + "\"}");
+    const auto tokenizer = load_tokenizer(folder.path());
+    EXPECT_TRUE(tokenizer->is_special(*tokenizer->pad()));
+    EXPECT_EQ(tokenizer->encode(text, Specials::plain), before) << name;
+    EXPECT_GT(std::ranges::count(before, *tokenizer->pad()), 0) << name;
+  };
+  PosixFs fs;
+  const std::string llama3 = testing::golden("tokenizers/llama3.json").string();
+  expect_same("tokenizer.json", read_file(fs, llama3, 64 << 20), "!");
+  expect_same("tokenizer.model", testing::tokenizer_model(), "b");
 }
 
 TEST(TokenizerFile, ItsFilesMakeItAgainWithAnotherPadToken) {

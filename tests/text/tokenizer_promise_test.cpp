@@ -108,27 +108,49 @@ double seconds_to_encode(const Tokenizer& tokenizer, const std::string& characte
   return static_cast<double>(std::clock() - start) / CLOCKS_PER_SEC;
 }
 
+// A part ends behind each bit.
+double seconds_to_encode_parts(const Tokenizer& tokenizer, const std::string& bit, std::size_t bytes) {
+  std::string text;
+  std::vector<TextPart> parts;
+  while (text.size() < bytes) parts.push_back({(text += bit).size(), parts.size() % 2 == 0});
+  const std::clock_t start = std::clock();
+  EXPECT_LE(tokenizer.encode(text, parts).size(), text.size() + 1);
+  return static_cast<double>(std::clock() - start) / CLOCKS_PER_SEC;
+}
+
+constexpr std::size_t kBytes = testing::kSanitized ? 1 << 17 : 1 << 20;  // as much time with sanitizers
+
 // Of eight times the text: linear time takes eight times as long and, with what caches and the logarithm of a
 // heap add (sentencepiece: 14 times), less than 20 times in one of three tries; quadratic time 64 times.
-void expect_linear(const Tokenizer& tokenizer, const std::string& name,
-                   const std::vector<std::string>& runs_of) {
-  constexpr std::size_t kBytes =
-      testing::kSanitized ? 1 << 17 : 1 << 20;  // as much time with sanitizers as without
-  for (const std::string& character : runs_of) {
-    double eighth = 0, whole = 0;
-    for (int tries = 0; tries < 3 && whole >= 20 * eighth; ++tries) {
-      eighth = seconds_to_encode(tokenizer, character, kBytes / 8);
-      whole = seconds_to_encode(tokenizer, character, kBytes);
-    }
-    EXPECT_LT(whole, 20 * eighth) << name << ": " << character;
+template <class Seconds>
+void expect_linear(const Seconds& seconds, std::size_t bytes, const std::string& what) {
+  double eighth = 0, whole = 0;
+  for (int tries = 0; tries < 3 && whole >= 20 * eighth; ++tries) {
+    eighth = seconds(bytes / 8);
+    whole = seconds(bytes);
   }
+  EXPECT_LT(whole, 20 * eighth) << what;
+}
+
+void expect_linear_on_runs(const Tokenizer& tokenizer, const std::string& name,
+                           const std::vector<std::string>& runs_of) {
+  for (const std::string& character : runs_of)
+    expect_linear([&](std::size_t bytes) { return seconds_to_encode(tokenizer, character, bytes); }, kBytes,
+                  name + ": " + character);
+}
+
+// Bits that are tokens, that merge over a border, that are composed over it.
+void expect_linear_in_parts(const Tokenizer& tokenizer, const std::string& name) {
+  for (const char* bit : {R"("type": )", "a", " the cat", "\u65e5\u672c", "\u0301"})
+    expect_linear([&](std::size_t bytes) { return seconds_to_encode_parts(tokenizer, bit, bytes); },
+                  kBytes / 4, name + ", parts of " + bit);
 }
 
 const std::vector<std::string> kRunsOf = {"a", " ", "\n", "\u4e2d", "\u00e9", "\U0001F600", "7", "<"};
 
 TEST(TokenizerPromise, TakesLinearTimeOnRunsOfOneCharacter) {
   const auto expect = [](const std::string& name, const std::vector<std::string>& runs_of) {
-    expect_linear(*load_tokenizer(testing::golden("tokenizers/" + name).string()), name, runs_of);
+    expect_linear_on_runs(*load_tokenizer(testing::golden("tokenizers/" + name).string()), name, runs_of);
   };
   expect("llama3.json", kRunsOf);
   expect("qwen2.json", {"7", "\u0301", "e\u0301", "\u0301\u0323"});  // NFC composes and reorders
@@ -141,7 +163,21 @@ TEST(TokenizerPromise, RealTokenizersTakeLinearTimeOnRunsOfOneCharacter) {
        {"tokenizers/gpt2/tokenizer.json", "tokenizers/smollm2/tokenizer.json",
         "models/stories260K/hf/tokenizer.json", "tokenizers/llama.cpp/ggml-vocab-phi-3.gguf",
         "tokenizers/mistral/tokenizer.model.v1", "tokenizers/sentencepiece/test_model.model"})
-    expect_linear(*load(path), path, kRunsOf);
+    expect_linear_on_runs(*load(path), path, kRunsOf);
+}
+
+TEST(TokenizerPromise, TakesLinearTimeInTheNumberOfParts) {
+  for (const char* name : {"llama3.json", "qwen2.json"})
+    expect_linear_in_parts(*load_tokenizer(testing::golden(std::string("tokenizers/") + name).string()),
+                           name);
+}
+
+TEST(TokenizerPromise, RealTokenizersTakeLinearTimeInTheNumberOfParts) {
+  PREFER_NEEDS(shared_data("tokenizers"));
+  for (const char* path :
+       {"tokenizers/gpt2/tokenizer.json", "models/stories260K/hf/tokenizer.json",
+        "models/stories260K/hf/tokenizer.model", "tokenizers/llama.cpp/ggml-vocab-phi-3.gguf"})
+    expect_linear_in_parts(*load(path), path);
 }
 
 TEST(TokenizerPromise, ServesManyThreads) {

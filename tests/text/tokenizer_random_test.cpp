@@ -1,5 +1,5 @@
-// Ten thousand random strings: ids and texts of Hugging Face tokenizers and sentencepiece, round trips,
-// streaming.
+// Ten thousand random strings: ids and texts of Hugging Face tokenizers, for a unigram .model of
+// sentencepiece, round trips, streaming.
 #include "prefer/core/fs.hpp"
 #include "prefer/core/json.hpp"
 #include "prefer/core/random.hpp"
@@ -135,7 +135,7 @@ std::string kept(const std::string& name, std::size_t block, const std::string& 
 
 void expect_block_digests(const Json& entry, const std::string& file) {
   const auto tokenizer = load_tokenizer(path_of(file).string());
-  const bool sentencepiece = file.find(".model") != std::string::npos;
+  const bool sentencepiece = entry.at("peer").as_string() == "sentencepiece";
   const auto block_size = static_cast<std::size_t>(expected().at("block").as_integer());
   std::istringstream digests(entry.at("digests").as_string());
   std::size_t wrong = 0, block = 0;
@@ -160,6 +160,10 @@ class RandomTexts : public ::testing::TestWithParam<const char*> {
   }
 };
 
+// Where sentencepiece can tell, it says of the BPE .model files what Hugging Face tokenizers say (the script
+// has seen to it). Of the unigram one, test_model, transformers' conversion gives other ids for 646 of the
+// strings: unigram_unlike_tokenizers counts them by the script's reasons. So that one is held to
+// sentencepiece, the original, alone.
 TEST_P(RandomTexts, GivesTheIdsAndTextsOfItsPeerWholeAndStreamed) {
   for (const Json& file : entry().at("files").as_array()) {
     PREFER_NEEDS(path_of(file.as_string()));

@@ -17,7 +17,7 @@ TEST_F(PpoOnARewardModel, ItsScoresAreTheModels) {
   const auto policy = load_model(process_.fs(), tiny_.model, at::kFloat);
   const SpanBuilder spans(load_tokenizer(tiny_.model));
   Skipped none;
-  const auto questions = load_questions(process_.fs(), tiny_.pairs, spans, OnBad::stop, none);
+  const auto questions = load_questions(process_.fs(), tiny_.pairs, spans, {}, none);
   std::vector<Prompt> prompts;
   for (uint64_t i = 0; i < 7; ++i) prompts.push_back({questions[record_at(0, i, 7)].tokens, i});
   const auto said = generate(*policy, prompts, {.max_new_tokens = 6, .temperature = 1, .n = 2});

@@ -25,6 +25,7 @@ struct Rule {
   std::vector<std::string> choices = {};  ///< for strings; empty: any
   bool named = false;                     ///< a file or folder: not an empty text
   bool required = false;                  ///< must be given and not be empty, as there is no sensible default
+  bool free = false;  ///< what the user writes for a model: may hold what looks like a secret
 
   std::string text() const;  ///< "> 0", "0 .. 0.5", "dpo | ipo", ...
 };
@@ -33,7 +34,8 @@ Rule non_negative();
 Rule at_least(double low);
 Rule within(double low, double high);  ///< both ends included
 Rule one_of(std::vector<std::string> choices);
-Rule path();  ///< of a file or folder
+Rule path();       ///< of a file or folder
+Rule free_text();  ///< for a model to read, whatever it holds
 Rule required();
 Rule operator&(Rule a, const Rule& b);
 

@@ -53,6 +53,7 @@ class LineReader {
 
  private:
   bool next_of_any(Line& line);
+  void step_over_blank_lines();  // where what is held is white space alone: no gigabytes of it are kept
   bool fill();
   template <class... Parts>
   [[noreturn]] void refuse(const Parts&... parts) const {

@@ -22,8 +22,9 @@ struct ScoredText {
 /// The record {text} of a text that stands in no file: its place is in "text".
 Json text_record(const std::string& text);
 
-/// {text}, {tokens}, {messages}, or {prompt, completion}, both texts or both messages: of the last the
-/// completion counts, of the others all. `ends`: EOS ends a completion that is a text.
+/// {text}, {tokens}, {messages}, or {prompt, completion}, both texts or both messages, read as demonstrations
+/// are (an empty completion is none of theirs, and has its score): of the last the completion counts, of the
+/// others all. `ends`: EOS ends a completion that is a text.
 ScoredText scored_text_from_json(const Json& record, const SpanBuilder& spans, Specials specials,
                                  bool ends = false);
 

@@ -24,18 +24,25 @@ struct Question {
   /// The end token that the chat template writes after an answer, and what it writes behind that; none for
   /// plain texts.
   std::vector<std::int32_t> tail = {};
-  /// What else its record holds, for rewards that look at it (a right answer, say): an object without prompt,
-  /// messages and answers; without members where there is nothing.
+  /// What else its record holds, for rewards that look at it (a right answer, say): an object without prompt
+  /// and answers; without members where there is nothing. Of a conversation "messages", all that the model is
+  /// asked, the system message too.
   std::shared_ptr<const Json> others = kNothingElse;
+};
+
+/// How records of prompts are read.
+struct QuestionOptions {
+  OnBad on_bad = OnBad::stop;
+  Specials specials = Specials::plain;  ///< whether plain prompts may spell control tokens
 };
 
 /// A file of {prompt} or {messages} a line; answers in it are left alone, the last ones of {messages} too, so
 /// that files of pairs and of conversations will do. "system" and "tools" are as for pairs (preference.hpp).
 /// Messages go through the chat template and end with the opening of an assistant's turn, or, of a {prompt}
 /// that ends with the assistant's, with that message. Bad records, such as the template refuses too, stop
-/// with their place, or are skipped and counted. `specials`: whether plain prompts may spell control tokens.
-std::vector<Question> load_questions(Fs& fs, const std::string& path, const SpanBuilder& spans, OnBad on_bad,
-                                     Skipped& skipped, Specials specials = Specials::plain);
+/// with their place, or are skipped and counted.
+std::vector<Question> load_questions(Fs& fs, const std::string& path, const SpanBuilder& spans,
+                                     const QuestionOptions& options, Skipped& skipped);
 
 /// Plain texts to go on from.
 std::vector<Question> as_questions(std::span<const std::string> texts, const SpanBuilder& spans);

@@ -23,7 +23,7 @@ struct Interval {
 
 /// The mean of `values` with its percentile bootstrap interval (Efron 1979): `resamples` means of as many
 /// values drawn with replacement, keyed by `seed`. Values that belong together (several samples of one
-/// prompt) are averaged by the caller first. Throws Error for no values or a confidence outside (0, 1).
+/// prompt) are averaged by the caller first. Throws as bootstrap_ratio does.
 Interval bootstrap_mean(const std::vector<double>& values, uint64_t seed, double confidence = 0.95,
                         int64_t resamples = 2000);
 
@@ -38,7 +38,7 @@ Interval bootstrap_mean(const std::vector<double>& values, std::span<const std::
 
 /// sum(sums) / sum(counts): a mean over what comes in clusters (the tokens of a text, the pairs of a
 /// question), with the interval that resampling whole clusters gives it. Throws Error for no clusters, for
-/// lists of different lengths, and for a confidence outside (0, 1).
+/// lists of different lengths, for a confidence outside (0, 1), and for less than one resample.
 Interval bootstrap_ratio(const std::vector<double>& sums, const std::vector<double>& counts, uint64_t seed,
                          double confidence = 0.95, int64_t resamples = 2000);
 

@@ -41,6 +41,7 @@ struct SideBySide {
   std::string after;
   std::optional<double> reward_before;
   std::optional<double> reward_after;
+  std::string whose = {};  ///< who says what stands under `after`, where a page has several
 };
 
 struct Report {
@@ -50,6 +51,7 @@ struct Report {
   std::vector<Figure> figures;
   std::vector<Plot> plots;
   std::vector<SideBySide> samples;
+  std::string samples_note;                              ///< how they were drawn, and what their reward is
   std::vector<std::pair<std::string, int64_t>> skipped;  ///< reason and count; an empty list is said too
   std::string config;                                    ///< resolved, as JSON text
 };

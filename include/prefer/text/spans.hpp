@@ -36,8 +36,6 @@ struct ChatOptions {
   bool continue_final =
       false;  ///< end right after the last message's content, so that it can be gone on with
   Json tools = {};
-  Json variables = {};                   ///< further variables of the template
-  std::optional<std::int64_t> now = {};  ///< Unix seconds for templates that ask for the date
 };
 
 /// A prompt and an answer to it, as tokens: what is scored is `completion`.
@@ -53,8 +51,9 @@ struct TokenisedCompletion {
 class SpanBuilder {
  public:
   /// With the tokenizer's own chat template. Without one, chats are refused when asked for.
-  explicit SpanBuilder(std::shared_ptr<const Tokenizer> tokenizer);
-  SpanBuilder(std::shared_ptr<const Tokenizer> tokenizer, ChatTemplate chat_template);
+  explicit SpanBuilder(std::shared_ptr<const Tokenizer> tokenizer, const TemplateConfig& given = {});
+  SpanBuilder(std::shared_ptr<const Tokenizer> tokenizer, ChatTemplate chat_template,
+              const TemplateConfig& given = {});
 
   bool has_template() const { return chat_template_.has_value(); }
   const Tokenizer& tokenizer() const { return *tokenizer_; }
@@ -79,6 +78,8 @@ class SpanBuilder {
 
   std::shared_ptr<const Tokenizer> tokenizer_;
   std::optional<ChatTemplate> chat_template_;
+  Json variables_;
+  std::optional<std::int64_t> now_;
 };
 
 }  // namespace prefer

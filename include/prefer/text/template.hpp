@@ -17,6 +17,8 @@
 
 namespace prefer {
 
+class Fields;
+
 /// What a template may cost. Going over one is an Error.
 struct TemplateLimits {
   std::size_t source_bytes = std::size_t{1} << 20;
@@ -34,6 +36,17 @@ struct RenderOptions {
   Json variables = {};  ///< an object of further variables (enable_thinking, date_string, ...)
   std::optional<std::int64_t> now =
       {};  ///< Unix seconds, for strftime_now (UTC); without it that is undefined
+};
+
+/// What a config gives templates beside messages and tools.
+struct TemplateConfig {
+  std::vector<std::string> chat_template_kwargs = {};  ///< name=value; a value is JSON, or else a text
+  std::optional<std::string> chat_template_date = {};  ///< YYYY-MM-DD
+
+  void describe(Fields& f);
+  /// For RenderOptions; both throw Error for what is not of its form.
+  Json variables() const;
+  std::optional<std::int64_t> now() const;
 };
 
 /// A rendered conversation.

@@ -19,7 +19,8 @@ class Fs;
 /// What encode does with text that spells a special token, such as "<|im_start|>".
 enum class Specials {
   recognise,  ///< it becomes the special token's id: for text written by the program (chat templates)
-  plain,      ///< it is text like any other: for text written by users, which then never yields a special id
+  plain,      ///< it is text like any other: for text written by users, which yields no special id (but see
+              ///< Tokenizer::is_special)
 };
 /// What a config's yes or no means.
 constexpr Specials specials_if(bool recognised) { return recognised ? Specials::recognise : Specials::plain; }
@@ -30,7 +31,8 @@ struct TextPart {
   bool literal = false;
 };
 
-/// A token and the parts of the text whose bytes it covers, [first, last].
+/// A token and the parts of the text whose bytes it covers, [first, last]. One that covers none (a space put
+/// in front) counts to the part of the next byte; bytes that a tokenizer drops are in no token.
 struct PartToken {
   std::int32_t id = 0;
   std::uint32_t first = 0;
@@ -78,7 +80,8 @@ class Tokenizer {
   /// Whether a text of its own (not a rendered chat) starts with bos(). False where there is no BOS.
   bool adds_bos() const;
 
-  /// Whether `id` is a control token: never in plain text, left out by skip_special.
+  /// Whether `id` is a control token: left out by skip_special, and never in plain text, unless it is a
+  /// single character of the vocabulary (a pad token "!"), which nothing else spells.
   bool is_special(std::int32_t id) const;
 
   /// The token as the vocabulary spells it ("Ġthe", "▁the", "<0x0A>"). Throws Error on an id outside the

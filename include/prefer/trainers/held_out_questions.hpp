@@ -36,7 +36,7 @@ class HeldOutQuestions {
   std::vector<SideBySide> samples(std::size_t count);
 
  private:
-  std::vector<Answers> sample(const Transformer& model) const;
+  std::vector<Answers> sample(const Transformer& model, const char* whose) const;
   std::vector<double> kl_of(const Transformer& model) const;
   std::vector<double> nll() const;
 

@@ -42,8 +42,8 @@ class Process {
   at::Device device() const { return device_; }
   Fs& fs() { return fs_; }
   Team& team() const { return *team_; }
-  /// Keeps SIGINT and SIGTERM for as long as the value lives: while there is something to save. Otherwise
-  /// they end the process, as they do any.
+  /// Keeps SIGINT, SIGTERM and, unless it is ignored (nohup), SIGHUP for as long as the value lives: while
+  /// there is something to save. Otherwise they end the process, as they do any.
   StopSignals watch_signals() const { return {}; }
   /// Throws Error where there are several ranks, for `program`, which is the work of one process.
   void wants_one_rank(const std::string& program) const;

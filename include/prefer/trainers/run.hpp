@@ -6,6 +6,7 @@
 #include "prefer/data/tokenised.hpp"
 #include "prefer/eval/report.hpp"
 #include "prefer/model/reward_model.hpp"
+#include "prefer/text/template.hpp"
 #include "prefer/text/tokenizer.hpp"
 #include "prefer/train/checkpoint.hpp"
 #include "prefer/train/fit.hpp"
@@ -36,6 +37,7 @@ struct RunConfig {
   bool activation_checkpointing = false;  ///< layers are computed again in backward instead of kept
   bool resume = false;                    ///< go on in `output`; false: it must be new or empty
   std::string on_bad = "stop";            ///< or "skip": what a record that cannot be used leads to
+  TemplateConfig chat_template;
   RecordOrder order;
   FitConfig fit;
   CheckpointConfig checkpoint;

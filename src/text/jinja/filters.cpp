@@ -10,13 +10,6 @@
 namespace prefer::jinja {
 namespace {
 
-std::int64_t whole(const Value* value, std::int64_t fallback, const char* what) {
-  if (!value || value->is_none()) return fallback;
-  const auto integer = value->integer();
-  if (!integer) fail(what, " must be an integer, not ", value->type_name());
-  return *integer;
-}
-
 bool flag(const Value* value) { return value && value->truthy(); }
 bool given(const Value* value) { return value && !value->is_none(); }
 
@@ -43,7 +36,8 @@ Value to_json_filter(Machine& machine, const Value& value, const Arguments& argu
   const auto bound = arguments.bind("tojson", {"ensure_ascii", "indent", "separators", "sort_keys"});
   JsonStyle style;
   style.ensure_ascii = flag(bound[0]);
-  style.indent = static_cast<int>(std::clamp<std::int64_t>(whole(bound[1], -1, "tojson's indent"), -1, 64));
+  const std::int64_t indent = given(bound[1]) ? whole(*bound[1], "tojson's indent") : -1;
+  style.indent = static_cast<int>(std::clamp<std::int64_t>(indent, -1, 64));
   if (style.indent >= 0) style.item_separator = ",";
   if (given(bound[2])) {
     const std::vector<Value> pair = machine.iterate(*bound[2]);
@@ -53,7 +47,7 @@ Value to_json_filter(Machine& machine, const Value& value, const Arguments& argu
     style.key_separator = pair[1].text()->bytes();
   }
   style.sort_keys = flag(bound[3]);
-  return machine.text(to_json(value, style));
+  return machine.text(to_json(machine, value, style));
 }
 
 Value trim(Machine& machine, const Value& value, const Arguments& arguments) {
@@ -214,12 +208,11 @@ Value unique(Machine& machine, const Value& value, const Arguments& arguments) {
 Value indent(Machine& machine, const Value& value, const Arguments& arguments) {
   const auto bound = arguments.bind("indent", {"width", "first", "blank"});
   if (!value.text()) fail("indent needs a string, not ", value.type_name());
-  const std::int64_t width = bound[0] && bound[0]->text() ? 0 : whole(bound[0], 4, "indent's width");
+  const Text* const written = bound[0] ? bound[0]->text() : nullptr;
+  const std::int64_t width = written ? 0 : given(bound[0]) ? whole(*bound[0], "indent's width") : 4;
   if (width > 1024) fail("indent's width is over 1024");
   const Text margin =
-      bound[0] && bound[0]->text()
-          ? *bound[0]->text()
-          : Text(std::string(static_cast<std::size_t>(std::max<std::int64_t>(width, 0)), ' '));
+      written ? *written : Text(std::string(static_cast<std::size_t>(std::max<std::int64_t>(width, 0)), ' '));
   Text text = *value.text();
   text.append("\n");
   Text out;
@@ -262,18 +255,32 @@ Value same(Machine&, const Value& value, const Arguments& arguments) {
   return to_text(value);
 }
 
+template <class Number>
+std::optional<Number> read_all_of(std::string_view text) {
+  Number read{};
+  const auto result = std::from_chars(text.data(), text.data() + text.size(), read);
+  if (result.ec != std::errc() || result.ptr != text.data() + text.size()) return std::nullopt;
+  return read;
+}
+
+Value truncated(double number) {
+  if (!std::isfinite(number)) fail("int of a number that is not finite");
+  if (std::abs(number) >= 0x1p63) fail("int of ", float_repr(number), " does not fit 64 bits");
+  return Value::integer(static_cast<std::int64_t>(number));
+}
+
+/// As Jinja2 has it, a text that is no integer is read as a number: "3.7" is 3.
 Value to_integer(Machine&, const Value& value, const Arguments& arguments) {
   const auto bound = arguments.bind("int", {"default"});
   if (value.integer()) return Value::integer(*value.integer());
-  if (value.number()) {
-    if (!std::isfinite(*value.number())) fail("int of a number that is not finite");
-    return Value::integer(static_cast<std::int64_t>(std::clamp(*value.number(), -9e18, 9e18)));
-  }
-  const std::string text = value.text() ? strip(*value.text(), Sides::both).bytes() : "";
-  std::int64_t read = 0;
-  const auto result = std::from_chars(text.data(), text.data() + text.size(), read);
-  const bool good = !text.empty() && result.ec == std::errc() && result.ptr == text.data() + text.size();
-  return good ? Value::integer(read) : bound[0] ? *bound[0] : Value::integer(0);
+  if (value.number()) return truncated(*value.number());
+  const std::string bare = value.text() ? strip(*value.text(), Sides::both).bytes() : "";
+  std::string_view text = bare;
+  if (text.starts_with('+') && !text.starts_with("+-")) text.remove_prefix(1);  // from_chars knows no plus
+  if (const auto integer = read_all_of<std::int64_t>(text)) return Value::integer(*integer);
+  const auto number = read_all_of<double>(text);
+  if (number && std::isfinite(*number)) return truncated(*number);
+  return bound[0] ? *bound[0] : Value::integer(0);
 }
 
 constexpr std::array<std::pair<std::string_view, Filter>, 28> kFilters = {{
@@ -303,7 +310,7 @@ constexpr std::array<std::pair<std::string_view, Filter>, 28> kFilters = {{
     {"lower", case_filter<Case::lower>},
     {"upper", case_filter<Case::upper>},
     {"capitalize", case_filter<Case::capitalize>},
-    {"title", case_filter<Case::title>},
+    {"title", case_filter<Case::words>},
     {"int", to_integer},
 }};
 

@@ -13,12 +13,6 @@ Value function(std::string name, std::function<Value(Machine&, const Arguments&)
   return std::make_shared<const Callable>(Callable{std::move(name), std::move(body)});
 }
 
-std::int64_t whole(const Value& value, const char* what) {
-  const auto integer = value.integer();
-  if (!integer) fail(what, " must be an integer, not ", value.type_name());
-  return *integer;
-}
-
 const Text& string(const Value& value, const char* what) {
   if (!value.text()) fail(what, " must be a string, not ", value.type_name());
   return *value.text();
@@ -264,7 +258,10 @@ std::optional<Value> global(const std::string& name, const Machine& machine) {
   if (name == "namespace") return function(name, make_namespace);
   if (name == "dict") return function(name, make_dictionary);
   if (name == "raise_exception") return function(name, raise);
-  if (name == "strftime_now" && machine.now()) return function(name, strftime_now);
+  if (name == "strftime_now") {
+    if (machine.now()) return function(name, strftime_now);
+    return Undefined{"strftime_now, which chat_template_date=YYYY-MM-DD defines"};
+  }
   return std::nullopt;
 }
 

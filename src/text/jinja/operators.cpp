@@ -28,7 +28,9 @@ std::int64_t power(std::int64_t base, std::int64_t exponent) {
 
 Value integers(const std::string& op, std::int64_t a, std::int64_t b) {
   if ((op == "/" || op == "//" || op == "%") && b == 0) fail("division by zero");
-  if (b == -1 && op != "-" && op != "+" && op != "**") return integers("*", a, op == "%" ? 0 : -1);
+  // The machine cannot divide the least integer by -1.
+  if (b == -1 && op == "//") return integers("-", 0, a);
+  if (b == -1 && op == "%") return Value::integer(0);
   if (op == "/") return Value::number(static_cast<double>(a) / static_cast<double>(b));
   if (op == "//") return Value::integer(floor_divide(a, b));
   if (op == "%") return Value::integer(a - floor_divide(a, b) * b);

@@ -20,10 +20,19 @@ bool has_length(const Value& value) {
   return value.text() || value.dict() || (value.list() && value.list()->kind != ListKind::lazy);
 }
 
-std::int64_t whole(const Value& value) {
-  const auto integer = value.integer();
-  if (!integer) fail("the test needs an integer, not ", value.type_name());
-  return *integer;
+bool odd(const Value& value) { return whole(value, "what is tested") % 2 != 0; }
+
+bool divisible(const Value& value, const Value& by) {
+  const std::int64_t number = whole(value, "what is tested"), divisor = whole(by, "a divisor");
+  if (divisor == -1) return true;  // the machine cannot divide the least integer by it
+  return divisor != 0 && number % divisor == 0;
+}
+
+/// Python's islower and isupper: some letter has a case, and none the other one.
+bool all_of_case(const Value& value, Case wanted, Case opposite) {
+  const Text text = to_text(value);
+  return change_case(text, wanted).bytes() == text.bytes() &&
+         change_case(text, opposite).bytes() != text.bytes();
 }
 
 #define PREFER_TEST(expression)                                                                \
@@ -46,11 +55,11 @@ constexpr std::array<std::pair<std::string_view, Test>, 38> kTests = {{
     {"float", PREFER_TEST(v.is_float())},
     {"number", PREFER_TEST(v.number().has_value())},
     {"callable", PREFER_TEST(v.callable() != nullptr)},
-    {"odd", PREFER_TEST(whole(v) % 2 != 0)},
-    {"even", PREFER_TEST(whole(v) % 2 == 0)},
-    {"divisibleby", PREFER_TEST(whole(other(a)) != 0 && whole(v) % whole(other(a)) == 0)},
-    {"lower", PREFER_TEST(change_case(to_text(v), Case::lower).bytes() == to_text(v).bytes())},
-    {"upper", PREFER_TEST(change_case(to_text(v), Case::upper).bytes() == to_text(v).bytes())},
+    {"odd", PREFER_TEST(odd(v))},
+    {"even", PREFER_TEST(!odd(v))},
+    {"divisibleby", PREFER_TEST(divisible(v, other(a)))},
+    {"lower", PREFER_TEST(all_of_case(v, Case::lower, Case::upper))},
+    {"upper", PREFER_TEST(all_of_case(v, Case::upper, Case::lower))},
     {"==", PREFER_TEST(equal(v, other(a)))},
     {"eq", PREFER_TEST(equal(v, other(a)))},
     {"equalto", PREFER_TEST(equal(v, other(a)))},

@@ -1,13 +1,7 @@
 // Strings with origins: building, cutting, and Python's string functions over them.
 #include "src/text/jinja/text.hpp"
 
-#include "prefer/text/utf8.hpp"
-
-#include <locale.h>
-
 #include <algorithm>
-#include <clocale>
-#include <cwctype>
 
 namespace prefer::jinja {
 
@@ -115,11 +109,6 @@ std::vector<Text> split_space(const Text& text, std::int64_t limit) {
   return parts;
 }
 
-locale_t unicode_locale() {
-  static const locale_t locale = newlocale(LC_CTYPE_MASK, "C.UTF-8", nullptr);
-  return locale;
-}
-
 }  // namespace
 
 Text strip(const Text& text, Sides sides, const std::string* chars) {
@@ -204,24 +193,6 @@ Text replace(const Text& text, const std::string& old, const Text& with, std::in
     begin = at;
   }
   out.append(text, begin, text.size());
-  return out;
-}
-
-Text change_case(const Text& text, Case to) {
-  Text out;
-  const std::string& bytes = text.bytes();
-  bool word_begins = true;
-  for (std::size_t at = 0; at < bytes.size(); at += code_point_length(bytes, at)) {
-    const auto c = static_cast<std::wint_t>(code_point(bytes, at));
-    const bool letter = iswalpha_l(c, unicode_locale()) != 0;
-    const bool raise =
-        to == Case::upper || (to == Case::capitalize && at == 0) || (to == Case::title && word_begins);
-    std::string mapped;
-    utf8::append(mapped, static_cast<char32_t>(raise ? towupper_l(c, unicode_locale())
-                                                     : towlower_l(c, unicode_locale())));
-    out.append(mapped, text.origin(at));
-    word_begins = !letter;
-  }
   return out;
 }
 

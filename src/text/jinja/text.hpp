@@ -65,8 +65,10 @@ std::vector<Text> split_right(const Text& text, const std::string& separator, st
 std::vector<Text> split_lines(const Text& text);
 /// Python's replace: the first `count` places, all when count < 0; an empty `old` stands between code points.
 Text replace(const Text& text, const std::string& old, const Text& with, std::int64_t count);
-/// Simple case mapping, code point by code point.
-enum class Case { lower, upper, capitalize, title };
+/// Changes of case, letter by letter without context (a final sigma stays a sigma). `title` is Python's,
+/// whose words begin behind whatever has no case; `words` is Jinja2's filter title: behind white space and
+/// -({[<.
+enum class Case { lower, upper, capitalize, title, words };
 Text change_case(const Text& text, Case to);
 
 }  // namespace prefer::jinja

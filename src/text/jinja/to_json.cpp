@@ -1,6 +1,6 @@
 // The tojson filter: json.dumps with ensure_ascii off, and every byte's origin kept.
 #include "prefer/core/error.hpp"
-#include "src/text/jinja/value.hpp"
+#include "src/text/jinja/machine.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -11,13 +11,13 @@ namespace {
 
 class Writer {
  public:
-  explicit Writer(const JsonStyle& style) : style_(style) {}
+  Writer(const Machine& machine, const JsonStyle& style) : machine_(machine), style_(style) {}
   Text out;
 
   void write(const Value& value, int level) {
-    if (value.is_none()) return out.append("null");
-    if (const bool* truth = value.boolean()) return out.append(*truth ? "true" : "false");
-    if (const auto integer = value.integer()) return out.append(std::to_string(*integer));
+    if (value.is_none()) return put("null");
+    if (const bool* truth = value.boolean()) return put(*truth ? "true" : "false");
+    if (const auto integer = value.integer()) return put(std::to_string(*integer));
     if (const auto number = value.number()) return write_number(*number);
     if (value.text()) return quote(*value.text());
     if (value.list() && value.list()->kind != ListKind::lazy) return write_list(*value.list(), level);
@@ -26,13 +26,22 @@ class Writer {
   }
 
  private:
+  void put(const Text& text) {
+    out.append(text);
+    machine_.check_size(out);  // an indent makes much of little, so the end would be too late
+  }
+  void put(std::string_view bytes, Origin origin = {}) {
+    out.append(bytes, origin);
+    machine_.check_size(out);
+  }
+
   void write_number(double value) {
-    if (std::isfinite(value)) return out.append(float_repr(value));
-    out.append(std::isnan(value) ? "NaN" : value < 0 ? "-Infinity" : "Infinity");
+    if (std::isfinite(value)) return put(float_repr(value));
+    put(std::isnan(value) ? "NaN" : value < 0 ? "-Infinity" : "Infinity");
   }
 
   void write_list(const List& list, int level) {
-    out.append("[");
+    put("[");
     for (std::size_t i = 0; i < list.items.size(); ++i) {
       separate(i == 0, level + 1);
       write(list.items[i], level + 1);
@@ -47,44 +56,43 @@ class Writer {
       std::sort(items.begin(), items.end(),
                 [](auto* a, auto* b) { return a->first.bytes() < b->first.bytes(); });
     }
-    out.append("{");
+    put("{");
     for (std::size_t i = 0; i < items.size(); ++i) {
       separate(i == 0, level + 1);
       quote(items[i]->first);
-      out.append(style_.key_separator);
+      put(style_.key_separator);
       write(items[i]->second, level + 1);
     }
     close(items.empty(), level, "}");
   }
 
   void separate(bool first, int level) {
-    if (!first) out.append(style_.item_separator);
+    if (!first) put(style_.item_separator);
     if (style_.indent >= 0) new_line(level);
   }
 
   void close(bool empty, int level, const char* mark) {
     if (style_.indent >= 0 && !empty) new_line(level);
-    out.append(mark);
+    put(mark);
   }
 
   void new_line(int level) {
-    out.append("\n" +
-               std::string(static_cast<std::size_t>(style_.indent) * static_cast<std::size_t>(level), ' '));
+    put("\n" + std::string(static_cast<std::size_t>(style_.indent) * static_cast<std::size_t>(level), ' '));
   }
 
   void quote(const Text& text) {
-    out.append("\"");
+    put("\"");
     const std::string& bytes = text.bytes();
     std::size_t begin = 0;
     for (std::size_t at = 0; at < bytes.size(); at += code_point_length(bytes, at)) {
       const std::string escaped = escape(code_point(bytes, at));
       if (escaped.empty()) continue;
-      out.append(text, begin, at);
-      out.append(escaped, text.origin(at));
+      put(text.slice(begin, at));
+      put(escaped, text.origin(at));
       begin = at + code_point_length(bytes, at);
     }
-    out.append(text, begin, bytes.size());
-    out.append("\"");
+    put(text.slice(begin, bytes.size()));
+    put("\"");
   }
 
   std::string escape(char32_t c) const {
@@ -117,13 +125,14 @@ class Writer {
     return buffer;
   }
 
+  const Machine& machine_;
   const JsonStyle& style_;
 };
 
 }  // namespace
 
-Text to_json(const Value& value, const JsonStyle& style) {
-  Writer writer(style);
+Text to_json(const Machine& machine, const Value& value, const JsonStyle& style) {
+  Writer writer(machine, style);
   writer.write(value, 0);
   return std::move(writer.out);
 }

@@ -209,6 +209,12 @@ Value from_json(const Json& json, std::int32_t source) {
   return make_dict(std::move(items));
 }
 
+std::int64_t whole(const Value& value, const char* what) {
+  const auto integer = value.integer();
+  if (!integer) fail(what, " must be an integer, not ", value.type_name());
+  return *integer;
+}
+
 bool equal(const Value& a, const Value& b) {
   if (a.is_undefined() || b.is_undefined()) return a.is_undefined() && b.is_undefined();
   if (a.is_none() || b.is_none()) return a.is_none() && b.is_none();

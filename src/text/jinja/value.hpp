@@ -122,6 +122,9 @@ Value make_dict(std::vector<std::pair<Text, Value>> items);
 Value make_text(std::string_view bytes);
 Value from_json(const Json& json, std::int32_t source);
 
+/// The integer that `what` must be; throws where `value` is none.
+std::int64_t whole(const Value& value, const char* what);
+
 bool equal(const Value& a, const Value& b);
 /// Python's a < b for numbers and strings; throws for other pairs.
 bool less(const Value& a, const Value& b);
@@ -135,7 +138,8 @@ struct JsonStyle {
   std::string item_separator = ", ";
   std::string key_separator = ": ";
 };
-Text to_json(const Value& value, const JsonStyle& style);
+/// Throws as soon as the text is over the machine's limit on output.
+Text to_json(const Machine& machine, const Value& value, const JsonStyle& style);
 /// A double as Python's repr() writes it.
 std::string float_repr(double value);
 
