@@ -68,7 +68,7 @@ void memory(const char* what, int64_t rows, at::ScalarType type, bool trained, i
   });
 }
 
-void times(const char* type_name, int64_t rows, at::ScalarType type, bool trained) {
+bool times(const char* type_name, int64_t rows, at::ScalarType type, bool trained) {
   Problem problem(rows, type, trained);
   const auto seconds = prefer::benchmark::median_seconds(
       7, {[&] { problem.pass(kAll); }, [&] { problem.pass(prefer::LogprobOptions{}.logits_bytes); }});
@@ -76,6 +76,7 @@ void times(const char* type_name, int64_t rows, at::ScalarType type, bool traine
   std::printf("%s, %s: one chunk %.0f ms, under the budget %.0f ms: %.2f of one chunk's speed\n", type_name,
               trained ? "trained head, logits computed again" : "frozen head, nothing computed again",
               1e3 * whole, 1e3 * cut, whole / cut);
+  return prefer::benchmark::bar("speed of one chunk's", whole / cut, trained ? 0.7 : 0.9);
 }
 
 }  // namespace
@@ -93,8 +94,10 @@ int main(int argc, char** argv) {
   std::printf("logits [%lld, %lld], budget %.0f MiB; %s\n", static_cast<long long>(rows),
               static_cast<long long>(kVocab), static_cast<double>(budget) / kMiB,
               process.description().c_str());
+  bool met = true;
   for (const bool trained : {true, false}) {
-    times("fp32", rows, at::kFloat, trained);
-    times("bf16", rows, at::kBFloat16, trained);
+    met &= times("fp32", rows, at::kFloat, trained);
+    met &= times("bf16", rows, at::kBFloat16, trained);
   }
+  return met ? 0 : 1;
 }

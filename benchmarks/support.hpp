@@ -160,4 +160,12 @@ inline void report_peer(const std::string& what, double seconds, double ours) {
   std::printf("%-44s %8.3f ms %7.1f times ours\n", what.c_str(), seconds * 1e3, seconds / ours);
 }
 
+/// One line: whether a figure is what it is meant to be at least. A benchmark ends with 1 where one is not.
+inline bool bar(const std::string& what, double figure, double least) {
+  const bool met = figure >= least;
+  std::printf("bar: %-60s %6.2f, at least %.2f wanted: %s\n", what.c_str(), figure, least,
+              met ? "met" : "MISSED");
+  return met;
+}
+
 }  // namespace prefer::benchmark

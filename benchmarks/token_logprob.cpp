@@ -24,7 +24,8 @@ struct Limits {
 
 /// By turns: reading memory, ours, and the label's log-probability as LibTorch gives it, with its own
 /// allocator, which takes fresh memory for a result of this size, and into memory that is there already.
-void by_turns(const std::string& type, const Tensor& logits, const std::vector<std::int64_t>& label,
+/// Whether the bars of float32 are met, which are meant for [1024, 32000].
+bool by_turns(const std::string& type, const Tensor& logits, const std::vector<std::int64_t>& label,
               const std::function<void()>& ours) {
   const at::NoGradGuard no_grad;
   const Tensor index = prefer::tensor_of(label, at::kLong).unsqueeze(1);  // [rows, 1]
@@ -40,16 +41,23 @@ void by_turns(const std::string& type, const Tensor& logits, const std::vector<s
                             seconds[1], read.bytes() / seconds[0]);
   prefer::benchmark::report_peer(type + " LibTorch, as shipped, by turns", seconds[2], seconds[1]);
   prefer::benchmark::report_peer(type + " LibTorch, into warm memory, by turns", seconds[3], seconds[1]);
+  if (logits.scalar_type() != at::kFloat) return true;
+  using prefer::benchmark::bar;
+  const double share = static_cast<double>(logits.nbytes()) / seconds[1] / (read.bytes() / seconds[0]);
+  const bool enough = bar("share of the read bandwidth", share, 0.7),
+             shipped = bar("LibTorch's time as shipped, of ours", seconds[2] / seconds[1], 10),
+             warm = bar("LibTorch's time into warm memory, of ours", seconds[3] / seconds[1], 2.5);
+  return enough && shipped && warm;
 }
 
 template <class T>
-void run(const std::string& type, std::int64_t rows, std::int64_t vocab, const Limits& limits) {
+bool run(const std::string& type, std::int64_t rows, std::int64_t vocab, const Limits& limits) {
   Memory<T> logits(rows * vocab), grad(rows * vocab);
   prefer::benchmark::fill(logits, 10);
   std::vector<std::int64_t> label(static_cast<std::size_t>(rows), vocab / 2), argmax(label);
   std::vector<float> logp(label.size()), lse(logp), entropy(logp), upstream(label.size(), 0.5f);
   const double bytes = static_cast<double>(rows * vocab) * sizeof(T);
-  bool widest = true;
+  bool widest = true, met = true;
   prefer::benchmark::for_each_isa([&](Isa isa) {
     token_logprob::Forward<T> forward{
         .logits = logits.data(), .label = label.data(), .rows = rows, .vocab = vocab};
@@ -63,12 +71,13 @@ void run(const std::string& type, std::int64_t rows, std::int64_t vocab, const L
     measure(name + " forward", bytes, limits.read, forwards);
     if (std::exchange(widest, false)) {
       const at::TensorOptions number(sizeof(T) == 2 ? at::kBFloat16 : at::kFloat);
-      by_turns(type, at::from_blob(logits.data(), {rows, vocab}, number), label, forwards);
+      met = by_turns(type, at::from_blob(logits.data(), {rows, vocab}, number), label, forwards);
     }
     forward.entropy = entropy.data(), forward.argmax = argmax.data();
     measure(name + " forward, entropy, argmax", bytes, limits.read, forwards);
     measure(name + " backward", 2 * bytes, limits.copy, [&] { token_logprob::cpu::backward(backward); });
   });
+  return met;
 }
 
 }  // namespace
@@ -79,6 +88,7 @@ int main(int argc, char** argv) {
   const Limits limits{prefer::benchmark::read_bandwidth(), prefer::benchmark::copy_bandwidth()};
   std::printf("limits: read %.1f GB/s, copy %.1f GB/s; logits [%lld, %lld]\n", limits.read / 1e9,
               limits.copy / 1e9, static_cast<long long>(rows), static_cast<long long>(vocab));
-  run<float>("float", rows, vocab, limits);
+  const bool met = run<float>("float", rows, vocab, limits);
   run<bf16>("bf16", rows, vocab, limits);
+  return met ? 0 : 1;
 }

@@ -1,5 +1,5 @@
-// A kernel to copy: y = factor * x. State the formula and its source here, once. (Not built: replace
-// `scale`.)
+// A kernel to copy: y = factor * x. State the formula and its source here, once, and replace `scale`. (Built
+// by the tests alone.)
 //
 //   y_j = factor * x_j;   backward: dx_j = factor * dy_j, which is the same function.
 #pragma once

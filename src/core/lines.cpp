@@ -76,7 +76,8 @@ class Gzip : public LineReader::Bytes {
   std::size_t read(std::span<std::byte> to) override {
     state_.next_out = reinterpret_cast<Bytef*>(to.data());
     state_.avail_out = static_cast<uInt>(to.size());
-    while (state_.avail_out == to.size() && !done_) step();
+    // Of a pipe that trickles too, at least what a byte order mark takes, or all.
+    while (to.size() - state_.avail_out < std::min<std::size_t>(3, to.size()) && !done_) step();
     return to.size() - state_.avail_out;
   }
 

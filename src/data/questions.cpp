@@ -5,6 +5,7 @@
 #include "prefer/text/json.hpp"
 #include "src/data/words.hpp"
 
+#include <algorithm>
 #include <optional>
 
 namespace prefer {
@@ -88,7 +89,12 @@ std::string fingerprint(std::span<const Question> questions) {
   Sha256 hash;
   for (const Question& question : questions) {
     hash.add(std::as_bytes(std::span(question.tokens)));
-    if (question.others->size() > 0) hash.add(dump(*question.others));
+    // The tokens are those of messages that hold a role and a content alone.
+    const auto holds_more = [](const Json& message) { return message.size() > 2; };
+    Json others = Json::object();
+    for (const auto& [key, value] : question.others->as_object())
+      if (key != "messages" || std::ranges::any_of(value.as_array(), holds_more)) others.set(key, value);
+    if (others.size() > 0) hash.add(dump(others));
     hash.add("|");
   }
   return hash.hex();

@@ -100,6 +100,15 @@ class StatusFile {
   const char* text_ = nullptr;
 };
 
+/// How a process ended, as waitpid has it; nothing while it runs. It stays known: while its group may be
+/// signalled, its number becomes no other's.
+std::optional<int> ended_as(pid_t process) {
+  siginfo_t info{};
+  if (waitid(P_PID, static_cast<id_t>(process), &info, WEXITED | WNOHANG | WNOWAIT) != 0 || info.si_pid == 0)
+    return std::nullopt;
+  return info.si_code == CLD_EXITED ? info.si_status << 8 : info.si_status;
+}
+
 /// A process of the team, and what it writes to its standard error output.
 struct Rank {
   int64_t number = 0;
@@ -116,7 +125,8 @@ struct Rank {
   /// It left because another had.
   bool followed() const {
     const auto said = [&](const char* what) { return error.find(what) != std::string::npos; };
-    return ended_by_launch || said(": another rank is gone: ") || said(" could not join the other ranks: ");
+    return ended_by_launch || said(": another rank is gone: ") || said(" could not join the other ranks: ") ||
+           said(", which did not come: ");
   }
   int code() const { return WIFEXITED(*status) ? WEXITSTATUS(*status) : 128 + WTERMSIG(*status); }
 };
@@ -143,6 +153,7 @@ class Launch {
       see_signals();
       if (now() > end_of_grace_) end_all();
     }
+    for (const Rank& rank : ranks_) waitpid(rank.process, nullptr, 0);
     const Rank* failed = first_failed();
     if (failed == nullptr) return 0;
     if (!stopped_) std::cerr << "error: " << last_words(*failed) << std::endl;
@@ -209,7 +220,7 @@ class Launch {
 
   void read_messages(Rank& rank) {
     char bytes[4096];
-    while (rank.messages >= 0) {
+    for (int reads = 0; rank.messages >= 0 && reads < 1024; ++reads) {  // whoever writes without end
       const ssize_t size = read(rank.messages, bytes, sizeof bytes);
       if (size < 0) {
         if (errno == EINTR) continue;
@@ -248,9 +259,9 @@ class Launch {
         if (!rank.status || rank.messages >= 0) kill(-rank.process, asked_);  // or what it has started
     }
     for (Rank& rank : ranks_) {
-      int status = 0;
-      if (rank.status || waitpid(rank.process, &status, WNOHANG) != rank.process) continue;
-      rank.status = status;
+      if (rank.status) continue;
+      rank.status = ended_as(rank.process);
+      if (!rank.status) continue;
       rank.ended_before = ended_++;
       if (!rank.failed() || end_of_grace_ != HUGE_VAL) continue;
       // Ranks that were asked to stop, or that a hook pauses, save first, and end with one code all.

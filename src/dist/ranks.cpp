@@ -19,6 +19,7 @@
 #include <cerrno>
 #include <cstring>
 #include <exception>
+#include <new>
 #include <optional>
 #include <string_view>
 
@@ -193,8 +194,10 @@ class Ranks final : public Team {
   [[noreturn]] void lost(const std::exception& error) {
     broken_ = true;
     // Gloo throws errors of its own, NCCL and the store DistErrors: another of LibTorch's is about this rank.
-    const bool own = dynamic_cast<const c10::Error*>(&error) != nullptr &&
-                     dynamic_cast<const c10::DistError*>(&error) == nullptr;
+    const bool of_torch = dynamic_cast<const c10::Error*>(&error) != nullptr &&
+                          dynamic_cast<const c10::DistError*>(&error) == nullptr;
+    const bool own = of_torch || dynamic_cast<const Error*>(&error) != nullptr ||
+                     dynamic_cast<const std::bad_alloc*>(&error) != nullptr;
     fail("rank ", place_.rank, ", ", doing_,
          own ? ": a sum over ranks failed: " : ": another rank is gone: ", words_of(error));
   }

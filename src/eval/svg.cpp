@@ -18,7 +18,7 @@ constexpr std::array kColours = {"#2f6fde", "#d9643a", "#2c9c69", "#9b59b6", "#b
 struct Scale {
   double low = 0, high = 1, tick = 1;
 
-  Scale(double from, double to, int wanted) {
+  Scale(double from, double to, int wanted, double least_tick = 0) {
     if (!(from <= to)) from = 0, to = 1;
     if (to - from < 1e-12 * std::max(1.0, std::abs(to))) {
       const double pad = from == 0 ? 1 : 0.1 * std::abs(from);
@@ -27,7 +27,7 @@ struct Scale {
     const double raw = (to - from) / wanted;
     const double power = std::pow(10.0, std::floor(std::log10(raw)));
     const double lead = raw / power;
-    tick = power * (lead <= 1 ? 1 : lead <= 2 ? 2 : lead <= 5 ? 5 : 10);
+    tick = std::max(power * (lead <= 1 ? 1 : lead <= 2 ? 2 : lead <= 5 ? 5 : 10), least_tick);
     low = std::floor(from / tick) * tick;
     high = std::ceil(to / tick) * tick;
   }
@@ -123,20 +123,17 @@ std::string render_svg(const Plot& plot) {
   for (const Curve& curve : plot.curves) {
     for (const auto& [step, value] : curve.points) across.hold(step), up.hold(value);
   }
-  Scale x(across.low, across.high, 6);
-  x.low = std::isfinite(across.low) ? across.low : 0;  // steps start where they start
-  x.high = !std::isfinite(across.high) ? 1 : across.high > x.low ? across.high : x.low + 1;
-  const Scale ticks(x.low, x.high, 6);
-  const Scale y(up.low, up.high, 4);
+  const bool steps = plot.across.empty();
+  if (steps) across.hold(0), across.hold(1);  // whole numbers, from the beginning
+  const Scale x(across.low, across.high, 6, steps ? 1 : 0), y(up.low, up.high, 4);
   std::ostringstream svg;
   svg << "<svg viewBox=\"0 0 " << kWidth << ' ' << kHeight << "\" role=\"img\" aria-label=\""
       << escape_html(plot.title) << "\"><text class=\"title\" x=\"" << kLeft << "\" y=\"18\">"
       << escape_html(plot.title) << (plot.unit.empty() ? "" : " (" + escape_html(plot.unit) + ")")
       << "</text>";
-  draw_axes(svg, ticks, y);
-  for (const Curve& curve : plot.curves)
-    draw_curve(svg, curve, ticks, y, colour_of(plot, curve), !plot.across.empty());
-  if (!plot.across.empty()) {
+  draw_axes(svg, x, y);
+  for (const Curve& curve : plot.curves) draw_curve(svg, curve, x, y, colour_of(plot, curve), !steps);
+  if (!steps) {
     svg << "<text x=\"" << kWidth - kRight << "\" y=\"" << kHeight - 4 << "\" text-anchor=\"end\">"
         << escape_html(plot.across) << "</text>";
   }

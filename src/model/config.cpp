@@ -113,16 +113,14 @@ const Json* rope_of(const Json& json) {
   return nullptr;
 }
 
-// Parameters of other types than default, which a file without a type may hold: passed over they would change
-// the maths in silence.
+// Parameters that a file without a type may hold: passed over they would change the maths in silence.
 void refuse_scaling(const Json& rope) {
   for (const char* key : {"factor", "attention_factor", "mscale", "mscale_all_dim", "beta_fast", "beta_slow",
                           "short_factor", "long_factor", "low_freq_factor", "high_freq_factor"}) {
     const Json* value = present(rope, key);
     if (value == nullptr || same_value(*value, 1)) continue;
     value->fail_here(key, " = ", dump(*value),
-                     " is no parameter of rope_type default, which holds where none is named; "
-                     "implemented are default and llama3");
+                     " without a rope_type is not implemented; implemented are default and llama3");
   }
 }
 
@@ -140,7 +138,8 @@ void read_rope(const Json& json, ModelConfig& config) {
     part->fail_here("partial_rotary_factor = ", dump(*part), " is not implemented; implemented is 1");
   const Json* type = present(*given, "rope_type");
   if (type == nullptr) type = present(*given, "type");
-  if (type == nullptr || type->as_string() == "default") return refuse_scaling(*given);
+  if (type == nullptr) return refuse_scaling(*given);
+  if (type->as_string() == "default") return;  // as transformers: it reads no other parameter
   if (type->as_string() != "llama3") {
     type->fail_here("rope_type ", quote(type->as_string()),
                     " is not implemented; implemented are default and llama3");

@@ -4,6 +4,8 @@
 #include "prefer/core/error.hpp"
 #include "src/model/in_parallel.hpp"
 
+#include <set>
+
 namespace prefer {
 namespace {
 
@@ -105,7 +107,9 @@ std::vector<WeightSpec> weight_specs(const ModelConfig& config) {
 }
 
 std::shared_ptr<const Layers> dense_layers(const ModelConfig& config, const NamedTensors& weights) {
+  std::set<std::string> known;
   for (const WeightSpec& spec : weight_specs(config)) {
+    known.insert(spec.name);
     const auto found = weights.find(spec.name);
     if (found == weights.end()) fail("weight ", spec.name, " ", at::IntArrayRef(spec.shape), " is missing");
     if (found->second.sizes() != at::IntArrayRef(spec.shape)) {
@@ -113,6 +117,8 @@ std::shared_ptr<const Layers> dense_layers(const ModelConfig& config, const Name
            at::IntArrayRef(spec.shape));
     }
   }
+  for (const auto& [name, weight] : weights)
+    if (!known.contains(name)) fail("weight ", name, " ", weight.sizes(), " is not of this config");
   return std::make_shared<DenseLayers>(config, weights);
 }
 

@@ -17,7 +17,7 @@ Tensor embed(const Tensor& table, const Tensor& ids) {
   if (ids.device().is_cpu() && ids.numel() > 0) {
     const int64_t low = ids.min().item<int64_t>(), high = ids.max().item<int64_t>();
     if (low < 0 || high >= table.size(0)) {
-      fail("embed: token ", low < 0 ? low : high, " lies outside the vocabulary of ", table.size(0));
+      fail("embed: id ", low < 0 ? low : high, " lies outside the table of ", table.size(0), " rows");
     }
   }
   Tensor rows, known = ids;
@@ -27,7 +27,7 @@ Tensor embed(const Tensor& table, const Tensor& ids) {
       rows = at::index_select(table, 0, ids);  // [T, D]
     } else {
       known = ids.clamp(0, table.size(0) - 1);
-      rows = at::index_select(table, 0, known).masked_fill((known != ids).unsqueeze(1), NAN);
+      rows = at::index_select(table, 0, known).masked_fill_((known != ids).unsqueeze(1), NAN);
     }
   }
   differentiable(

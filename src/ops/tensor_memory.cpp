@@ -36,9 +36,9 @@ class Range final : public c10::Allocator {
   Range(char* begin, int64_t size, c10::Allocator& small) : begin_(begin), size_(size), small_(small) {}
 
   c10::DataPtr allocate(size_t n) override {
-    if (static_cast<int64_t>(n) < kLeast) return small_.allocate(n);
+    if (n < static_cast<size_t>(kLeast)) return small_.allocate(n);
     const std::lock_guard lock(mutex_);
-    const int64_t at = space_.take(static_cast<int64_t>(n));
+    const int64_t at = n > static_cast<size_t>(size_) ? -1 : space_.take(static_cast<int64_t>(n));
     if (at < 0)
       fail("there is no memory for a tensor of ", n, " bytes: ", space_.taken(), " bytes are in use");
     return {begin_ + at, begin_ + at, &Range::release, c10::Device(c10::kCPU)};

@@ -4,6 +4,7 @@
 #include "prefer/core/error.hpp"
 
 #include <algorithm>
+#include <map>
 #include <utility>
 
 namespace prefer {
@@ -69,29 +70,29 @@ std::size_t literal_from(const Rendered& rendered, std::size_t end) {
   return from;
 }
 
-/// Where messages from `index` on begin in `whole`, whose template wrote those before them otherwise in
-/// `before`: behind the literal text that `before` ends with, which a model was given already.
-std::size_t answer_begin(const Rendered& before, const Rendered& whole, std::int32_t index) {
-  const std::size_t content = first_byte_from(whole, index), gap = literal_from(whole, content);
-  const std::string_view seen =
-      std::string_view(before.text).substr(literal_from(before, before.text.size()));
-  const bool repeated = std::string_view(whole.text).substr(gap, content - gap).starts_with(seen);
-  return repeated ? gap + seen.size() : content;
+/// How many bytes before `cut` the template wrote as this token, a control token; 0 where it is none or
+/// stands elsewhere.
+std::size_t control_before(const Rendered& whole, std::size_t cut, std::int32_t id,
+                           const Tokenizer& tokenizer) {
+  const std::string& token = tokenizer.token(id);
+  const bool stands = tokenizer.is_special(id) && literal_from(whole, cut) + token.size() <= cut &&
+                      std::string_view(whole.text).substr(0, cut).ends_with(token);
+  return stands ? token.size() : 0;
 }
 
 /// Without generation blocks: every assistant message from its first token to its last, and on to the control
 /// token.
 void supervise_messages(TokenSpans& spans, const Tokenizer& tokenizer) {
   const auto count = static_cast<std::ptrdiff_t>(spans.ids.size());
+  std::map<std::int32_t, std::ptrdiff_t> ends;  // of each message, one past its last token
+  for (std::ptrdiff_t i = 0; i < count; ++i) ends[spans.message[static_cast<std::size_t>(i)]] = i + 1;
   for (std::ptrdiff_t i = 0; i < count;) {
     if (spans.roles[static_cast<std::size_t>(i)] != Role::assistant) {
       ++i;
       continue;
     }
-    const std::int32_t message = spans.message[static_cast<std::size_t>(i)];
-    const auto last = std::find(spans.message.rbegin(), spans.message.rend(), message);
-    std::ptrdiff_t end = spans.message.rend() - last;  // one past the message's last token
-    const std::ptrdiff_t content_end = end;
+    const std::ptrdiff_t content_end = ends.at(spans.message[static_cast<std::size_t>(i)]);
+    std::ptrdiff_t end = content_end;
     while (end < count && spans.message[static_cast<std::size_t>(end)] < 0 &&
            !tokenizer.is_special(spans.ids[static_cast<std::size_t>(end)])) {
       ++end;
@@ -216,6 +217,30 @@ TokenSpans SpanBuilder::text(std::string_view text, Specials specials) const {
   return out;
 }
 
+/// Where the answer, the messages from `index` on, begins in `whole`, whose template wrote those before it
+/// otherwise in `before`: behind the literal text that `before` ends with, which a model was given already;
+/// where that is not repeated, behind what opens the turn of an answer.
+std::size_t SpanBuilder::answer_begin(const Rendered& before, const Rendered& whole,
+                                      std::vector<Message> messages, std::size_t index,
+                                      const ChatOptions& how) const {
+  const auto number = static_cast<std::int32_t>(index);
+  const std::size_t content = first_byte_from(whole, number), gap = literal_from(whole, content);
+  const std::string_view between = std::string_view(whole.text).substr(gap, content - gap);
+  const std::string_view seen =
+      std::string_view(before.text).substr(literal_from(before, before.text.size()));
+  if (between.starts_with(seen)) return gap + seen.size();
+  // Before the first byte of a tool call stands more than what opens a turn, so a plain answer is asked.
+  messages[index] = {messages[index].role, ".", {}};
+  try {
+    const Rendered plain = render(messages, how);
+    const std::size_t end = first_byte_from(plain, number), begin = literal_from(plain, end);
+    const std::string_view opening = std::string_view(plain.text).substr(begin, end - begin);
+    if (between.starts_with(opening)) return gap + opening.size();
+  } catch (const Error&) {  // the template wants more of an answer than that
+  }
+  return content;
+}
+
 TokenisedCompletion SpanBuilder::answer(std::span<const Message> prompt, std::span<const Message> answer,
                                         const ChatOptions& options) const {
   std::vector<Message> all(prompt.begin(), prompt.end());
@@ -233,11 +258,12 @@ TokenisedCompletion SpanBuilder::answer(std::span<const Message> prompt, std::sp
   if (!begins_with(after.ids, out.prompt)) {
     out.rewritten = !whole.text.starts_with(before.text);
     out.separate = !out.rewritten;
-    const std::size_t cut = out.separate
-                                ? before.text.size()
-                                : answer_begin(before, whole, static_cast<std::int32_t>(prompt.size()));
-    after = spans(rest(whole, cut), all, true);
-    begin = 0;
+    const std::size_t cut =
+        out.separate ? before.text.size() : answer_begin(before, whole, all, prompt.size(), how);
+    // From the control token that the prompt ends with on: some tokenizers put a space behind it.
+    const std::size_t back = out.rewritten ? control_before(whole, cut, out.prompt.back(), *tokenizer_) : 0;
+    after = spans(rest(whole, cut - back), all, true);
+    begin = back > 0 ? 1 : 0;
   }
   out.completion.assign(after.ids.begin() + static_cast<std::ptrdiff_t>(begin), after.ids.end());
   out.end = end_token(after, begin, *tokenizer_);

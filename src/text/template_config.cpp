@@ -21,8 +21,9 @@ Json value_of(const std::string& text, const std::string& what) {
     fail(what, ": a value is JSON, which has true, false and null, not ", text);
   try {
     return parse_json(text, what, JsonLimits::config());
-  } catch (const Error&) {
-    if (text.find_first_of("[{\"") == 0) throw;  // it was to be JSON
+  } catch (const Error& error) {
+    if (text.find_first_of("[{\"") == 0)
+      fail(error.what(), "; a text that begins like JSON is given as a JSON string");
     return Json(text);
   }
 }
@@ -37,7 +38,9 @@ void TemplateConfig::describe(Fields& f) {
 }
 
 Json TemplateConfig::variables() const {
-  static const std::vector<std::string> kTaken = {"messages", "tools", "documents", "add_generation_prompt"};
+  static const std::vector<std::string> kTaken = {
+      "messages",  "tools",     "documents", "add_generation_prompt",
+      "bos_token", "eos_token", "pad_token", "unk_token"};
   Json all = Json::object();
   for (const std::string& given : chat_template_kwargs) {
     const std::string what = "chat_template_kwargs: " + quote(given);

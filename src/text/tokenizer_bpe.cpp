@@ -160,8 +160,8 @@ class RankedBpe : public Model {
         append_symbol(symbols, begin, bytes.size(), id);
         after_unknown = false;
       } else if (unknown_.byte_fallback && has_bytes(bytes)) {
-        for (const char byte : bytes)
-          append_symbol(symbols, begin, 1, bytes_[static_cast<unsigned char>(byte)]);
+        for (std::size_t i = 0; i < bytes.size(); ++i)
+          append_symbol(symbols, begin + i, 1, bytes_[static_cast<unsigned char>(bytes[i])]);
         after_unknown = false;
       } else if (unknown_.id && !(after_unknown && unknown_.fuse)) {
         append_symbol(symbols, begin, bytes.size(), *unknown_.id);

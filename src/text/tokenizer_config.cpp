@@ -3,6 +3,7 @@
 #include "prefer/core/lfs.hpp"
 #include "tokenizer_parts.hpp"
 
+#include <algorithm>
 #include <charconv>
 #include <set>
 #include <string_view>
@@ -12,9 +13,6 @@ namespace {
 
 constexpr std::uint64_t kMaxConfig = 16 << 20;  // added_tokens_decoder may be long
 constexpr std::uint64_t kMaxTemplate = 1 << 20;
-
-constexpr const char* kOtherTokens[] = {"sep_token", "cls_token", "mask_token"};
-constexpr const char* kTokenLists[] = {"additional_special_tokens", "extra_special_tokens"};
 
 // Reads a file that may be missing, and keeps its bytes for the folder that a model is saved to.
 std::optional<std::string> read_optional(Fs& fs, const std::string& folder, const std::string& name,
@@ -52,19 +50,29 @@ const std::string& content_of(const Json& token) {
   return token.is_string() ? token.as_string() : token.at("content").as_string();
 }
 
+// Calls `take` with the tokens that config and map name beside BOS, EOS, unknown and padding.
+template <class Take>
+void for_each_other_token(const Json& config, const Json& map, const Take& take) {
+  for (const Json* json : {&config, &map}) {
+    for (const char* key : {"sep_token", "cls_token", "mask_token"})
+      if (const Json& token = member(*json, key); !token.is_null()) take(token);
+    for (const char* key : {"additional_special_tokens", "extra_special_tokens"}) {
+      const Json& all = member(*json, key);  // a list, or an object that names each
+      if (all.is_array()) std::ranges::for_each(all.as_array(), take);
+      if (!all.is_object()) continue;
+      for (const auto& [name, token] : all.as_object()) take(token);
+    }
+  }
+}
+
 // What any of the files beside names as a token with a meaning.
 std::set<std::string> named_tokens(const Json& config, const Json& map) {
   std::set<std::string> names;
-  for (const Json* json : {&config, &map}) {
-    const auto insert = [&](const char* key) {
-      if (const Json& token = member(*json, key); !token.is_null()) names.insert(content_of(token));
-    };
-    for (const char* key : {"bos_token", "eos_token", "unk_token", "pad_token"}) insert(key);
-    for (const char* key : kOtherTokens) insert(key);
-    for (const char* key : kTokenLists)
-      if (const Json& list = member(*json, key); list.is_array())
-        for (const Json& token : list.as_array()) names.insert(content_of(token));
-  }
+  const auto insert = [&](const Json& token) { names.insert(content_of(token)); };
+  for (const Json* json : {&config, &map})
+    for (const char* key : {"bos_token", "eos_token", "unk_token", "pad_token"})
+      if (const Json& token = member(*json, key); !token.is_null()) insert(token);
+  for_each_other_token(config, map, insert);
   return names;
 }
 
@@ -112,15 +120,6 @@ void read_named_token(const Json& config, const Json& map, const char* key, Toke
   if (!id) value.fail_here(key, " is ", quote(content_of(value)), ", which is not in the vocabulary");
 }
 
-// Tokens that only need be special: content must not spell them either.
-void read_other_named_tokens(const Json& config, const Json& map, TokenizerParts& parts) {
-  for (const char* key : kOtherTokens)
-    if (const Json& token = said_first(config, map, key); !token.is_null()) make_special(token, parts);
-  for (const char* key : kTokenLists)
-    if (const Json& list = said_first(config, map, key); list.is_array())
-      for (const Json& token : list.as_array()) make_special(token, parts);
-}
-
 // A string, or a list of {"name", "template"} of which "default" counts.
 std::string read_template(const Json& json) {
   if (json.is_null()) return "";
@@ -140,7 +139,8 @@ void apply_config(const Json& config, const Json& map, TokenizerParts& parts) {
   read_named_token(config, map, "eos_token", parts, parts.eos);
   read_named_token(config, map, "pad_token", parts, parts.pad);
   read_named_token(config, map, "unk_token", parts, parts.unk);
-  read_other_named_tokens(config, map, parts);
+  // Content must not spell these either.
+  for_each_other_token(config, map, [&](const Json& token) { make_special(token, parts); });
   parts.adds_bos = flag_or(config, "add_bos_token", parts.adds_bos) && parts.bos;
   parts.chat_template = read_template(member(config, "chat_template"));
   parts.chat_template_name = member(config, "chat_template").place() + ": chat_template";

@@ -35,7 +35,7 @@ class Mixed {
         text_(text),
         parts_(parts),
         begins_(!continues),
-        model_(continues && tokenizer.continuing ? *tokenizer.continuing : *tokenizer.model) {
+        model_(continues && tokenizer.continuing ? tokenizer.continuing.get() : tokenizer.model.get()) {
     if (continues) {
       normalizers_ = without_prefix(tokenizer.normalizers);
       pre_tokenizers_ = without_prefix(tokenizer.pre_tokenizers);
@@ -52,11 +52,19 @@ class Mixed {
         encode_raw(segment.text, begin);
       }
       begins_ = false;
+      normalizers_.reset();
+      end_of_continued();
     }
     return std::move(tokens_);
   }
 
  private:
+  /// Only the first stretch goes on from another text.
+  void end_of_continued() {
+    pre_tokenizers_.reset();
+    model_ = tokenizer_.model.get();
+  }
+
   /// Parts that meet inside a stretch: where each ends, counted in the form the stretch has at this stage.
   struct Borders {
     std::uint32_t first = 0;  // the part that the stretch begins in
@@ -81,11 +89,11 @@ class Mixed {
   }
 
   bool literal(std::size_t begin, std::size_t end) const {
-    const auto last = part_at(end - 1);
-    for (auto part = part_at(begin); part <= last; ++part) {
-      if (!parts_[part].literal) return false;
-    }
-    return true;
+    return literal_parts(part_at(begin), part_at(end - 1));
+  }
+  bool literal_parts(std::uint32_t first, std::uint32_t last) const {
+    return std::all_of(parts_.begin() + first, parts_.begin() + last + 1,
+                       [](const TextPart& part) { return part.literal; });
   }
 
   const std::vector<text::Rewrite>& normalizers() const {
@@ -102,9 +110,11 @@ class Mixed {
       borders.ends.push_back(parts_[part].end - begin);
     }
     const std::string normal = text::normalised(normalizers(), stretch, begins_, borders.ends);
-    const bool specials = literal(begin, begin + stretch.size());
+    const auto allowed = [&](std::size_t from, std::size_t to) {
+      return literal_parts(borders.part_at(from), borders.part_at(to - 1));
+    };
     bool begins = begins_;
-    for (const Segment& segment : tokenizer_.normalized.split(normal, specials_if(specials))) {
+    for (const Segment& segment : tokenizer_.normalized.split(normal, allowed)) {
       const auto from = static_cast<std::size_t>(segment.text.data() - normal.data());
       if (segment.id >= 0) {
         tokens_.push_back(
@@ -113,6 +123,7 @@ class Mixed {
         encode_normal(segment.text, borders.inside(from, segment.text.size()), begins);
       }
       begins = false;
+      end_of_continued();
     }
   }
 
@@ -123,7 +134,7 @@ class Mixed {
     std::vector<text::PieceToken> tokens;
     pieces.for_each([&](std::string_view piece) {
       tokens.clear();
-      model_.encode(piece, tokens);
+      model_->encode(piece, tokens);
       for (const text::PieceToken& token : tokens) {
         // One that stands for no byte belongs to what follows it.
         const std::size_t last = std::max(token.begin + 1, token.end) - 1;
@@ -137,7 +148,7 @@ class Mixed {
   std::string_view text_;
   std::span<const TextPart> parts_;
   bool begins_;
-  const text::Model& model_;
+  const text::Model* model_;
   std::optional<std::vector<text::Rewrite>> normalizers_;
   std::optional<std::vector<text::PreStep>> pre_tokenizers_;
   std::vector<PartToken> tokens_;

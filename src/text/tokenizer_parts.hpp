@@ -73,7 +73,7 @@ void check_sentencepiece(std::string_view bytes, const std::string& name);
 std::string without_space_in_front(std::string_view bytes, const std::string& name);
 
 /// Applies tokenizer_config.json, and special_tokens_map.json (an empty object: none) where the former is
-/// silent.
+/// silent; of tokens beside BOS, EOS, unknown and padding both count.
 void apply_config(const Json& config, const Json& map, TokenizerParts& parts);
 
 /// tokenizer_config.json, special_tokens_map.json and chat_template.jinja of `folder`, where they are; and

@@ -2,6 +2,7 @@
 #include "prefer/core/error.hpp"
 #include "prefer/text/utf8.hpp"
 #include "tokenizer_parts.hpp"
+#include "tokenizer_unicode.hpp"
 
 #include <sentencepiece_processor.h>
 
@@ -35,6 +36,16 @@ struct Shortened {
   }
 };
 
+/// Whether some character is white space, or one that the library's own normalisations make a space.
+bool holds_space(std::string_view text) {
+  static constexpr std::u32string_view kSpaces = U"\u200b\u200c\u200e\u200f\u2581\ufeff\ufffd";
+  bool found = false;
+  utf8::for_each(text, [&](char32_t code, std::string_view) {
+    found |= unicode::is_space(code) || kSpaces.find(code) != kSpaces.npos;
+  });
+  return found;
+}
+
 class SentencePieceModel : public Model {
  public:
   /// `starting`: where `processor` puts no space in front, one that does; else null.
@@ -48,7 +59,7 @@ class SentencePieceModel : public Model {
     const Shortened text = shortened(piece);
     std::vector<PieceToken> found = tokens_of(*processor_, text.text);
     // Some models drop white space in front. A text that goes on with some needs the space for it.
-    const bool dropped = !found.empty() && found.front().begin > 0;
+    const bool dropped = !found.empty() && holds_space(text.text.substr(0, found.front().begin));
     if (starting_ && dropped) found = tokens_of(*starting_, text.text);
     const bool forged = std::ranges::any_of(found, [&](const PieceToken& token) { return barred(token.id); });
     if (forged) return spell(piece, tokens);

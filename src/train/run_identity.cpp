@@ -41,7 +41,9 @@ std::string difference(const Json& a, const Json& b, const Say& say, const std::
     if (!found.empty()) return found;
   }
   for (const auto& [key, value] : b.as_object()) {
-    if (!a.contains(key)) return say(under(path, key), kNone, dump(value));
+    // A key that a newer program has, and that says nothing, changes nothing.
+    const bool empty = value.is_null() || (value.is_array() && value.size() == 0);
+    if (!a.contains(key) && !empty) return say(under(path, key), kNone, dump(value));
   }
   return "";
 }

@@ -94,6 +94,20 @@ TEST(Report, SaysWhenNothingWasSkipped) {
   EXPECT_NE(render_html({}).find("Nothing was skipped"), std::string::npos);
 }
 
+TEST(Svg, CountsStepsFromZeroInWholeNumbers) {
+  const auto labels = [](std::vector<std::pair<double, double>> points) {
+    const std::string svg = render_svg({"x", "", {{"x", std::move(points)}}});
+    static const std::regex label(R"(text-anchor="middle">([^<]*)<)");
+    std::string all;
+    for (std::sregex_iterator at(svg.begin(), svg.end(), label), end; at != end; ++at)
+      all += (*at)[1].str() + " ";
+    return all;
+  };
+  EXPECT_EQ(labels({{151, 5}}), "0 50 100 150 200 ");
+  EXPECT_EQ(labels({{1, 5}, {2, 6}}), "0 1 2 ");
+  EXPECT_EQ(labels({}), "0 1 ");
+}
+
 TEST(Svg, DrawsEveryFinitePointInsideThePicture) {
   const std::string svg = render_svg(example().plots[0]);
   static const std::regex point(R"([ML]([-0-9.]+) ([-0-9.]+))");

@@ -13,7 +13,7 @@ using Clock = std::chrono::steady_clock;
 
 TEST(Launch, NamesTheFirstThatFailedInTimeNotByNumber) {
   const Ran ran =
-      run("launch", {"n=3", "--", "sh", "-c", "if [ $RANK = 2 ]; then exit 3; fi; sleep 0.5; exit 4"});
+      run("launch", {"n=3", "--", "sh", "-c", "if [ $RANK = 2 ]; then exit 3; fi; sleep 1.5; exit 4"});
   EXPECT_EQ(ran.code, 3);
   EXPECT_EQ(ran.err, "error: rank 2, starting: ended with exit code 3\n");
 }

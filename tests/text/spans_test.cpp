@@ -275,6 +275,26 @@ TEST(Answers, AreTheSameTokensWhetherOrNotTheTemplateRewritesThePrompt) {
   EXPECT_EQ(other.tokenizer().decode(other.answer(plain, answer).completion), "Hello: ");
 }
 
+TEST(Answers, ThatCallToolsBeginWhereTheTurnIsOpenedThoughThePromptIsRewritten) {
+  PREFER_NEEDS(tokenizer_path("smollm2"));
+  // As DeepSeek R1 has it: the prompt ends with a thought that is begun, which the whole has not.
+  const SpanBuilder spans(
+      tokenizer("smollm2"),
+      ChatTemplate(
+          "{% for m in messages %}{% if m.role == 'user' %}<|im_start|>{{ m.content }}{% else %}<|im_end|>"
+          "{% if m.tool_calls %}(call){{ m.tool_calls[0].name }}{% else %}{{ m.content }}{% endif %}"
+          "{% endif %}{% endfor %}{% if add_generation_prompt %}<|im_end|><think>{% endif %}"));
+  const std::vector<Message> asked = {{"user", "Hi"}};
+  const std::vector<Message> calls = {
+      {"assistant", "", parse_json(R"({"tool_calls": [{"name": "f"}]})", "m")}};
+  const TokenisedCompletion out = spans.answer(asked, calls);
+  EXPECT_TRUE(out.rewritten);
+  EXPECT_EQ(spans.tokenizer().decode(out.completion), "(call)f");
+  EXPECT_EQ(
+      spans.tokenizer().decode(spans.answer(asked, std::vector<Message>{{"assistant", "Hello"}}).completion),
+      "Hello");
+}
+
 TEST(Spans, OfTemplatesThatAskForVariablesAndTheDate) {
   PREFER_NEEDS(tokenizer_path("smollm2"));
   const SpanBuilder spans(

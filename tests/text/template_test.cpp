@@ -318,7 +318,9 @@ TEST(TemplateConfigs, ThatAreOfNoKnownFormAreRefused) {
             R"(chat_template_kwargs: "tools=1": tools is not for a config to set)");
   EXPECT_EQ(error(given({"a=False"})),
             R"(chat_template_kwargs: "a=False": a value is JSON, which has true, false and null, not False)");
+  EXPECT_TRUE(error(given({"eos_token=</s>"})).ends_with("eos_token is not for a config to set"));
   EXPECT_TRUE(error(given({"a=[1"})).starts_with(R"(chat_template_kwargs: "a=[1":1:)"));
+  EXPECT_TRUE(error(given({"a=[1"})).ends_with("; a text that begins like JSON is given as a JSON string"));
   for (const char* date : {"", "today", "2024-7-26", "2024-02-30", "2024-13-01", "2024-07-26 "})
     EXPECT_EQ(error(given({}, date)), "chat_template_date: " + quote(date) + " is no day as YYYY-MM-DD");
 }

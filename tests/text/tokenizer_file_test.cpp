@@ -223,6 +223,32 @@ TEST(TokenizerFile, ContentSpellsNoTokenThatAnyFileCallsSpecial) {
     }
 }
 
+TEST(TokenizerFile, ALiteralPartSpellsANormalizedTokenBesideContent) {
+  Folder folder;
+  folder.write("tokenizer.json", with_added("true"));
+  const auto tokenizer = load_tokenizer(folder.path());
+  const std::vector<TextPart> parts = {{3, true}, {4, false}};
+  const std::vector<PartToken> tokens = tokenizer->encode("<E>b", parts);
+  ASSERT_EQ(tokens.size(), 2u);
+  EXPECT_EQ(tokens[0].id, 5);
+  EXPECT_EQ(tokens[1].id, 1);
+}
+
+// What the map lists counts beside an empty list of the config, and so does an object of tokens.
+TEST(TokenizerFile, SpecialTokensOfEitherFileCount) {
+  const std::pair<const char*, const char*> files[] = {
+      {R"({"additional_special_tokens": []})", R"({"additional_special_tokens": ["<E>", "<t>"]})"},
+      {R"({"extra_special_tokens": {"image_token": "<E>"}})", R"({"cls_token": "<t>"})"}};
+  for (const auto& [config, map] : files) {
+    Folder folder;
+    folder.write("tokenizer.json", with_added("false"));
+    folder.write("tokenizer_config.json", config);
+    folder.write("special_tokens_map.json", map);
+    const auto tokenizer = load_tokenizer(folder.path());
+    EXPECT_TRUE(tokenizer->is_special(5) && tokenizer->is_special(6)) << config;
+  }
+}
+
 // As transformers with split_special_tokens: a letter that is named keeps its id in texts, for nothing else
 // spells it.
 TEST(TokenizerFile, ALetterThatIsThePadTokenIsNotLost) {

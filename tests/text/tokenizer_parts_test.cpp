@@ -278,5 +278,31 @@ TEST(TokenizerSteps, OffsetsChangeNoComposition) {
   }
 }
 
+// Tokenizers that put a space in front put one behind a control token too, also where the prompt was
+// rewritten.
+TEST(TokenizerParts, AnAnswerHasItsTokensWhetherOrNotTheTemplateRewritesThePrompt) {
+  const std::pair<const char*, std::string> cases[] = {
+      {"tokenizers/llama.cpp/ggml-vocab-phi-3.gguf", "<|end|>"},
+      {kStoriesModel, "</s>"},
+      {kMistralModel, "</s>"}};
+  for (const auto& [name, end] : cases) {
+    PREFER_NEEDS(path_of(name));
+    SCOPED_TRACE(name);
+    const SpanBuilder spans(
+        load(name),
+        ChatTemplate(
+            "{% for m in messages %}{% if m.role == 'user' %}"
+            "{{ messages[0].content + ' ' if loop.last and messages[0].role == 'system' }}{{ m.content }}" +
+            end + "{% elif m.role == 'assistant' %} {{ m.content }}" + end + "{% endif %}{% endfor %}"));
+    const std::vector<Message> plain = {{"user", "Hi"}}, told = {{"system", "Be kind."}, {"user", "Hi"}};
+    const std::vector<Message> turns = {{"assistant", "Hello"}, {"user", "And?"}, {"assistant", "Bye"}};
+    const TokenisedCompletion kept = spans.answer(plain, turns), rewritten = spans.answer(told, turns);
+    EXPECT_FALSE(kept.rewritten);
+    EXPECT_TRUE(rewritten.rewritten);
+    EXPECT_EQ(rewritten.completion, kept.completion);
+    EXPECT_EQ(rewritten.end, kept.end);
+  }
+}
+
 }  // namespace
 }  // namespace prefer

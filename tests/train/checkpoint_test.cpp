@@ -90,6 +90,14 @@ TEST(Resume, RefusesWhatChangedByItsName) {
   EXPECT_NE(error_of([&] { key.run(true); }).find("seed was not there and is 3"), std::string::npos);
 }
 
+TEST(Resume, GoesOnWhereANewerProgramHasKeysThatSayNothing) {
+  MemoryFs fs;
+  Session(fs).run(false);
+  Session newer(fs);
+  newer.identity.config.set("list", Json::array()).set("text", Json());
+  EXPECT_EQ(error_of([&] { newer.run(true); }), "");
+}
+
 TEST(Resume, SaysWhereTheBitsWillDiffer) {
   MemoryFs fs;
   Session(fs).run(false);

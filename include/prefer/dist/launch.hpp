@@ -32,9 +32,10 @@ LaunchArguments read_launch_arguments(int argc, const char* const* argv);
 /// Returns the exit code of the first that failed by itself, 128 + the signal where one ended it, or 0. Their
 /// lines on the standard error output are passed on; of those that begin with "error: " one is said, at the
 /// end, with the rank and the step it was at. Two seconds after one fails the others are killed, with what
-/// they have started; two seconds after all have ended, what they have left running. SIGINT, SIGTERM and
-/// SIGHUP go to all of them. For a `main`: these signals and SIGCHLD are blocked in the calling thread from
-/// then on. Throws Error where the program is not found, or a rank cannot be started.
+/// they have started; two seconds after all have ended, what they have left running and still holds their
+/// standard error output. SIGINT, SIGTERM and SIGHUP go to all of them. For a `main`: these signals and
+/// SIGCHLD are blocked in the calling thread from then on. Throws Error where the program is not found, or a
+/// rank cannot be started.
 int launch(const LaunchConfig& config, std::vector<std::string> command, Environment variables);
 
 }  // namespace prefer

@@ -35,8 +35,7 @@ std::string model_fingerprint(Fs& fs, const std::string& path);
 /// generation_config.json, model.safetensors in the model's type, and `files` (name to bytes: the
 /// tokenizer's). It appears under its name whole or not at all; an existing model of that name stands until
 /// then. It is made as `folder`.tmp, which a killed process may leave and the next call removes.
-/// Throws Error, before anything is written, for a model whose weights are not those of its config: a frozen
-/// copy.
+/// Throws Error, before anything is written, for a model that lacks weights of its config: a frozen copy.
 void save_model(Fs& fs, const std::string& folder, const Transformer& model,
                 const std::map<std::string, std::string>& files);
 

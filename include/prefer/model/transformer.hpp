@@ -31,8 +31,8 @@ Placement place_forest(const std::vector<Segment>& segments, const Tensor& posit
 
 class Transformer final : public Model {
  public:
-  /// Weights are shared, not copied. Throws Error when one is missing or has a shape that the config doesn't
-  /// give.
+  /// Weights are shared, not copied. Throws Error when one is missing, has a shape that the config doesn't
+  /// give, or is none of the config's.
   Transformer(ModelConfig config, NamedTensors weights);
   ~Transformer() override;
 

@@ -44,8 +44,8 @@ class Layers {
   virtual std::shared_ptr<const LayerWeights> acquire(int64_t layer) const = 0;
 };
 
-/// Layers of weights that lie in memory as they are. Throws Error when a weight is missing or has another
-/// shape.
+/// Layers of weights that lie in memory as they are. Throws Error when a weight is missing, has another
+/// shape, or is none of the config's.
 std::shared_ptr<const Layers> dense_layers(const ModelConfig& config, const NamedTensors& weights);
 
 /// The first `count` of `layers` as they are now, for forward passes without gradient (Matrix::frozen).

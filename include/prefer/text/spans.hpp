@@ -75,6 +75,8 @@ class SpanBuilder {
  private:
   Rendered render(std::span<const Message> messages, const ChatOptions& options) const;
   TokenSpans spans(Rendered rendered, std::span<const Message> messages, bool continues) const;
+  std::size_t answer_begin(const Rendered& before, const Rendered& whole, std::vector<Message> messages,
+                           std::size_t index, const ChatOptions& how) const;
 
   std::shared_ptr<const Tokenizer> tokenizer_;
   std::optional<ChatTemplate> chat_template_;

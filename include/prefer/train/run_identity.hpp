@@ -31,7 +31,8 @@ struct RunIdentity {
   std::string drift(const Json& manifest) const;
 };
 
-/// Where two values first differ: "config.loss.beta is 0.1 and 0.2". Empty where they do not.
+/// Where two values first differ: "config.loss.beta is 0.1 and 0.2". Empty where they do not; a
+/// member that only `b` has, null or an empty list, is none.
 std::string first_difference(const Json& a, const Json& b);
 
 }  // namespace prefer

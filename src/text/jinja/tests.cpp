@@ -28,7 +28,8 @@ bool divisible(const Value& value, const Value& by) {
   return divisor != 0 && number % divisor == 0;
 }
 
-/// Python's islower and isupper: some letter has a case, and none the other one.
+/// As Python's islower and isupper, some letter has a case, and none the other one; letters whose case has no
+/// other (ª, ĸ) have none here.
 bool all_of_case(const Value& value, Case wanted, Case opposite) {
   const Text text = to_text(value);
   return change_case(text, wanted).bytes() == text.bytes() &&
