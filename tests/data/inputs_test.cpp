@@ -14,17 +14,9 @@
 namespace prefer {
 namespace {
 
-using testing::ending_letters;
+using testing::chats;
 using testing::error_of;
 using testing::MemoryFs;
-
-/// Tools, then each turn: its role's first letter, its content and the end token.
-SpanBuilder chats() {
-  return {ending_letters(),
-          ChatTemplate("{% if tools %}{% for t in tools %}{{ t.name }}{% endfor %}</s>{% endif %}"
-                       "{% for m in messages %}{{ m.role[0] }}{{ m.content }}</s>{% endfor %}"
-                       "{% if add_generation_prompt %}a{% endif %}")};
-}
 
 /// As for a reward model, for which EOS ends completions as it does for trainers.
 ScoredText scored(const std::string& line) {

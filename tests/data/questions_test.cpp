@@ -10,19 +10,9 @@
 namespace prefer {
 namespace {
 
-using testing::ending_letters;
+using testing::chats;
 using testing::error_of;
 using testing::MemoryFs;
-
-/// Tools, then each turn: its role's first letter, its content and the end token. Refuses to be told "no".
-SpanBuilder chats() {
-  return {ending_letters(),
-          ChatTemplate("{% if tools %}{% for t in tools %}{{ t.name }}{% endfor %}</s>{% endif %}"
-                       "{% for m in messages %}"
-                       "{% if m.content == 'no' %}{{ raise_exception('never') }}{% endif %}"
-                       "{{ m.role[0] }}{{ m.content }}</s>{% endfor %}"
-                       "{% if add_generation_prompt %}a{% endif %}")};
-}
 
 std::vector<Question> load(const std::string& lines, Skipped& skipped, OnBad on_bad) {
   MemoryFs fs;

@@ -3,6 +3,7 @@
 
 #include "prefer/core/fs.hpp"
 #include "prefer/core/json.hpp"
+#include "prefer/text/spans.hpp"
 #include "prefer/text/tokenizer.hpp"
 #include "support/temp_dir.hpp"
 
@@ -38,6 +39,16 @@ inline std::shared_ptr<const Tokenizer> ending_letters() {
   write_file_atomically(fs, dir / "tokenizer.json", letters_json());
   write_file_atomically(fs, dir / "tokenizer_config.json", R"({"eos_token": "</s>"})");
   return load_tokenizer(dir.string());
+}
+
+/// Tools, then each turn: its role's first letter, its content and the end token. Refuses to be told "no".
+inline SpanBuilder chats() {
+  return {ending_letters(),
+          ChatTemplate("{% if tools %}{% for t in tools %}{{ t.name }}{% endfor %}</s>{% endif %}"
+                       "{% for m in messages %}"
+                       "{% if m.content == 'no' %}{{ raise_exception('never') }}{% endif %}"
+                       "{{ m.role[0] }}{{ m.content }}</s>{% endfor %}"
+                       "{% if add_generation_prompt %}a{% endif %}")};
 }
 
 }  // namespace prefer::testing
