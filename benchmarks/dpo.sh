@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
 # The same DPO work in prefer and in TRL, one after the other: token ids held to be equal, losses side by side, pairs and tokens a
-# second, peak memory, time to the first step; then prefer alone with a cached reference, and what it asks of the kernel once it has
-# settled.
+# second, peak memory, time to the first forward pass; then prefer alone with a cached reference, and what it asks of the kernel once
+# it has settled.
 #   benchmarks/dpo.sh [model=FOLDER] [pairs=HH_FILE.jsonl.gz] [steps=20] [dtypes=float32,bfloat16] [threads=ALL_CORES]
 # The model is the quick start's unless given, the pairs HH-RLHF's helpful-base test set. PREFER_BUILD is the build folder,
 # build/release unless set; PREFER_PEER_PYTHON is a Python with TRL, and benchmarks/peers/setup.sh makes one where it is not set.
 # Twenty steps of both number types take TRL half an hour on two cores. Ends with 1, and names it, where a bar is missed: 4 times
-# TRL's pairs a second, half its memory, 1 s to the first step, losses within 1e-4 in float32, at most 100 page faults and no
+# TRL's pairs a second, half its memory, 1 s to the first forward pass, losses within 1e-4 in float32, at most 100 page faults and no
 # mmap a settled step.
 set -euo pipefail
 cd "$(dirname "$0")/.."

@@ -1,5 +1,5 @@
 # DPO steps of TRL on a model folder and a file of pairs, in file order, as benchmarks/dpo.sh has prefer do them: the loss and the
-# end of each step, when the first one began, the token ids of every pair. Needs benchmarks/peers/requirements.txt.
+# end of each step, when the first forward pass began, the token ids of every pair. Needs benchmarks/peers/requirements.txt.
 import argparse
 import json
 import os
@@ -28,15 +28,14 @@ class InOrder(trl.DPOTrainer):
     def _get_train_sampler(self, *args, **kwargs):
         return SequentialSampler(self.train_dataset)
 
-    def get_batch_samples(self, *args, **kwargs):  # what Trainer's steps begin with, as prefer's do
-        clock.begin = clock.begin or time.time()
-        return super().get_batch_samples(*args, **kwargs)
-
 
 class Clock(transformers.TrainerCallback):
     def __init__(self):
-        self.begin = None
+        self.forward = None
         self.ends = []
+
+    def on_forward(self, *args):
+        self.forward = self.forward or time.time()
 
     def on_step_end(self, *args, **kwargs):
         self.ends.append(time.time())
@@ -61,6 +60,7 @@ trainer = InOrder(
     processing_class=transformers.AutoTokenizer.from_pretrained(arguments.model),
     callbacks=[clock],
 )
+trainer.model.register_forward_pre_hook(clock.on_forward)
 trainer.train()
 pairs = []
 for batch in trainer.get_train_dataloader():  # not of train_dataset, which the collator may still truncate
@@ -71,6 +71,6 @@ print(json.dumps({
     "versions": f"trl {trl.__version__}, transformers {transformers.__version__}, torch {torch.__version__}",
     "losses": losses,
     "pairs": pairs,
-    "first_begin": clock.begin,
+    "first_forward": clock.forward,
     "step_ends": clock.ends,
 }))

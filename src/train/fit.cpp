@@ -38,6 +38,7 @@ std::string records_of(const Slot& slot) {
 /// What the slots of a step add up to, beside their gradient.
 struct Sums {
   double loss = 0;         ///< once finish() has read it
+  double forward = 0;      ///< Unix time when the first batch was there; 0 on a rank without a slot
   std::string not_finite;  ///< records of the first slot whose loss is not finite
   Metrics metrics;
   std::map<std::string, Identity> identities;  ///< of this rank: the one that is furthest off, of each name
@@ -101,7 +102,9 @@ Sums backward(Training& training, int64_t step, const Plan& plan, Team& team) {
   do {
     sums = {};
     for (const int64_t slot : mine) {
-      const Loss loss = training.objective(training.source.batch(step, plan.slots[slot]), prepared);
+      const Batch batch = training.source.batch(step, plan.slots[slot]);
+      if (slot == mine.front()) sums.forward = training.config.clock();
+      const Loss loss = training.objective(batch, prepared);
       const Tensor divided = loss.divided_by(total);
       if (slot == mine.back()) training.gradients.last(team);
       divided.backward();
@@ -185,6 +188,7 @@ FitResult fit(Training& training, Team& team, const Hooks& hooks) {
     for (const Slot& slot : plan.slots) event.tokens += slot.tokens;
     event.now = config.clock();
     event.seconds = event.now - begin;
+    if (sums.forward > 0) event.times["batch_seconds"] = sums.forward - begin;
     event.page_faults = page_faults() - faults;
     event.boundary = step % config.iteration == 0 || step == config.steps;
     event.save = save || due(config, step);
