@@ -19,4 +19,5 @@ awk '/: Skipped$/ {getline why} /^\[  SKIPPED \] .* ms\)$/ {tests[why]++}
 cmake --preset asan --log-level=NOTICE
 cmake --build --preset asan -- -k 0 || { echo "test.sh: something above did not compile with sanitizers" >&2; failed=1; }
 ctest --preset asan -j "$jobs" || failed=1
+echo "test.sh: $((SECONDS / 60)) min $((SECONDS % 60)) s"
 exit $failed

@@ -19,12 +19,15 @@ parser.add_argument("--steps", type=int, default=20)
 parser.add_argument("--threads", type=int, default=os.cpu_count())
 parser.add_argument("--dtypes", default="float32,bfloat16")
 arguments = parser.parse_args()
+if arguments.steps < 2:
+    parser.error(f"steps={arguments.steps}: want 2 at least, as the first is not timed")
 BATCH = 4
 PAIRS = f"{arguments.scratch}/pairs.jsonl"
 missed = []
 
 
 def bar(what, dtype, value, met):
+    print(f"{what} in {dtype}: {value:.3g}, {'met' if met else 'MISSED'}", flush=True)
     if not met:
         missed.append(f"{what} in {dtype}: {value:.3g}")
 

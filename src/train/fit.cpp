@@ -99,11 +99,12 @@ Sums backward(Training& training, int64_t step, const Plan& plan, Team& team) {
   const std::vector<int64_t> mine = team.mine(tokens_of(plan.slots));
   training.gradients.clear(static_cast<int64_t>(plan.slots.size()));
   Sums sums;
+  double forward = 0;
   do {
     sums = {};
     for (const int64_t slot : mine) {
       const Batch batch = training.source.batch(step, plan.slots[slot]);
-      if (slot == mine.front()) sums.forward = training.config.clock();
+      if (forward == 0) forward = training.config.clock();
       const Loss loss = training.objective(batch, prepared);
       const Tensor divided = loss.divided_by(total);
       if (slot == mine.back()) training.gradients.last(team);
@@ -111,6 +112,7 @@ Sums backward(Training& training, int64_t step, const Plan& plan, Team& team) {
       sums.add(slot, loss, divided);
     }
   } while (!training.gradients.reduce(team));
+  sums.forward = forward;
   sums.finish(plan, team);
   return sums;
 }

@@ -1,6 +1,8 @@
 // The report page: escaped, self-contained, drawn; and looked at in a headless browser where there is one.
 #include "prefer/eval/report.hpp"
 
+#include "tests/support/temp_dir.hpp"
+
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -134,16 +136,16 @@ std::string output_of(const std::string& command) {
 TEST(Report, StandsInABrowser) {
   if (std::system("command -v chromium >/dev/null 2>&1") != 0)
     GTEST_SKIP() << "needs chromium, which is not here";
-  const auto folder = std::filesystem::temp_directory_path() / "prefer_report_test";
-  std::filesystem::create_directories(folder);
+  const testing::TempDir folder;
   std::ofstream(folder / "report.html") << render_html(example());
-  const std::string browser = "timeout 60 chromium --headless --no-sandbox --disable-gpu --user-data-dir=" +
-                              (folder / "profile").string() + " --window-size=1000,1400 ";
-  const std::string page = " file://" + (folder / "report.html").string() + " 2>/dev/null";
+  const std::string browser =
+      "timeout 60 chromium --headless --no-sandbox --disable-gpu --user-data-dir=" + (folder / "profile") +
+      " --window-size=1000,1400 ";
+  const std::string page = " file://" + (folder / "report.html") + " 2>/dev/null";
   const std::string dom = output_of(browser + "--dump-dom" + page);
   EXPECT_NE(dom.find("Before and after"), std::string::npos);
   EXPECT_NE(dom.find("</svg>"), std::string::npos);
-  output_of(browser + "--screenshot=" + (folder / "report.png").string() + page);
+  output_of(browser + "--screenshot=" + (folder / "report.png") + page);
   std::ifstream png(folder / "report.png", std::ios::binary);
   std::stringstream bytes;
   bytes << png.rdbuf();

@@ -35,13 +35,13 @@ inline std::filesystem::path hh_pairs(const std::string& name) {
   return shared_data("preference/hh-rlhf/" + name + ".test.jsonl.gz");
 }
 
-/// Those of them of which both sides are short, as the lines they are.
-inline std::vector<std::string> short_hh_lines(const std::string& name) {
+/// The first `count` of them of which both sides are short, as the lines they are.
+inline std::vector<std::string> short_hh_lines(const std::string& name, std::size_t count) {
   constexpr std::size_t kBytes = 500;
   PosixFs fs;
   LineReader reader(fs, hh_pairs(name));
   std::vector<std::string> lines;
-  for (Line line; reader.next(line);) {
+  for (Line line; lines.size() < count && reader.next(line);) {
     const Json pair = reader.record(line);
     if (std::max(pair.at("chosen").as_string().size(), pair.at("rejected").as_string().size()) <= kBytes)
       lines.emplace_back(line.text);
