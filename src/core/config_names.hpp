@@ -24,6 +24,7 @@ inline constexpr std::pair<std::string_view, std::string_view> kNamesElsewhere[]
     {"num_train_epochs", "iterations"},
     {"output_dir", "output"},
     {"per_device_train_batch_size", "batch_size"},
+    {"precompute_ref_log_probs", "reference_logprobs"},
     {"ref_model", "reference"},
     {"resume_from_checkpoint", "resume"},
     {"reward_model_path", "reward_model"},

@@ -152,6 +152,8 @@ bool blank(std::string_view text) { return text.find_first_not_of(kWhite) == std
 std::string what_else(std::string_view text) {
   if (text.starts_with("\xff\xfe") || text.starts_with("\xfe\xff")) return "is UTF-16; UTF-8 is wanted";
   if (text.starts_with("\x1f\x8b")) return "is gzip, packed once more";
+  if (text.starts_with("\x28\xb5\x2f\xfd")) return "is zstd; plain text or gzip is wanted";
+  if (text.starts_with("PAR1")) return "is Parquet; lines of JSON are wanted";
   return "begins with " + quote(text, 24);
 }
 

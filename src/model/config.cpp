@@ -246,7 +246,13 @@ ModelConfig read_model_config(const Json& json) {
   return config;
 }
 
-void read_generation_config(const Json& generation, ModelConfig& config) { read_tokens(generation, config); }
+void read_generation_config(const Json& generation, ModelConfig& config) {
+  read_tokens(generation, config);
+  config.generation = Json::object();
+  for (const auto& [key, value] : generation.as_object())
+    if (key != "bos_token_id" && key != "eos_token_id" && key != "pad_token_id")
+      config.generation.set(key, value);
+}
 
 void check_model_config(const ModelConfig& config, const std::string& where) {
   const auto positive = [&](const char* name, int64_t value, int64_t most = int64_t{1} << 31) {

@@ -82,6 +82,7 @@ Json write_model_config(const ModelConfig& config) {
 Json write_generation_config(const ModelConfig& config) {
   Json json = Json::object();
   write_tokens(config, json);
+  for (const auto& [key, value] : config.generation.as_object()) json.set(key, value);
   return json;
 }
 

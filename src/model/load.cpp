@@ -124,7 +124,8 @@ NamedTensors folder_weights(Fs& fs, const std::string& folder, const ModelConfig
   }
   for (const auto& [name, found] : files.tensors()) {
     if (!weights.contains(name) && !is_derived(name, config)) {
-      fail(found.file->path(), ": ", name, " is not a weight of a ", config.model_type, " model");
+      fail(found.file->path(), ": ", name, " is not a weight of a ", config.model_type,
+           " model with num_hidden_layers = ", config.layers);
     }
   }
   in_parallel(std::ssize(places), [&](int64_t i) {
@@ -172,7 +173,8 @@ NamedTensors gguf_weights(const GgufFile& file, const ModelConfig& config, at::S
   }
   for (const GgufTensor& tensor : file.tensors()) {
     if (!wanted.contains(tensor.name) && tensor.name != "rope_freqs.weight") {
-      fail(file.path(), ": ", tensor.name, " is not a weight of a ", config.model_type, " model");
+      fail(file.path(), ": ", tensor.name, " is not a weight of a ", config.model_type,
+           " model with block_count = ", config.layers);
     }
   }
   return weights;

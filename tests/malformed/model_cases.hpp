@@ -170,7 +170,7 @@ inline std::vector<Malformed> model_config_cases() {
        Seen::by_program},
       {"model_has_a_weight_too_many",
        "score",
-       R"(@/model/model.safetensors: lm_head.bias is not a weight of a llama model)",
+       R"(@/model/model.safetensors: lm_head.bias is not a weight of a llama model with num_hidden_layers = 1)",
        {{"model/model.safetensors",
          [] {
            auto all = weights();

@@ -110,7 +110,7 @@ TEST(ModelConfig, AGenerationConfigNamesTheTokensThatEnd) {
       parse_json(R"({"eos_token_id": [5, 6], "temperature": 0.7})", "generation_config.json"), config);
   EXPECT_EQ(config.eos, (std::vector<int64_t>{5, 6}));
   EXPECT_EQ(dump(write_generation_config(config)),
-            R"({"bos_token_id":1,"eos_token_id":[5,6],"pad_token_id":null})");
+            R"({"bos_token_id":1,"eos_token_id":[5,6],"pad_token_id":null,"temperature":0.7})");
 }
 
 struct Refused {

@@ -244,7 +244,10 @@ TEST_F(BadFolder, NamesWhatIsMissingTooManyOrMisshapen) {
   bad = good;
   bad["score.weight"] = at::ones({1, 16});
   rewrite(bad);
-  EXPECT_EQ(error(), folder() + "/model.safetensors: score.weight is not a weight of a llama model");
+  EXPECT_EQ(
+      error(),
+      folder() +
+          "/model.safetensors: score.weight is not a weight of a llama model with num_hidden_layers = 2");
 }
 
 TEST_F(BadFolder, WithATiedHeadThatIsAnotherIsNotReadHalf) {

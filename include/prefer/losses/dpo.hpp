@@ -9,7 +9,7 @@ namespace prefer {
 /// DPO, Rafailov et al. 2023, eq. 7 (arXiv 2305.18290):
 ///   loss = -log sigmoid(beta h),  h = (log pi(y_w|x) - log ref(y_w|x)) - (log pi(y_l|x) - log ref(y_l|x)).
 /// With label_smoothing e > 0, conservative DPO (Mitchell 2023): -(1 - e) log sigmoid(beta h) - e log
-/// sigmoid(-beta h).
+/// sigmoid(-beta h); TRL's "sigmoid" reads no label_smoothing.
 struct Dpo {
   static constexpr const char* name = "dpo";
   double beta = 0.1;

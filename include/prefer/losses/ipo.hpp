@@ -9,6 +9,7 @@ namespace prefer {
 /// IPO, Azar et al. 2023, eq. 17 (arXiv 2310.12036), in the length-averaged form its authors confirmed:
 ///   loss = (r_w / n_w - r_l / n_l - 1 / (2 beta))^2,  r = log pi(y|x) - log ref(y|x),  n = completion
 ///   tokens.
+/// Rewards, margins and accuracies are of beta r / n, what the loss ranks by; TRL's are of beta r.
 struct Ipo {
   static constexpr const char* name = "ipo";
   double beta = 0.1;

@@ -10,7 +10,8 @@ namespace prefer {
 ///   loss = lambda_D (1 - sigmoid(beta (r - z))) of a desirable answer, lambda_U (1 - sigmoid(beta (z - r)))
 ///   of another, r = log pi(y|x) - log ref(y|x),  z = max(0, mean of r over prompts with the answer of
 ///   another prompt of the step),
-/// where z estimates KL(pi || ref) and carries no gradient.
+/// where z estimates KL(pi || ref) and carries no gradient. A prompt gets the answer of the next record, as
+/// the paper's (i + 1) mod m; TRL gives it that of the one before.
 struct Kto {
   static constexpr const char* name = "kto";
   double beta = 0.1;

@@ -37,7 +37,8 @@ struct ModelConfig {
   std::string dtype = "float32";  ///< as stored: float32, bfloat16, float16 or float64
   std::optional<int64_t> bos;
   std::optional<int64_t> pad;
-  std::vector<int64_t> eos;  ///< any of them ends a text
+  std::vector<int64_t> eos;          ///< any of them ends a text
+  Json generation = Json::object();  ///< what else generation_config.json says: kept, not read
 };
 
 /// Reads config.json of transformers 4 or 5. What changes the maths and isn't implemented is refused by name.
@@ -48,10 +49,10 @@ ModelConfig read_model_config(const Json& config);
 /// renamed. Throws as check_family does.
 Json write_model_config(const ModelConfig& config);
 
-/// generation_config.json: the tokens that begin, end and pad.
+/// generation_config.json: the tokens that begin, end and pad, and what config.generation holds.
 Json write_generation_config(const ModelConfig& config);
 
-/// Takes eos, bos and pad from a generation_config.json, which wins where both name them.
+/// Takes eos, bos and pad from a generation_config.json, which wins where both name them, and keeps the rest.
 void read_generation_config(const Json& generation, ModelConfig& config);
 
 /// Throws Error unless the sizes fit each other.
