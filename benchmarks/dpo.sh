@@ -14,6 +14,7 @@ model=out/peers/SmolLM2-135M-Instruct pairs=../shared/data/preference/hh-rlhf/he
 steps=20 dtypes=float32,bfloat16 threads=$(nproc)
 name=dpo keys="model pairs steps dtypes threads"
 source benchmarks/peers/begin.sh
+[[ $steps -ge 2 ]] || { echo "dpo.sh: steps=$steps: 2 or more are wanted, as the first is not timed" >&2; exit 1; }
 [[ -e $pairs ]] || { echo "dpo.sh: there is no $pairs; give pairs=FILE, HH-RLHF's helpful-base/test.jsonl.gz or another of its files" >&2; exit 1; }
 python=${PREFER_PEER_PYTHON:-$(benchmarks/peers/setup.sh)}
 unpack_model "$python"

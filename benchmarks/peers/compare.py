@@ -19,8 +19,6 @@ parser.add_argument("--steps", type=int, default=20)
 parser.add_argument("--threads", type=int, default=os.cpu_count())
 parser.add_argument("--dtypes", default="float32,bfloat16")
 arguments = parser.parse_args()
-if arguments.steps < 2:
-    parser.error(f"steps={arguments.steps}: want 2 at least, as the first is not timed")
 BATCH = 4
 PAIRS = f"{arguments.scratch}/pairs.jsonl"
 missed = []

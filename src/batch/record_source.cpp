@@ -66,6 +66,10 @@ RecordSource::RecordSource(std::shared_ptr<const std::vector<Record>> records, R
                            at::Device device)
     : records_(std::move(records)), order_(order), device_(device) {
   if (records_->empty()) fail("training wants at least one record, and there is none");
+  for (const auto& [name, value] : {std::pair{"batch_size", order_.batch_size},
+                                    {"tokens_per_slot", order_.tokens_per_slot},
+                                    {"slots", order_.slots}})
+    if (value < 1) fail("the order of records: ", name, " = ", value, "; 1 or more is wanted");
   const Sharing sharing = order_.share_prefixes ? Sharing::on : Sharing::off;
   tokens_.reserve(records_->size());
   for (const Record& record : *records_) tokens_.push_back(forest_tokens(record, sharing));

@@ -106,6 +106,7 @@ void assign(std::int32_t& to, const Given& given, const Rule& rule) {
 void assign(double& to, const Given& given, const Rule& rule) {
   if (!given.value.is_number()) given.wrong_type("a number");
   to = given.value.as_number();
+  if (!std::isfinite(to)) given.refuse("must be finite, not ", to);  // a file cannot say it, a program can
   check_number(given, rule, to);
 }
 

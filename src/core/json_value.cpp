@@ -40,37 +40,37 @@ double Json::as_number() const {
   return std::get<double>(value_);
 }
 
-const std::string& Json::as_string() const {
+const std::string& Json::as_string() const& {
   if (!is_string()) wrong_type("a string");
   return std::get<std::string>(value_);
 }
 
-const Json::Array& Json::as_array() const {
+const Json::Array& Json::as_array() const& {
   if (!is_array()) wrong_type("an array");
   return std::get<Array>(value_);
 }
 
-const Json::Object& Json::as_object() const {
+const Json::Object& Json::as_object() const& {
   if (!is_object()) wrong_type("an object");
   return std::get<Object>(value_);
 }
 
-Json::Array& Json::as_array() { return const_cast<Array&>(std::as_const(*this).as_array()); }
-Json::Object& Json::as_object() { return const_cast<Object&>(std::as_const(*this).as_object()); }
+Json::Array& Json::as_array() & { return const_cast<Array&>(std::as_const(*this).as_array()); }
+Json::Object& Json::as_object() & { return const_cast<Object&>(std::as_const(*this).as_object()); }
 
-const Json* Json::find(std::string_view key) const {
+const Json* Json::find(std::string_view key) const& {
   for (const auto& [name, value] : as_object())
     if (name == key) return &value;
   return nullptr;
 }
 
-const Json& Json::at(std::string_view key) const {
+const Json& Json::at(std::string_view key) const& {
   const Json* found = find(key);
   if (!found) fail_here(quote(key), " is missing");
   return *found;
 }
 
-const Json& Json::at(std::size_t index) const {
+const Json& Json::at(std::size_t index) const& {
   const Array& items = as_array();
   if (index >= items.size()) fail_here("item ", index, " is missing; the array has ", items.size());
   return items[index];

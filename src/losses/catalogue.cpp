@@ -1,4 +1,5 @@
 // The catalogue of pairwise preference losses: the one place where they are listed.
+#include "prefer/core/error.hpp"
 #include "prefer/losses/aot.hpp"
 #include "prefer/losses/dpo.hpp"
 #include "prefer/losses/ipo.hpp"
@@ -19,6 +20,8 @@ void PreferenceLoss::describe(Fields& f) {
     return std::ranges::find(options, wanted, [](const PreferenceLoss& loss) { return loss.name(); });
   };
   if (find(name()) == options.end()) options.push_back(*this);  // a loss of the user's own
+  if (find(name())->held_->type() != held_->type())
+    fail("a loss of your own is called ", name(), ", as one of the catalogue is; give it another name");
   find(name())->held_ = held_->copy();  // with its knobs as they are; copies stay untouched
   std::vector<Fields::Choice> choices;
   for (const PreferenceLoss& loss : options) {

@@ -6,7 +6,10 @@
 namespace prefer {
 
 KtoObjective::KtoObjective(std::shared_ptr<Model> policy, Kto loss, ReferenceSource reference)
-    : policy_(std::move(policy)), loss_(loss), reference_(std::move(reference)) {}
+    : policy_(std::move(policy)), loss_(loss), reference_(std::move(reference)) {
+  check_apart(*policy_, reference_);
+  check_fields(loss_);
+}
 
 std::vector<ParameterGroup> KtoObjective::parameters() const {
   return {{"policy", policy_->parameters(), 1.0}};

@@ -13,6 +13,17 @@ Side side(const Batch& batch, const SequenceSums& sums, const Tensor& rows) {
   return {pick(sums.logp), pick(sums.reference), pick(sums.length), pick(batch.grade)};
 }
 
+/// What the loss says of each pair, [N]. Throws Error where that is not one number each, or has no gradient.
+Tensor each_of(const PreferenceLoss& loss, const Pairs& p) {
+  const Tensor each = loss(p);
+  const int64_t pairs = p.chosen.logp.size(0);
+  if (each.sizes() != at::IntArrayRef{pairs})
+    fail("the loss ", loss.name(), " gave ", each.sizes(), " for ", pairs, " pairs; [", pairs, "] is wanted");
+  if (p.chosen.logp.requires_grad() && !each.requires_grad())
+    fail("the loss ", loss.name(), " has no gradient: nothing in it follows from the policy's log-probs");
+  return each;
+}
+
 std::string of_slot(const char* what, int64_t slot) { return std::string(what) + "." + std::to_string(slot); }
 
 // The numbers of a pair that a coupled loss sees, as rows of a table that ranks add up.
@@ -40,7 +51,10 @@ Tensor table_of(const Pairs& p) {
 
 PreferenceObjective::PreferenceObjective(std::shared_ptr<Model> policy, PreferenceLoss loss,
                                          ReferenceSource reference)
-    : policy_(std::move(policy)), loss_(std::move(loss)), reference_(std::move(reference)) {}
+    : policy_(std::move(policy)), loss_(std::move(loss)), reference_(std::move(reference)) {
+  check_apart(*policy_, reference_);
+  check_fields(loss_);
+}
 
 std::vector<ParameterGroup> PreferenceObjective::parameters() const {
   return {{"policy", policy_->parameters(), 1.0}};
@@ -77,9 +91,9 @@ NamedTensors PreferenceObjective::prepare(const Plan& plan, Source& source, Team
   const Tensor chosen = row(kChosen).clone().requires_grad_(),
                rejected = row(kRejected).clone().requires_grad_();
   const auto known = [&](Row which) { return loss_.needs_reference() ? row(which) : Tensor(); };
-  const Tensor each = loss_({{chosen, known(kChosenReference), row(kChosenLength), {}},
-                             {rejected, known(kRejectedReference), row(kRejectedLength), {}},
-                             row(kShare)});  // [N of the step]
+  const Tensor each = each_of(loss_, {{chosen, known(kChosenReference), row(kChosenLength), {}},
+                                      {rejected, known(kRejectedReference), row(kRejectedLength), {}},
+                                      row(kShare)});  // [N of the step]
   (each * row(kShare)).sum().backward();
   NamedTensors prepared;
   for (std::size_t i = 0; i < plan.slots.size(); ++i) {
@@ -99,7 +113,7 @@ std::pair<Tensor, Tensor> PreferenceObjective::each_and_sum(const Pairs& p, cons
                                                             int64_t slot) const {
   const Tensor share = p.share.to(p.chosen.logp.device(), at::kDouble, /*non_blocking=*/true);
   if (!loss_.coupled()) {
-    const Tensor each = loss_(p);  // [N]
+    const Tensor each = each_of(loss_, p);  // [N]
     return {each, (each * share).sum()};
   }
   const auto at = [&](const char* what) {

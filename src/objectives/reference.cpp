@@ -4,6 +4,8 @@
 #include "prefer/core/error.hpp"
 #include "prefer/objectives/logprob.hpp"
 
+#include <set>
+
 namespace prefer {
 
 SequenceSums sequence_sums(const Model& policy, const ReferenceSource& reference, const Batch& batch,
@@ -17,6 +19,15 @@ SequenceSums sequence_sums(const Model& policy, const ReferenceSource& reference
   sums.reference = by_sequence(
       batch.has("reference") ? batch.column("reference") : token_logp(*reference.model, batch), batch);
   return sums;
+}
+
+void check_apart(const Model& policy, const ReferenceSource& reference) {
+  if (!reference.model) return;
+  std::set<const void*> moving;
+  for (const Parameter& parameter : policy.parameters()) moving.insert(parameter.value.const_data_ptr());
+  for (const Tensor& part : reference.model->head().parts())
+    if (moving.contains(part.const_data_ptr()))
+      fail("the reference has the policy's own weights, and would move with them; give a copy");
 }
 
 Identity starts_at_reference(const Tensor& gap, const ReferenceSource& reference) {

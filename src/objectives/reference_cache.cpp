@@ -31,7 +31,7 @@ std::string checksum(const std::vector<int64_t>& lengths, const std::vector<floa
   return hash.hex();
 }
 
-std::vector<ScoredColumn> read_columns(Fs& fs, const std::string& path) {
+std::vector<ScoredColumn> columns_in(Fs& fs, const std::string& path) {
   const SafetensorsFile file(fs, path);
   const auto lengths = read_all<int64_t>(file, "lengths");
   const auto values = read_all<float>(file, "logprobs");
@@ -79,7 +79,7 @@ void write_columns(Fs& fs, const std::string& folder, const std::string& key,
 
 }  // namespace
 
-std::vector<ScoredColumn> read_records(const RecordSource& source, Axis axis,
+std::vector<ScoredColumn> read_columns(const RecordSource& source, Axis axis,
                                        const std::function<Tensor(const Batch&)>& read,
                                        const Progress& progress) {
   const c10::NoGradGuard frozen;
@@ -109,7 +109,7 @@ std::vector<ScoredColumn> read_records(const RecordSource& source, Axis axis,
 
 std::vector<ScoredColumn> score_records(const Model& reference, const RecordSource& source,
                                         const Progress& progress) {
-  return read_records(
+  return read_columns(
       source, Axis::scored, [&](const Batch& batch) { return token_logp(reference, batch); }, progress);
 }
 
@@ -131,7 +131,7 @@ std::string reference_key(const std::vector<Record>& records, const std::string&
 std::vector<ScoredColumn> cached_reference(Fs& fs, const std::string& folder, const std::string& key,
                                            const std::function<std::vector<ScoredColumn>()>& compute) {
   const std::string path = join_path(folder, key + ".safetensors");
-  if (fs.exists(path)) return read_columns(fs, path);
+  if (fs.exists(path)) return columns_in(fs, path);
   std::vector<ScoredColumn> columns = compute();
   write_columns(fs, folder, key, columns);
   return columns;

@@ -167,7 +167,7 @@ void RolloutSource::read_models(const std::vector<int64_t>& mine, const std::vec
   const RecordSource source(std::make_shared<const std::vector<Record>>(records), order,
                             models_.policy->device());
   const auto fill = [&](Tensor& column, Axis axis, const std::function<Tensor(const Batch&)>& read) {
-    const std::vector<ScoredColumn> read_in = read_records(source, axis, read);
+    const std::vector<ScoredColumn> read_in = read_columns(source, axis, read);
     for (std::size_t i = 0; i < mine.size(); ++i)
       std::ranges::copy(read_in[i],
                         column.mutable_data_ptr<float>() + flat.first(mine[i] * config_.num_generations));

@@ -38,7 +38,7 @@ std::string records_of(const Slot& slot) {
 /// What the slots of a step add up to, beside their gradient.
 struct Sums {
   double loss = 0;         ///< once finish() has read it
-  double forward = 0;      ///< Unix time when the first batch was there; 0 on a rank without a slot
+  double forward = 0;      ///< Unix time when the first batch of a slot was there; 0 without one
   std::string not_finite;  ///< records of the first slot whose loss is not finite
   Metrics metrics;
   std::map<std::string, Identity> identities;  ///< of this rank: the one that is furthest off, of each name

@@ -50,7 +50,9 @@ Training::Training(const FitConfig& config_, Source& source_, Objective& objecti
       parameters(trained_parameters(objective_.parameters())),
       gradients(parameters, config_.exact),
       optimizer(config_.optimizer, parameters),
-      guard(config_.guard) {}
+      guard(config_.guard) {
+  check_fields(config);
+}
 
 NamedTensors Training::state() const {
   NamedTensors result;

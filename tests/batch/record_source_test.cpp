@@ -2,6 +2,7 @@
 #include "prefer/batch/record_source.hpp"
 
 #include "prefer/core/error.hpp"
+#include "support/error.hpp"
 
 #include <gtest/gtest.h>
 
@@ -96,6 +97,13 @@ TEST(RecordSource, SlotsAreAMultipleAndAsEvenAsTheOrderAllows) {
       EXPECT_LE(largest, total / count + kLargest) << slots;  // an even cut, and less than a record more
     }
   }
+}
+
+TEST(RecordSource, RefusesAnOrderAgainstItsRules) {
+  EXPECT_EQ(testing::error_of([] { RecordSource(pairs(2), {.batch_size = 0}); }),
+            "the order of records: batch_size = 0; 1 or more is wanted");
+  EXPECT_EQ(testing::error_of([] { RecordSource(pairs(2), {.slots = 0}); }),
+            "the order of records: slots = 0; 1 or more is wanted");
 }
 
 TEST(RecordSource, AttachedColumnsFollowTheScoredTokens) {

@@ -63,6 +63,19 @@ TEST(Json, AccessorsSayWhere) {
   EXPECT_EQ(error_of([&] { Json(1).as_string(); }), "json: expected a string, found an integer");
 }
 
+TEST(Json, PartsOfAValueThatGoesAreCopies) {
+  static_assert(!std::is_reference_v<decltype(std::declval<Json>().as_array())>);
+  static_assert(!std::is_reference_v<decltype(std::declval<Json>().as_object())>);
+  static_assert(!std::is_reference_v<decltype(std::declval<Json>().as_string())>);
+  static_assert(!std::is_reference_v<decltype(std::declval<Json>().at("a"))>);
+  const auto read = [] { return parse_json(R"({"a": ["a text that is longer than a short one"]})", "x"); };
+  std::size_t characters = 0;
+  for (const Json& item : read().at("a").as_array()) characters += item.as_string().size();
+  EXPECT_EQ(characters, 38u);
+  const std::string& text = read().at("a").at(0).as_string();
+  EXPECT_EQ(text, "a text that is longer than a short one");
+}
+
 TEST(Json, RefusesWhatIsNotJsonAndSaysWhere) {
   const struct {
     std::string_view text;

@@ -1,7 +1,7 @@
 // The report page: escaped, self-contained, drawn; and looked at in a headless browser where there is one.
 #include "prefer/eval/report.hpp"
 
-#include "tests/support/temp_dir.hpp"
+#include "support/temp_dir.hpp"
 
 #include <gtest/gtest.h>
 
@@ -9,7 +9,6 @@
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
-#include <filesystem>
 #include <fstream>
 #include <regex>
 #include <sstream>

@@ -3,6 +3,7 @@
 #include "prefer/losses/ipo.hpp"
 #include "prefer/losses/preference_loss.hpp"
 #include "prefer/losses/simpo.hpp"
+#include "support/error.hpp"
 #include "support/finite_differences.hpp"
 
 #include <gtest/gtest.h>
@@ -75,6 +76,16 @@ TEST(PreferenceLoss, RewardIsBetaTimesTheRatioOrTheMean) {
   const Pairs p = pairs({1.5}, {0.5});
   EXPECT_DOUBLE_EQ(PreferenceLoss(Dpo{.beta = 0.2}).reward(p.chosen).item<double>(), 0.3);
   EXPECT_DOUBLE_EQ(PreferenceLoss(SimPo{}).reward(p.rejected).item<double>(), 2.0 * (0.5 - 30) / 5);
+}
+
+struct Namesake {
+  static constexpr const char* name = "dpo";
+  Tensor operator()(const Pairs& p) const { return p.chosen.logp; }
+};
+
+TEST(PreferenceLoss, OneOfOnesOwnIsNotCalledAsOneOfTheCatalogue) {
+  EXPECT_EQ(testing::error_of([] { config_json(PreferenceLoss(Namesake{})); }),
+            "a loss of your own is called dpo, as one of the catalogue is; give it another name");
 }
 
 }  // namespace

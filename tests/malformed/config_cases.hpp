@@ -132,7 +132,7 @@ inline std::vector<Malformed> override_cases() {
       override_case("override_empty", "loss.beta=", R"(loss.beta=: expected a number, found a string "")"),
       override_case("override_of_no_beta", "loss.beta=0", R"(loss.beta=0: must be > 0, not 0)"),
       override_case("override_of_an_unknown_loss", "loss.name=dpoo",
-                    R"(loss.name=dpoo: must be one of dpo, ipo, simpo, aot, not "dpoo"; did you mean dpo?)"),
+                    R"(loss.name=dpoo: must be one of dpo, ...)"),
       override_case("seed_negative", "seed=-1", R"(seed=-1: must be >= 0, not -1)"),
       override_case("batch_of_nothing", "batch_size=0", R"(batch_size=0: must be 1 .. 1048576, not 0)"),
       override_case("batch_of_a_billion", "batch_size=1000000000",

@@ -138,6 +138,56 @@ TEST(PreferenceObjective, AFrozenCopyScoresAsTheModelDidWhenItWasMade) {
   }
 }
 
+// What they return for each pair is told by `sizes`.
+struct Shaped {
+  static constexpr const char* name = "shaped";
+  std::vector<int64_t> sizes;
+  bool detached = false;
+  Tensor operator()(const Pairs& p) const {
+    const Tensor each = (p.chosen.logp - p.rejected.logp).sum().expand(sizes);
+    return detached ? each.detach() : each;
+  }
+};
+
+struct CoupledScalar {
+  static constexpr const char* name = "coupled_scalar";
+  static constexpr bool coupled = true;
+  Tensor operator()(const Pairs& p) const { return p.chosen.logp.sum(); }
+};
+
+TEST(PreferenceObjective, RefusesALossThatIsNotOneNumberAPairWithAGradient) {
+  RecordSource source(records(4), {.batch_size = 4});
+  const auto said = [&](Shaped loss) {
+    const auto policy = tiny_model(at::kFloat);
+    policy->train();
+    PreferenceObjective objective(policy, loss, {policy->frozen()});
+    return error_of([&] { objective(source.batch(1, source.plan(1).slots[0]), {}); });
+  };
+  EXPECT_EQ(said({{4}}), "");
+  EXPECT_EQ(said({{}}), "the loss shaped gave [] for 4 pairs; [4] is wanted");
+  EXPECT_EQ(said({{4, 1}}), "the loss shaped gave [4, 1] for 4 pairs; [4] is wanted");
+  EXPECT_EQ(said({{4}, true}),
+            "the loss shaped has no gradient: nothing in it follows from the policy's log-probs");
+  PreferenceObjective coupled(tiny_model(at::kFloat), CoupledScalar{}, {tiny_model(at::kFloat)});
+  Alone team;
+  EXPECT_EQ(error_of([&] { coupled.prepare(source.plan(1), source, team); }),
+            "the loss coupled_scalar gave [] for 4 pairs; [4] is wanted");
+}
+
+TEST(PreferenceObjective, RefusesThePolicyItselfAsReferenceAndKnobsAgainstTheirRules) {
+  const auto policy = tiny_model(at::kFloat);
+  policy->train();
+  const auto said = [&](const PreferenceLoss& loss, std::shared_ptr<const Model> reference) {
+    return error_of([&] { PreferenceObjective(policy, loss, {std::move(reference)}); });
+  };
+  const std::string own = "the reference has the policy's own weights, and would move with them; give a copy";
+  EXPECT_EQ(said(Dpo{}, policy), own);
+  EXPECT_EQ(said(Dpo{}, std::make_shared<Transformer>(policy->config(), policy->weights())), own);
+  EXPECT_EQ(said(Dpo{}, policy->frozen()), "");
+  EXPECT_EQ(said(Dpo{.beta = -1}, policy->frozen()), "config: beta: must be > 0, not -1.0");
+  EXPECT_EQ(said(Dpo{.beta = INFINITY}, policy->frozen()), "config: beta: must be finite, not inf");
+}
+
 TEST(PreferenceObjective, ALossWithoutReferenceRunsNone) {
   RecordSource source(records(4), {.batch_size = 4});
   PreferenceObjective objective(tiny_model(at::kFloat), SimPo{}, {});

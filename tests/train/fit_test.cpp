@@ -115,7 +115,8 @@ TEST(Fit, AnIdentityThatIsNotANumberInOneSlotIsBrokenWhateverTheOthersSay) {
   };
   Training training(tiny_config(3), source, objective);
   Alone team;
-  EXPECT_NE(error_of([&] { fit(training, team, {}); }).find("ratio must be 1, and is nan"), std::string::npos);
+  EXPECT_NE(error_of([&] { fit(training, team, {}); }).find("ratio must be 1, and is nan"),
+            std::string::npos);
   EXPECT_GT(asked, 1);  // more slots than one were seen
 }
 
@@ -175,6 +176,10 @@ TEST(Fit, RefusesWhatItCannotTrain) {
   EXPECT_EQ(error_of([&] { Training(tiny_config(1), source, frozen); }),
             "parameter model.w_Double wants to be a leaf with gradient");
   TinyObjective fine;
+  FitConfig config = tiny_config(1);
+  config.schedule.lr_scheduler_type = "cosin";
+  EXPECT_NE(error_of([&] { Training(config, source, fine); }).find("not \"cosin\"; did you mean cosine?"),
+            std::string::npos);
   EXPECT_EQ(error_of([&] { fit(tiny_config(0), source, fine, team, {}); }), "fit wants steps >= 1, not 0");
 }
 

@@ -21,9 +21,9 @@ struct Column {
 
 /// Rows read for their hidden state rather than for a next token: rewards, values, process steps.
 struct Reads {
-  Tensor row;       // [P] int64
-  Tensor sequence;  // [P] int64
-  Tensor target;    // [P] float, what each should say; NaN = not given
+  Tensor row = {};       // [P] int64
+  Tensor sequence = {};  // [P] int64
+  Tensor target = {};    // [P] float, what each should say; NaN = not given
 };
 
 /// A micro-batch, which has no padding. Shapes: T tokens, G segments, M scored tokens, S sequences, N groups,

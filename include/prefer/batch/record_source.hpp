@@ -9,14 +9,14 @@
 
 namespace prefer {
 
-/// How records become steps.
+/// How records become steps. Trainers set `slots` and `seed` themselves, from their `team.slots` and `seed`.
 struct RecordOrder {
   int64_t batch_size = 16;         ///< records a step, over all ranks
   bool shuffle = true;             ///< keyed permutation a pass over the data; false: file order
   bool share_prefixes = true;      ///< compute the common prefix of a group once
   int64_t tokens_per_slot = 8192;  ///< the token budget of a micro-batch; a single record may exceed it
   int64_t slots = 1;               ///< a step is cut into a multiple of them, where there are as many records
-  uint64_t seed = 0;
+  uint64_t seed = 0;               ///< of the permutations
 
   /// `batch` says what batch_size counts.
   void describe(Fields& f, const std::string& batch = "records a step, over all micro-batches and ranks");

@@ -9,8 +9,8 @@
 
 namespace prefer {
 
-/// How much there is of each thing that a loss term may be per ("pairs", "sequences", "completion_tokens",
-/// ...), weighted by the records' shares.
+/// How much there is of each thing that a loss term may be per ("groups", "sequences",
+/// "completion_tokens", "prompt_tokens"), weighted by the records' shares.
 using Counts = std::map<std::string, double>;
 
 /// A part of a step that is run at once: the unit that is dealt to ranks and whose gradient is summed as one.
@@ -27,7 +27,7 @@ struct Plan {
   std::vector<Slot> slots;
   std::vector<Slot> statistics;  ///< run by an objective's `prepare` alone, without gradient; their indices
                                  ///< go on from those of `slots`
-  Counts total() const;  ///< the sum of the slots' counts, over all ranks
+  Counts total() const;          ///< the sum of the slots' counts, over all ranks
 };
 
 /// How many tokens each slot holds: what ranks are dealt by.

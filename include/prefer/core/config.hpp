@@ -117,6 +117,13 @@ Json config_json(Config config) {
   return write_fields([&](Fields& f) { config.describe(f); });
 }
 
+/// Throws Error where a field does not keep its rule, as read_config does for what stands in a file: a config
+/// may be filled in by hand.
+template <class Config>
+void check_fields(Config config) {
+  read_fields([&](Fields& f) { config.describe(f); }, config_json(config), {}, "config");
+}
+
 /// SHA-256 of a resolved config.
 std::string config_hash(const Json& resolved);
 

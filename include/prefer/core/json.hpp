@@ -59,18 +59,27 @@ class Json {
   bool as_bool() const;
   std::int64_t as_integer() const;
   double as_number() const;  ///< integers are widened
-  const std::string& as_string() const;
-  const Array& as_array() const;
-  const Object& as_object() const;
-  Array& as_array();
-  Object& as_object();
+  const std::string& as_string() const&;
+  const Array& as_array() const&;
+  const Object& as_object() const&;
+  Array& as_array() &;
+  Object& as_object() &;
 
   /// The member of that name; throws when it is missing.
-  const Json& at(std::string_view key) const;
+  const Json& at(std::string_view key) const&;
   /// The member of that name or null. Linear in the number of members; walk as_object() for large ones.
-  const Json* find(std::string_view key) const;
+  const Json* find(std::string_view key) const&;
+  const Json* find(std::string_view key) && = delete;
   bool contains(std::string_view key) const { return find(key) != nullptr; }
-  const Json& at(std::size_t index) const;
+  const Json& at(std::size_t index) const&;
+
+  // Of a value that is about to go, copies: `for (auto& item : parse_json(text, name).as_array())` is safe.
+  std::string as_string() && { return std::as_const(*this).as_string(); }
+  Array as_array() && { return std::as_const(*this).as_array(); }
+  Object as_object() && { return std::as_const(*this).as_object(); }
+  Json at(std::string_view key) && { return std::as_const(*this).at(key); }
+  Json at(std::size_t index) && { return std::as_const(*this).at(index); }
+
   std::size_t size() const;  ///< of an array or object
 
   /// Sets a member (a new one goes to the end); a null value becomes an object first.

@@ -35,11 +35,11 @@ class Stopped : public std::exception {
 /// 0: done, or help was asked for (printed on stdout); 1: the input or the config is wrong (Error); 2: the
 /// program is (any other exception); 75 or 128 + the signal: Stopped, so that whoever waits for the work does
 /// not take it for done. Messages go to stderr, one line.
-int run_guarded(const std::function<void()>& body);
+[[nodiscard]] int run_guarded(const std::function<void()>& body);
 
 /// `int main(int argc, char** argv) { return prefer::run_program<MyConfig>(argc, argv, my_function); }`
 template <class Config, class Body>
-int run_program(int argc, const char* const* argv, Body&& body) {
+[[nodiscard]] int run_program(int argc, const char* const* argv, Body&& body) {
   return run_guarded([&] { body(read_program_arguments<Config>(argc, argv)); });
 }
 

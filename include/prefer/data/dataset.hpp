@@ -14,12 +14,13 @@ namespace prefer {
 using Record = std::vector<Sequence>;
 
 struct Dataset {
-  std::vector<Record> records;
+  std::vector<Record> records = {};
   std::vector<std::string> asked = {};  ///< of each record, what tells its prompt before truncation; or none
-  std::string fingerprint;              ///< SHA-256 of all that a loss can see of the records, in order
-  std::string counts;                   ///< one line: how many, how long, what was cut
-  std::vector<std::pair<std::string, std::int64_t>> noted;  ///< what a report counts beside what was skipped
-  Skipped skipped;
+  std::string fingerprint = {};         ///< SHA-256 of all that a loss can see of the records, in order
+  std::string counts = {};              ///< one line: how many, how long, what was cut
+  /// What a report counts beside what was skipped.
+  std::vector<std::pair<std::string, std::int64_t>> noted = {};
+  Skipped skipped = {};
 };
 
 }  // namespace prefer

@@ -14,11 +14,11 @@
 namespace prefer {
 
 struct Demonstration {
-  Words prompt;        ///< nothing where `whole`
-  Words completion;    ///< a text like the prompt, or messages like it
-  bool whole = false;  ///< a conversation or a text in which no part is set apart as the prompt
-  Json tools;
-  std::string place;  ///< "file:line:column" of the record
+  Words prompt = {};      ///< nothing where `whole`
+  Words completion = {};  ///< a text like the prompt, or messages like it
+  bool whole = false;     ///< a conversation or a text in which no part is set apart as the prompt
+  Json tools = {};
+  std::string place = {};  ///< "file:line:column" of the record
   bool is_chat() const { return completion.index() == 1; }
 };
 
@@ -33,7 +33,7 @@ Demonstration demonstration_from_json(const Json& record, Instructions instructi
 
 /// An answer after its prompt that someone called good, or bad.
 struct JudgedAnswer {
-  Demonstration answer;
+  Demonstration answer = {};
   bool good = false;
 };
 

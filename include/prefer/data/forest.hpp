@@ -35,14 +35,15 @@ struct Read {
 
 /// One sequence as a loss sees it, before any layout.
 struct Sequence {
-  std::vector<std::int32_t> tokens;
-  std::vector<ScoredRange> scored;
+  std::vector<std::int32_t> tokens = {};
+  std::vector<ScoredRange> scored = {};
   std::int64_t group = 0;  ///< sequences of one group share prefixes and meet in one loss (a pair, K answers)
   std::int64_t role = role::kChosen;
-  std::vector<float> grade;   ///< label, rank, score or attributes; NaN = not given; the same number for all
-  float share = 1;            ///< weight of the record
-  std::vector<float> weight;  ///< a weight for each scored token, or empty
-  std::vector<Read> reads;
+  /// Label, rank, score or attributes; NaN = not given; the same number for all.
+  std::vector<float> grade = {};
+  float share = 1;                 ///< weight of the record
+  std::vector<float> weight = {};  ///< a weight for each scored token, or empty
+  std::vector<Read> reads = {};
 };
 
 /// An answer after its prompt, the answer's tokens scored; where the prompt is empty, all but its first.

@@ -11,7 +11,7 @@ namespace prefer {
 
 /// The tokens of a text, and from which of them on they count.
 struct ScoredText {
-  std::vector<std::int32_t> tokens;
+  std::vector<std::int32_t> tokens = {};
   std::size_t counted = 0;
 };
 

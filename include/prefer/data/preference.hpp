@@ -24,11 +24,11 @@ using Words = std::variant<std::string, std::vector<Message>>;
 
 struct Preference {
   static constexpr double kNotGiven = std::numeric_limits<double>::quiet_NaN();
-  Words prompt, chosen, rejected;  ///< all texts or all messages
+  Words prompt = {}, chosen = {}, rejected = {};  ///< all texts or all messages
   double score_chosen = kNotGiven;
   double score_rejected = kNotGiven;
   double margin = kNotGiven;
-  std::string place;        ///< "file:line:column" of the record
+  std::string place = {};   ///< "file:line:column" of the record
   std::string subset = {};  ///< which part of the data the record is of, or empty
   Json tools = {};          ///< for the chat template
   bool is_chat() const { return prompt.index() == 1; }
@@ -51,8 +51,8 @@ std::vector<Message> messages_from_dialogue(std::string_view text);
 
 /// A record that only asks: {prompt} (a text or messages) or {messages}.
 struct PromptRecord {
-  Words words;
-  std::string place;
+  Words words = {};
+  std::string place = {};
   Json others = Json::object();  ///< what else the record holds, answers left out
 };
 PromptRecord prompt_from_json(const Json& record);

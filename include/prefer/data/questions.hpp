@@ -17,8 +17,8 @@ inline const std::shared_ptr<const Json> kNothingElse = std::make_shared<const J
 
 /// A prompt as the model reads it, and its record.
 struct Question {
-  std::vector<std::int32_t> tokens;
-  std::string text;          ///< the prompt, or what the last message says
+  std::vector<std::int32_t> tokens = {};
+  std::string text = {};     ///< the prompt, or what the last message says
   std::uint64_t record = 0;  ///< of the RandomKey of what is drawn for it; its place in the file
   std::string place = {};    ///< "file:line:column" of its record, where it is from a file
   /// The end token that the chat template writes after an answer, and what it writes behind that; none for

@@ -15,12 +15,12 @@
 namespace prefer {
 
 struct Ranking {
-  Words prompt;
-  std::vector<Words> answers;       ///< all texts or all messages, as the prompt is
-  std::vector<std::int64_t> ranks;  ///< of each answer: 1, and 1 more for each answer that is better
-  std::string place;                ///< "file:line:column" of the record
-  std::string subset = {};          ///< which part of the data the record is of, or empty
-  Json tools = {};                  ///< for the chat template
+  Words prompt = {};
+  std::vector<Words> answers = {};       ///< all texts or all messages, as the prompt is
+  std::vector<std::int64_t> ranks = {};  ///< of each answer: 1, and 1 more for each answer that is better
+  std::string place = {};                ///< "file:line:column" of the record
+  std::string subset = {};               ///< which part of the data the record is of, or empty
+  Json tools = {};                       ///< for the chat template
 };
 
 /// Throws BadRecord or Error, with the place, for a record of another form, fewer than
@@ -29,18 +29,18 @@ struct Ranking {
 Ranking ranking_from_json(const Json& record);
 
 struct TokenisedRanking {
-  std::vector<TokenisedSide> answers;  ///< mostly of one prompt
-  std::vector<std::int64_t> ranks;
-  std::string place;
-  std::string asked;  ///< SHA-256 of the first answer's prompt before truncation
+  std::vector<TokenisedSide> answers = {};  ///< mostly of one prompt
+  std::vector<std::int64_t> ranks = {};
+  std::string place = {};
+  std::string asked = {};  ///< SHA-256 of the first answer's prompt before truncation
   std::string subset = {};
   TokenCounts counts = {};  ///< of its sides
 };
 
 /// All rankings of a data set, ready to be trained on.
 struct RankingData {
-  std::vector<TokenisedRanking> rankings;
-  Skipped skipped;
+  std::vector<TokenisedRanking> rankings = {};
+  Skipped skipped = {};
   TokenCounts counts() const;  ///< of the rankings that are in it now
 };
 

@@ -20,9 +20,9 @@ enum class OnBad { stop, skip };
 struct Skipped {
   struct Cases {
     std::int64_t count = 0;
-    std::vector<std::string> first;  ///< "file:line:column" of the first few
+    std::vector<std::string> first = {};  ///< "file:line:column" of the first few
   };
-  std::map<std::string, Cases> reasons;
+  std::map<std::string, Cases> reasons = {};
   std::int64_t blank_lines = 0;  ///< no records, and not in total()
 
   void add(const std::string& reason, const std::string& place);

@@ -18,28 +18,28 @@ struct SupervisedOptions {
   /// the assistant, as TokenSpans::supervised has it; last: its last one. all: every token but the first.
   /// auto: the completion where a record has one, the turns of a conversation, all of a text.
   std::string loss_on = "auto";
-  LengthOptions length;
+  LengthOptions length = {};
 
   void describe(Fields& f);
 };
 
 /// A text, and which of its tokens are learnt.
 struct TokenisedText {
-  Sequence sequence;
+  Sequence sequence = {};
   std::int64_t size = 0;  ///< tokens before truncation
-  std::string place;
+  std::string place = {};
   /// SHA-256, before truncation, of its prompt: what stands before the completion, or before the assistant's
   /// first turn, whatever that weighs (with loss_on=last, before its last); of a text in which no part is set
   /// apart, the whole.
-  std::string asked;
+  std::string asked = {};
   bool bare = false;  ///< a plain string beside a chat template, which is for messages alone
 };
 
 /// All texts of a data set, ready to be trained on.
 struct SupervisedData {
   std::string noun = "text";  ///< what messages call one of them
-  std::vector<TokenisedText> texts;
-  Skipped skipped;
+  std::vector<TokenisedText> texts = {};
+  Skipped skipped = {};
 };
 
 /// Reads and encodes a file. Of each record the learnt tokens are scored: for Term::prompt those that only

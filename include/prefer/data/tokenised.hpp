@@ -42,8 +42,8 @@ void keep(std::vector<T>& list, TokenRange kept) {
 
 /// One answer after its prompt. Both sides of a pair mostly have the same prompt.
 struct TokenisedSide {
-  std::vector<std::int32_t> prompt;
-  std::vector<std::int32_t> completion;
+  std::vector<std::int32_t> prompt = {};
+  std::vector<std::int32_t> completion = {};
   friend bool operator==(const TokenisedSide&, const TokenisedSide&) = default;
 };
 
@@ -64,20 +64,20 @@ struct TokenCounts {
 };
 
 struct TokenisedPair {
-  TokenisedSide chosen, rejected;
+  TokenisedSide chosen = {}, rejected = {};
   double score_chosen = Preference::kNotGiven;
   double score_rejected = Preference::kNotGiven;
   double margin = Preference::kNotGiven;
-  std::string place;
-  std::string asked;  ///< SHA-256 of the chosen side's prompt before truncation
+  std::string place = {};
+  std::string asked = {};  ///< SHA-256 of the chosen side's prompt before truncation
   std::string subset = {};
   TokenCounts counts = {};  ///< of its two sides
 };
 
 /// All pairs of a data set, ready to be trained on.
 struct PreferenceData {
-  std::vector<TokenisedPair> pairs;
-  Skipped skipped;
+  std::vector<TokenisedPair> pairs = {};
+  Skipped skipped = {};
   TokenCounts counts() const;  ///< of the pairs that are in it now
 };
 

@@ -10,14 +10,15 @@ namespace prefer {
 struct Place {
   int rank = 0;
   int size = 1;
-  int local_rank = 0;     ///< among the ranks of its machine
-  int local_size = 1;     ///< ranks that share the machine's cores, unless the launcher has dealt them
-  std::string address;    ///< of the machine of rank 0; empty for a size of 1
-  int port = 0;           ///< where the ranks find each other there
-  bool hosted = false;    ///< the launcher listens at the port (torchrun); otherwise rank 0 does
-  std::string attempt;    ///< which of a hosting launcher's restarts this is
-  std::string interface;  ///< the network to use (GLOO_SOCKET_IFNAME); empty: the one that leads to rank 0
-  std::string status;     ///< the file in which `launch` reads what each rank is at; empty: none
+  int local_rank = 0;        ///< among the ranks of its machine
+  int local_size = 1;        ///< ranks that share the machine's cores, unless the launcher has dealt them
+  std::string address = {};  ///< of the machine of rank 0; empty for a size of 1
+  int port = 0;              ///< where the ranks find each other there
+  bool hosted = false;       ///< the launcher listens at the port (torchrun); otherwise rank 0 does
+  std::string attempt = {};  ///< which of a hosting launcher's restarts this is
+  /// The network to use (GLOO_SOCKET_IFNAME); empty: the one that leads to rank 0.
+  std::string interface = {};
+  std::string status = {};  ///< the file in which `launch` reads what each rank is at; empty: none
 };
 
 /// Bytes of the status file that are a rank's.

@@ -21,7 +21,7 @@ class Team {
   /// Sums each tensor over the ranks, in place.
   virtual void reduce(std::vector<Tensor>& tensors) = 0;
   /// Begins to sum a contiguous tensor over the ranks, in place, and returns what waits for the sum.
-  virtual std::function<void()> start(Tensor tensor);
+  [[nodiscard]] virtual std::function<void()> start(Tensor tensor);
   /// Whether `mine` holds on any rank. Waits however long a rank is at work; other collectives give up.
   virtual bool any(bool mine) = 0;
   virtual void barrier() = 0;

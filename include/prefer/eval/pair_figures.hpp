@@ -9,12 +9,12 @@ namespace prefer {
 
 /// Of each pair, chosen minus rejected. [N] each
 struct PairScores {
-  std::vector<double> margin;          ///< the trained reward
-  std::vector<double> length;          ///< tokens
-  std::vector<double> reference;       ///< log-prob under the reference, summed; empty where there is none
-  std::vector<double> reference_mean;  ///< the same a token
+  std::vector<double> margin = {};     ///< the trained reward
+  std::vector<double> length = {};     ///< tokens
+  std::vector<double> reference = {};  ///< log-prob under the reference, summed; empty where there is none
+  std::vector<double> reference_mean = {};  ///< the same a token
   /// Which pairs are of one question, and are resampled as one: a number 0 .. of each; empty: none are.
-  std::vector<std::size_t> question;
+  std::vector<std::size_t> question = {};
 };
 
 /// Accuracy, length-controlled accuracy and margin of the reward; the accuracies of baselines: choose the

@@ -13,8 +13,8 @@ namespace prefer {
 struct JudgedPair {
   double chosen = 0, rejected = 0;                ///< scores
   double chosen_tokens = 0, rejected_tokens = 0;  ///< lengths of the answers
-  std::string question;                           ///< pairs of one question belong together
-  std::string subset;                             ///< or empty
+  std::string question = {};                      ///< pairs of one question belong together
+  std::string subset = {};                        ///< or empty
 };
 
 /// Accuracy (a tie counts half), length-controlled accuracy, the accuracy of each subset where there are any,

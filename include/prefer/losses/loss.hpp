@@ -32,7 +32,7 @@ class Metrics {
   void add(const std::string& name, const Tensor& sum, double count);
   /// Adds all of another's, `prefix` before their names.
   void merge(const Metrics& other, const std::string& prefix = "");
-  /// sum / count of each, read from the device once.
+  /// sum / count of each, read from the device once; NaN where both are 0.
   std::map<std::string, double> values() const;
   const std::map<std::string, Metric>& all() const { return metrics_; }
   std::map<std::string, Metric>& all() { return metrics_; }

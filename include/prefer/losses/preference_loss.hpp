@@ -7,17 +7,21 @@
 #include <concepts>
 #include <memory>
 #include <string>
+#include <typeinfo>
 #include <vector>
 
 namespace prefer {
 
 /// A loss on pairs: a struct with `Tensor operator()(const Pairs&) const` that returns [N], and a `name`. It
 /// may have besides
-/// - `describe(Fields&)` for its knobs;
+/// - `describe(Fields&)` for its knobs: one left out is not in a run's config.json, so that resuming cannot
+///   notice that it was changed;
 /// - `static constexpr bool needs_reference = false`: it reads no reference;
 /// - `static constexpr bool coupled = true`: the loss of a pair depends on the others; it is then given all
 ///   pairs of the step at once, without grades;
-/// - `Tensor reward(const Side&) const`, [N]: the reward it implies, unless that is beta times the log-ratio.
+/// - `Tensor reward(const Side&) const`, [N]: the reward it implies, unless that is beta times the log-ratio,
+///   beta being its public member of that name, or 1.
+/// A loss of your own has a name that the catalogue has not.
 template <class L>
 concept PairwiseLoss = requires(const L& loss, const Pairs& pairs) {
   { loss(pairs) } -> std::convertible_to<Tensor>;
@@ -51,6 +55,7 @@ class PreferenceLoss {
     virtual Tensor reward(const Side&) const = 0;
     virtual void describe(Fields&) = 0;
     virtual std::shared_ptr<Any> copy() const = 0;
+    virtual const std::type_info& type() const = 0;
   };
   template <class L>
   struct Held final : Any {
@@ -65,6 +70,10 @@ class PreferenceLoss {
               { loss.reward(side) } -> std::convertible_to<Tensor>;
             },
             "wants Tensor reward(const Side&) const");
+      if constexpr (requires { L::needs_reference; })
+        static_assert(std::same_as<decltype(L::needs_reference), const bool>, "wants a constant bool");
+      if constexpr (requires { L::coupled; })
+        static_assert(std::same_as<decltype(L::coupled), const bool>, "wants a constant bool");
     }
     Tensor loss(const Pairs& pairs) const override { return value(pairs); }
     std::string name() const override { return L::name; }
@@ -95,6 +104,7 @@ class PreferenceLoss {
       if constexpr (requires { value.describe(f); }) value.describe(f);
     }
     std::shared_ptr<Any> copy() const override { return std::make_shared<Held>(value); }
+    const std::type_info& type() const override { return typeid(L); }
     L value;
   };
   std::shared_ptr<Any> held_;

@@ -33,11 +33,11 @@ struct ModelConfig {
   bool tied = false;            ///< the head is the embedding
   bool score_head = false;      ///< the head is score.weight [1, D]: a reward or a value model
   double initializer_range = 0.02;
-  kernels::rope::Frequencies rope;
+  kernels::rope::Frequencies rope = {};
   std::string dtype = "float32";  ///< as stored: float32, bfloat16, float16 or float64
-  std::optional<int64_t> bos;
-  std::optional<int64_t> pad;
-  std::vector<int64_t> eos;          ///< any of them ends a text
+  std::optional<int64_t> bos = {};
+  std::optional<int64_t> pad = {};
+  std::vector<int64_t> eos = {};     ///< any of them ends a text
   Json generation = Json::object();  ///< what else generation_config.json says: kept, not read
 };
 

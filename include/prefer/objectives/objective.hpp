@@ -10,8 +10,8 @@ namespace prefer {
 
 /// A group of parameters that share a learning rate.
 struct ParameterGroup {
-  std::string name;
-  Parameters parameters;
+  std::string name = {};
+  Parameters parameters = {};
   double learning_rate_scale = 1;  ///< times the optimizer's learning rate
 };
 

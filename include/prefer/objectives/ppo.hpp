@@ -14,7 +14,7 @@ namespace prefer {
 
 /// What a PPO objective is told beside its models.
 struct PpoSettings {
-  PpoLoss loss;
+  PpoLoss loss = {};
   double temperature = 1;           ///< that answers were sampled at
   double value_rate_scale = 1;      ///< of the value model's learning rate
   bool starts_at_reference = true;  ///< at step 1 policy and reference are one model, so that their KL is 0

@@ -16,7 +16,7 @@ using Progress = std::function<void(int64_t done, int64_t total)>;
 
 /// What `read` says of every scored token, or of every read (Axis::reads), of every record, without gradient:
 /// it gives [M], or [P], of a batch. A record's numbers stand end to end.
-std::vector<ScoredColumn> read_records(const RecordSource& source, Axis axis,
+std::vector<ScoredColumn> read_columns(const RecordSource& source, Axis axis,
                                        const std::function<Tensor(const Batch&)>& read,
                                        const Progress& progress = {});
 

@@ -9,7 +9,8 @@
 
 namespace prefer {
 
-/// For each sequence the log-probs of its scored tokens in order, without gradient. [scored tokens of each]
+/// For each sequence the log-probs of its scored tokens in order, without gradient. A model's context is not
+/// looked at: tokens at positions beyond it are scored all the same. [scored tokens of each]
 std::vector<std::vector<float>> score_sequences(const Model& model, std::span<const Sequence> sequences,
                                                 int64_t tokens_per_batch = 4096,
                                                 at::Device device = at::kCPU);

@@ -15,8 +15,8 @@ struct LogprobOptions {
 
 /// What another model says of the same rows, for the KL to it. No gradient reaches it.
 struct SecondModel {
-  Tensor hidden;           // [M, its D], of the type of the first's
-  Matrix head;             // [its V, its D]
+  Tensor hidden = {};      // [M, its D], of the type of the first's
+  Matrix head = {};        // [its V, its D]
   bool estimates = false;  ///< also k1, k2 and k3 of the labels
 };
 

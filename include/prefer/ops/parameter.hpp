@@ -10,8 +10,8 @@ namespace prefer {
 
 /// A trainable tensor and its name as it stands in a model file.
 struct Parameter {
-  std::string name;
-  Tensor value;
+  std::string name = {};
+  Tensor value = {};
 };
 using Parameters = std::vector<Parameter>;
 

@@ -17,15 +17,16 @@ namespace prefer {
 /// One sampled answer. `prompt` and `tokens` are what the model saw and said, `asked` and `text` what a
 /// person reads.
 struct Answer {
-  std::vector<int32_t> prompt;
-  std::vector<int32_t> tokens;
-  std::vector<float> logprobs;  ///< of each token, under the model that said it (GenerateOptions::tempered)
-  std::string asked;
-  std::string text;
+  std::vector<int32_t> prompt = {};
+  std::vector<int32_t> tokens = {};
+  /// Of each token, under the model that said it (GenerateOptions::tempered).
+  std::vector<float> logprobs = {};
+  std::string asked = {};
+  std::string text = {};
   bool ended = false;  ///< by a stop token
   double reward = 0;
-  std::vector<float> entropies;    ///< as logprobs; empty unless GenerateOptions::entropies
-  std::vector<int32_t> tail = {};  ///< of its question, as are these:
+  std::vector<float> entropies = {};  ///< as logprobs; empty unless GenerateOptions::entropies
+  std::vector<int32_t> tail = {};     ///< of its question, as are these:
   std::shared_ptr<const Json> others = kNothingElse;
 };
 

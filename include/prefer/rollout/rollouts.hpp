@@ -18,20 +18,20 @@ namespace prefer {
 
 /// Names are TRL's where it has them (PPOConfig).
 struct RolloutConfig {
-  int64_t response_length = 53;                   ///< tokens of an answer at most
-  std::optional<int64_t> stop_token_id;           ///< ends an answer instead of the model's end tokens
-  double temperature = 0.7;                       ///< of sampling, and of every log-prob
-  int64_t num_generations = 1;                    ///< answers to each prompt in an iteration
-  int64_t num_ppo_epochs = 4;                     ///< passes over the answers of an iteration
-  int64_t num_mini_batches = 1;                   ///< optimizer steps a pass
-  int64_t local_rollout_forward_batch_size = 32;  ///< answers that a rank decodes at once
-  std::optional<double> missing_eos_penalty;      ///< taken from the score of an answer without an end
-  std::optional<double> missing_eos_score;        ///< what such an answer gets instead of its score
-  double score_clip = 0;                          ///< scores are cut to -score_clip .. score_clip; 0: not
-  double kl_coef = 0.05;                          ///< penalty in the reward, a nat of KL
-  double kl_target = 0;                           ///< nats an answer that kl_coef is steered to; 0: it stays
-  double kl_horizon = 10000;                      ///< answers in which kl_coef may change by a factor of 1.2
-  std::string kl_estimator = "k1";                ///< of a token's KL in the reward: k1, k2 or k3
+  int64_t response_length = 53;                    ///< tokens of an answer at most
+  std::optional<int64_t> stop_token_id = {};       ///< ends an answer instead of the model's end tokens
+  double temperature = 0.7;                        ///< of sampling, and of every log-prob
+  int64_t num_generations = 1;                     ///< answers to each prompt in an iteration
+  int64_t num_ppo_epochs = 4;                      ///< passes over the answers of an iteration
+  int64_t num_mini_batches = 1;                    ///< optimizer steps a pass
+  int64_t local_rollout_forward_batch_size = 32;   ///< answers that a rank decodes at once
+  std::optional<double> missing_eos_penalty = {};  ///< taken from the score of an answer without an end
+  std::optional<double> missing_eos_score = {};    ///< what such an answer gets instead of its score
+  double score_clip = 0;                           ///< scores are cut to -score_clip .. score_clip; 0: not
+  double kl_coef = 0.05;                           ///< penalty in the reward, a nat of KL
+  double kl_target = 0;                            ///< nats an answer that kl_coef is steered to; 0: it stays
+  double kl_horizon = 10000;                       ///< answers in which kl_coef may change by a factor of 1.2
+  std::string kl_estimator = "k1";                 ///< of a token's KL in the reward: k1, k2 or k3
   bool whiten_rewards = false;    ///< tokens' rewards of an iteration to variance 1, their mean kept
   bool whiten_advantages = true;  ///< advantages of an iteration to mean 0 and variance 1
   double gamma = 1;               ///< discount a token
@@ -53,11 +53,11 @@ struct RolloutConfig {
 
 /// Who takes part in an iteration.
 struct RolloutModels {
-  std::shared_ptr<const Transformer> policy;
-  std::shared_ptr<const Model> reference;
-  std::shared_ptr<const ValueModel> value;
-  std::shared_ptr<const Tokenizer> tokenizer;
-  Scorer score;
+  std::shared_ptr<const Transformer> policy = {};
+  std::shared_ptr<const Model> reference = {};
+  std::shared_ptr<const ValueModel> value = {};
+  std::shared_ptr<const Tokenizer> tokenizer = {};
+  Scorer score = {};
 };
 
 /// Pure in (iteration, weights): iteration i, from 0, is steps i E B + 1 .. (i + 1) E B with E epochs of B

@@ -23,8 +23,8 @@ Role role_of(std::string_view name);
 /// (tool_calls, name, weight, ...) and a `content` that is not a string: null beside tool calls, or a list of
 /// parts, of which a template takes the list or, where all are texts, `content`.
 struct Message {
-  std::string role;
-  std::string content;
+  std::string role = {};
+  std::string content = {};
   Json extra = {};
   friend bool operator==(const Message&, const Message&) = default;
 };

@@ -36,6 +36,7 @@ void check_output(Fs& fs, const std::string& output, bool resume);
 /// says.
 class Checkpoints {
  public:
+  /// `fs` must outlive it.
   Checkpoints(Fs& fs, std::string output, CheckpointConfig config, RunIdentity identity);
 
   /// Makes the output folder ready, keeps it to this process while the object lives, and finds where to
@@ -74,7 +75,8 @@ class Checkpoints {
   std::vector<std::string> notes_;
 };
 
-/// Saves the training at each event that says so; the last of the hooks. Collective.
+/// Saves the training at each event that says so; the last of the hooks. Collective. All three must outlive
+/// the hook.
 Hook save_checkpoints(Checkpoints& checkpoints, Training& training, Team& team);
 
 /// Bytes that a checkpoint of this training takes on the disk, about.

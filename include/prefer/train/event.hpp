@@ -16,15 +16,15 @@ struct StepEvent {
   int64_t step = 0;       ///< from 1
   int64_t steps = 0;      ///< of the whole run
   int64_t iteration = 1;  ///< steps of an iteration, of which the first samples (PPO)
-  std::map<std::string, double>
-      metrics;  ///< loss, grad_norm, learning_rate and the objective's own; a hook may add
-  std::vector<Identity> identities;     ///< measured at this step, all within their bounds
-  std::string skipped;                  ///< why the step changed no weight, or empty
-  int64_t tokens = 0;                   ///< run by all ranks
-  double seconds = 0;                   ///< that the step took
-  double now = 0;                       ///< Unix time
-  int64_t page_faults = 0;              ///< minor ones, of the process, in the step
-  std::map<std::string, double> times;  ///< what else differs from run to run; a hook may add
+  /// `loss`, `grad_norm`, `learning_rate` and the objective's own; a hook may add.
+  std::map<std::string, double> metrics = {};
+  std::vector<Identity> identities = {};     ///< measured at this step, all within their bounds
+  std::string skipped = {};                  ///< why the step changed no weight, or empty
+  int64_t tokens = 0;                        ///< run by all ranks
+  double seconds = 0;                        ///< that the step took
+  double now = 0;                            ///< Unix time
+  int64_t page_faults = 0;                   ///< minor ones, of the process, in the step
+  std::map<std::string, double> times = {};  ///< what else differs from run to run; a hook may add
 
   bool boundary = true;  ///< a run can go on from here: false inside an iteration of several steps (PPO)
   /// Set by fit where a save is due, and by any hook; inside an iteration it is carried to the last step of

@@ -10,18 +10,19 @@
 
 namespace prefer {
 
+/// How long is trained, and how a step is taken.
 struct FitConfig {
-  int64_t steps = 0;
-  double epochs = 1;
-  AdamWConfig optimizer;
-  ScheduleConfig schedule;
-  GuardConfig guard;
+  int64_t steps = 0;  ///< optimizer steps of the run, at least 1 for fit; resolve_steps replaces 0
+  double epochs = 1;  ///< passes over the records, fractions too; resolve_steps alone uses it
+  AdamWConfig optimizer = {};
+  ScheduleConfig schedule = {};
+  GuardConfig guard = {};
 
   bool exact = false;      ///< team.exact, set by whoever reads it: gradients are added up in fixed point
   int64_t save_every = 0;  ///< checkpoint.every, set by whoever reads it; 0: only the last step is saved
   int64_t iteration =
       1;  ///< steps that belong together (PPO): the learning rate advances and saves fall after them only
-  std::function<double()> clock;  ///< Unix time; the system's unless given
+  std::function<double()> clock = {};  ///< Unix time; the system's unless given
 
   /// steps, epochs and the groups optimizer, schedule and guard: meant to stand at the top of a trainer's
   /// config.
@@ -35,6 +36,8 @@ struct FitConfig {
 /// Everything that training changes: weights, optimizer, guard, the states of source and objective, and the
 /// step.
 struct Training {
+  /// Source and objective must outlive it; the config is copied. Throws Error where the config does not keep
+  /// its rules, and unless there are parameters, each a leaf with gradient and a name of its own.
   Training(const FitConfig& config, Source& source, Objective& objective);
 
   FitConfig config;

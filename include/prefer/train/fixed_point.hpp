@@ -24,7 +24,7 @@ class FixedPoint {
   /// whatever it holds.
   void add(Tensor sum, const Tensor& gradient, std::size_t parameter, bool first);
   /// Whether the sums of all ranks hold; otherwise the next pass is at another scale. Collective.
-  bool hold(Team& team);
+  [[nodiscard]] bool hold(Team& team);
   /// What a sum stands for, into `result`: not a number where any rank's gradient was not finite.
   void read(Tensor result, const Tensor& sum, std::size_t parameter) const;
   /// The step has changed the weights: its largest |g| makes the scale of the next.

@@ -22,8 +22,8 @@ struct GuardConfig {
 /// What a step is judged by; loss and norm are the same on every rank.
 struct Measured {
   double loss = 0;
-  std::string not_finite;  ///< "records 3, 17": those of the first slot whose loss is not finite
-  double norm = 0;         ///< of the gradient
+  std::string not_finite = {};  ///< "records 3, 17": those of the first slot whose loss is not finite
+  double norm = 0;              ///< of the gradient
 };
 
 /// Lets a step pass or not, before anything has changed.

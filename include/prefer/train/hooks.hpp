@@ -24,20 +24,21 @@ Hook every(int64_t n, Hook hook);
 /// each. Stands before the hooks that write.
 Hook evaluate(std::function<Metrics()> measure);
 
-/// Runs `hook` on rank 0 while the others wait for it.
+/// Runs `hook` on rank 0 while the others wait for it. `team` must outlive the hook.
 Hook on_first(Team& team, Hook hook);
 
 /// Adds TRL's num_tokens to the event: all tokens that were run so far, those of the first `step` steps by
-/// the source's plans. Stands before the hooks that write.
+/// the source's plans, which are read at once. Stands before the hooks that write.
 Hook count_tokens(Source& source, int64_t step);
 
-/// Pauses when `requested` holds on any rank. The first of the hooks.
+/// Pauses when `requested` holds on any rank. The first of the hooks. `team`, and what `requested` refers to,
+/// must outlive it.
 Hook pause_when(std::function<bool()> requested, Team& team);
 
 /// While it lives, the first SIGINT, SIGTERM or SIGHUP (unless that is ignored, as nohup has it) is kept for
 /// `requested`, and one that comes half a second later or more ends the process at once. Before and after,
 /// signals do what they did.
-class StopSignals {
+class [[nodiscard]] StopSignals {
  public:
   StopSignals();
   ~StopSignals();
@@ -54,7 +55,7 @@ class StopSignals {
 
 /// Where the console's text goes and how it looks.
 struct Terminal {
-  std::function<void(const std::string&)> write;
+  std::function<void(const std::string&)> write = {};
   bool interactive = false;  ///< a bar that is drawn over itself; otherwise plain lines
   int columns = 80;
   int64_t every = 1;  ///< steps from one plain line to the next
@@ -71,10 +72,11 @@ Hook console(Terminal terminal);
 
 /// Appends a line of metrics a step to `folder`/metrics.jsonl and of times to `folder`/times.jsonl. A run
 /// that continues after step `first` cuts both to the steps up to it. What is to be saved is on the disk when
-/// it returns.
+/// it returns. `fs` must outlive the hook.
 Hook metrics_file(Fs& fs, const std::string& folder, int64_t first);
 
 /// Writes every metric to a TensorBoard event file in `folder`: train/NAME, or eval/NAME for eval_NAME.
+/// `fs` must outlive the hook.
 Hook tensorboard(Fs& fs, const std::string& folder);
 
 }  // namespace prefer

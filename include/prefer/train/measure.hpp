@@ -11,8 +11,8 @@ namespace prefer {
 
 /// What is found of a slot, or of all of a step.
 struct Findings {
-  Metrics metrics;
-  Tensor rows;  // [records, columns] double, numbers of each record in the plan's order; or undefined
+  Metrics metrics = {};
+  Tensor rows = {};  // [records, columns] double, numbers of each record in the plan's order; or undefined
 
   /// A column of `rows`; empty where there are fewer.
   std::vector<double> column(int64_t which) const;

@@ -13,11 +13,11 @@ namespace prefer {
 /// inputs; another route or instruction set is allowed and said, as the bits then differ.
 struct RunIdentity {
   Json config = Json::object();  ///< resolved
-  std::map<std::string, std::string>
-      inputs;           ///< fingerprint of each file or model the run reads, by what it is
-  std::string route;    ///< of the matrix products
-  std::string isa;      ///< of the CPU: instruction_sets
-  std::string version;  ///< of the program
+  /// Fingerprint of each file or model the run reads, by what it is.
+  std::map<std::string, std::string> inputs = {};
+  std::string route = {};    ///< of the matrix products
+  std::string isa = {};      ///< of the CPU: instruction_sets
+  std::string version = {};  ///< of the program
   /// Keys, with all below them, that do not change what a step computes.
   std::vector<std::string> free = {};
 

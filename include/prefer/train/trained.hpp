@@ -8,8 +8,8 @@ namespace prefer {
 /// One trained tensor, under a name that is its own in the whole run: the group's name, a dot, the
 /// parameter's name.
 struct Trained {
-  std::string name;
-  Tensor value;
+  std::string name = {};
+  Tensor value = {};
   double learning_rate_scale = 1;
 };
 

@@ -13,9 +13,9 @@ namespace prefer {
 
 /// The files of a trainer on records.
 struct DataConfig {
-  std::string train;                ///< file of records
-  std::optional<std::string> eval;  ///< file of held-out ones
-  bool drop_overlap = false;        ///< leave out training records whose prompt is held out
+  std::string train = {};                ///< file of records
+  std::optional<std::string> eval = {};  ///< file of held-out ones
+  bool drop_overlap = false;             ///< leave out training records whose prompt is held out
 
   /// With what `train` and `eval` hold.
   void describe(Fields& f, std::string_view train_help, std::string_view eval_help);
@@ -25,7 +25,7 @@ struct DataConfig {
 
 /// The keys of a trainer on pairs, or on rankings.
 struct PairsConfig : DataConfig {
-  LengthOptions length;
+  LengthOptions length = {};
 
   void describe(Fields& f);
 };

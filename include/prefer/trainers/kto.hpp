@@ -34,9 +34,9 @@ class KtoTrainer {
   KtoTrainer(const KtoTrainer&) = delete;
   KtoTrainer& operator=(const KtoTrainer&) = delete;
 
-  /// Runs to the last step and writes model and report. Throws Stopped where a signal, or a hook's pause,
-  /// ended it before: a checkpoint holds what was done, and `resume` goes on from there. `hooks` run after
-  /// each step, behind the evaluation and rewards/margins, before what the trainer writes.
+  /// Runs to the last step and writes model and report; once for each trainer. Throws Stopped where a signal,
+  /// or a hook's pause, ended it before: a checkpoint holds what was done, and `resume` goes on from there.
+  /// `hooks` run after each step, behind the evaluation and rewards/margins, before what the trainer writes.
   void train(Hooks hooks = {});
 
   Transformer& policy() { return *policy_; }

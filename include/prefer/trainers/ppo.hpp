@@ -57,9 +57,9 @@ class PpoTrainer {
   PpoTrainer(const PpoTrainer&) = delete;
   PpoTrainer& operator=(const PpoTrainer&) = delete;
 
-  /// Runs to the last step and writes model and report. Throws Stopped where a signal, or a hook's pause,
-  /// ended it before: a checkpoint holds the iterations that were done, and `resume` goes on from there.
-  /// `hooks` run after each step, behind the evaluation and before the trainer's other hooks.
+  /// Runs to the last step and writes model and report; once for each trainer. Throws Stopped where a signal,
+  /// or a hook's pause, ended it before: a checkpoint holds the iterations that were done, and `resume` goes
+  /// on from there. `hooks` run after each step, behind the evaluation and before the trainer's other hooks.
   void train(Hooks hooks = {});
 
   Transformer& policy() { return *policy_; }

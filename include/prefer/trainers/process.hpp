@@ -17,14 +17,19 @@
 
 namespace prefer {
 
+/// Where a process computes, and with how many threads.
 struct ProcessConfig {
-  std::string device = "cpu";
+  std::string device = "cpu";  ///< where tensors live; or "cuda": a GPU of its own for each rank of a machine
+  /// CPU threads, 1 .. 1024; 0: all cores, or this rank's share of them, whatever OMP_NUM_THREADS says.
   int64_t threads = 0;
 
   void describe(Fields& f);
 };
 
-/// What is one to a process. The library never makes one by itself.
+/// What is one to a process. The library never makes one by itself. Making one changes the whole program for
+/// good, and no destructor takes it back: LibTorch's number of threads; malloc (mallopt), which then takes
+/// large blocks from the heap too and gives nothing of that back to the system; LibTorch's CPU allocator
+/// (keep_large_tensors_together); and the routes of matrix products (set_gemm_routes).
 class Process {
  public:
   /// Sets the number of threads and the allocator's habits, chooses the matrix products of this CPU, and
@@ -44,7 +49,7 @@ class Process {
   Team& team() const { return *team_; }
   /// Keeps SIGINT, SIGTERM and, unless it is ignored (nohup), SIGHUP for as long as the value lives: while
   /// there is something to save. Otherwise they end the process, as they do any.
-  StopSignals watch_signals() const { return {}; }
+  [[nodiscard]] StopSignals watch_signals() const { return {}; }
   /// Throws Error where there are several ranks, for `program`, which is the work of one process.
   void wants_one_rank(const std::string& program) const;
   /// CPU, instruction set, threads, ranks and the route of matrix products, in words.

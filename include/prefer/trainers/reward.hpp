@@ -33,9 +33,9 @@ class RewardTrainer {
   RewardTrainer(const RewardTrainer&) = delete;
   RewardTrainer& operator=(const RewardTrainer&) = delete;
 
-  /// Runs to the last step and writes model and report. Throws Stopped where a signal, or a hook's pause,
-  /// ended it before: a checkpoint holds what was done, and `resume` goes on from there. `hooks` run after
-  /// each step, behind the evaluation and before the trainer's other hooks.
+  /// Runs to the last step and writes model and report; once for each trainer. Throws Stopped where a signal,
+  /// or a hook's pause, ended it before: a checkpoint holds what was done, and `resume` goes on from there.
+  /// `hooks` run after each step, behind the evaluation and before the trainer's other hooks.
   void train(Hooks hooks = {});
 
   RewardModel& model() { return *model_; }

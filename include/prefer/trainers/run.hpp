@@ -31,20 +31,20 @@ struct TeamConfig {
 
 /// The keys that every trainer has.
 struct RunConfig {
-  std::string output;                     ///< the run's folder
+  std::string output = {};                ///< the run's folder
   int64_t seed = 0;                       ///< of the order of records and of every draw
   std::string dtype = "float32";          ///< of the weights (dtype_from_name)
   bool activation_checkpointing = false;  ///< layers are computed again in backward instead of kept
   bool resume = false;                    ///< go on in `output`; false: it must be new or empty
   std::string on_bad = "stop";            ///< or "skip": what a record that cannot be used leads to
-  TemplateConfig chat_template;
-  RecordOrder order;
-  FitConfig fit;
-  CheckpointConfig checkpoint;
-  TeamConfig team;
+  TemplateConfig chat_template = {};
+  RecordOrder order = {};
+  FitConfig fit = {};
+  CheckpointConfig checkpoint = {};
+  TeamConfig team = {};
   int64_t log_every = 1;   ///< steps from one line of the log to the next
   int64_t eval_every = 0;  ///< steps (PPO: iterations) from one evaluation to the next; 0: at the end alone
-  ProcessConfig process;
+  ProcessConfig process = {};
 
   void describe(Fields& f);
   /// The parts of `describe` around the order of records and the number of steps, for trainers that count
@@ -60,12 +60,10 @@ struct RunConfig {
   void resolve(int64_t records);
 };
 
-/// Throws Error where a field does not keep its rule, or fields do not work together, as read_config does for
-/// what stands in a file: a config may be filled in by hand.
+/// Throws Error where a field does not keep its rule, or fields do not work together.
 template <class Config>
-void check_config(Config config) {
-  const Json filled = config_json(config);
-  read_fields([&](Fields& f) { config.describe(f); }, filled, {}, "config");
+void check_config(const Config& config) {
+  check_fields(config);
   config.check();
 }
 

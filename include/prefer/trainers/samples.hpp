@@ -17,9 +17,9 @@
 namespace prefer {
 
 struct SamplesConfig {
-  std::optional<std::string> prompts;  ///< a file of {prompt} or {messages} a line; none: no samples
-  int64_t every = 0;                   ///< steps (PPO: iterations) between answers; 0: before and after alone
-  int64_t max_new_tokens = 64;         ///< of an answer
+  std::optional<std::string> prompts = {};  ///< a file of {prompt} or {messages} a line; none: no samples
+  int64_t every = 0;            ///< steps (PPO: iterations) between answers; 0: before and after alone
+  int64_t max_new_tokens = 64;  ///< of an answer
 
   void describe(Fields& f);
   /// Throws Error where `every` has nothing to answer.
@@ -32,13 +32,14 @@ struct SamplesConfig {
 class Samples {
  public:
   /// Reads the prompts; throws Error with the place for what is no prompt, or leaves `model` no room to
-  /// answer.
+  /// answer. `fs` and `spans` must outlive the value.
   Samples(const SamplesConfig& config, const ModelConfig& model, Fs& fs, const std::string& folder,
           const SpanBuilder& spans, Specials specials = Specials::plain);
 
   /// Lets the model speak after `step` steps.
   void write(int64_t step, const Transformer& model);
   /// Does so now, where `step` is 0, and gives the hook that does every `every` steps and at the end.
+  /// The samples, `model` and `team` must outlive the hook.
   Hook hook(const Transformer& model, int64_t step, Team& team);
   /// SHA-256 of the file of prompts.
   const std::string& fingerprint() const { return fingerprint_; }

@@ -30,9 +30,9 @@ class SftTrainer {
   SftTrainer(const SftTrainer&) = delete;
   SftTrainer& operator=(const SftTrainer&) = delete;
 
-  /// Runs to the last step and writes model and report. Throws Stopped where a signal, or a hook's pause,
-  /// ended it before: a checkpoint holds what was done, and `resume` goes on from there. `hooks` run after
-  /// each step, behind the evaluation and before the trainer's other hooks.
+  /// Runs to the last step and writes model and report; once for each trainer. Throws Stopped where a signal,
+  /// or a hook's pause, ended it before: a checkpoint holds what was done, and `resume` goes on from there.
+  /// `hooks` run after each step, behind the evaluation and before the trainer's other hooks.
   void train(Hooks hooks = {});
 
   Transformer& model() { return *model_; }
