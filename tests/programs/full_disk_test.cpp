@@ -5,7 +5,6 @@
 
 #include <gtest/gtest.h>
 
-#include <algorithm>
 #include <cstdlib>
 
 namespace prefer::testing {
@@ -56,11 +55,8 @@ TEST(FullDisk, ACheckpointThatDoesNotFitIsSaidAndTheLastOneIsGoneOnFrom) {
   const std::string said = read_file(fs, copy + ".err", 1 << 24);
   ASSERT_EQ(code, 1) << said;
 
-  int64_t last = 0;
-  for (const std::string& name : fs.list(copy)) {
-    EXPECT_FALSE(name.starts_with(".tmp-")) << name;
-    if (name.starts_with("checkpoint-")) last = std::max<int64_t>(last, std::stoll(name.substr(11)));
-  }
+  for (const std::string& name : fs.list(copy)) EXPECT_FALSE(name.starts_with(".tmp-")) << name;
+  const int64_t last = newest_checkpoint(fs, copy);
   ASSERT_GT(last, 0);
   const std::string failed = "/out/checkpoint-" + std::to_string(last + 1) + " could not be saved: ";
   EXPECT_NE(said.find(failed), std::string::npos) << failed << " is not in: " << said;

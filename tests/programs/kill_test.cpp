@@ -5,7 +5,6 @@
 #include "support/traced.hpp"
 #include "tests/programs/dpo.hpp"
 
-#include <algorithm>
 #include <chrono>
 #include <cstdlib>
 #include <iostream>
@@ -33,16 +32,6 @@ std::string phase(const std::string& output, const std::set<std::string>& before
     if (name == "model.tmp") return "save: of the model";
   }
   return any_checkpoint ? "between saves" : "before the first save";
-}
-
-/// The step of the newest checkpoint in a run's folder; 0 without one.
-int64_t newest_checkpoint(const std::string& output) {
-  PosixFs fs;
-  int64_t newest = 0;
-  for (const std::string& name : fs.list(output))
-    if (name.starts_with("checkpoint-") && fs.exists(output + "/" + name + "/manifest.json"))
-      newest = std::max<int64_t>(newest, std::stoll(name.substr(name.find('-') + 1)));
-  return newest;
 }
 
 /// What the random instants follow from: told with the result, and taken again from PREFER_SEED.
@@ -111,7 +100,7 @@ class Kills : public ::testing::TestWithParam<Killed> {
     remove_all(fs, output + "/model.tmp");  // as only the end of a run does
     const std::vector<std::string> names = fs.list(output);
     const std::set<std::string> before(names.begin(), names.end());
-    const int64_t newest = newest_checkpoint(output);
+    const int64_t newest = newest_checkpoint(fs, output);
     int code = 0;
     if (within_a_save) {
       int left = std::uniform_int_distribution<int>(1, calls_ / 2)(random_);
@@ -125,11 +114,12 @@ class Kills : public ::testing::TestWithParam<Killed> {
       code = program.end().code;
     }
     EXPECT_TRUE(code == 0 || code == -SIGKILL) << code;
-    EXPECT_GE(newest_checkpoint(output), newest);
+    EXPECT_GE(newest_checkpoint(fs, output), newest);
     return code == 0 ? "" : phase(output, before);
   }
   void expect_the_same(const std::string& output) {
-    const int64_t newest = newest_checkpoint(output);
+    PosixFs fs;
+    const int64_t newest = newest_checkpoint(fs, output);
     const Ran ran = run(GetParam().program, command(output));
     ASSERT_EQ(ran.code, 0) << ran.err;
     if (newest > 0) {

@@ -8,6 +8,7 @@
 #include "support/temp_dir.hpp"
 #include "support/tiny_model.hpp"
 
+#include <algorithm>
 #include <string>
 #include <vector>
 
@@ -49,5 +50,16 @@ class TinyRun {
   const TempDir dir;
   const std::string model = dir / "tiny", pairs = dir / "pairs.jsonl", prompts = dir / "prompts.jsonl";
 };
+
+/// The step of the newest checkpoint in a run's folder; 0 without one.
+inline std::int64_t newest_checkpoint(Fs& fs, const std::string& output) {
+  constexpr std::string_view prefix = "checkpoint-";
+  std::int64_t newest = 0;
+  if (!fs.exists(output)) return newest;
+  for (const std::string& name : fs.list(output))
+    if (name.starts_with(prefix) && fs.exists(join_path(join_path(output, name), "manifest.json")))
+      newest = std::max<std::int64_t>(newest, std::stoll(name.substr(prefix.size())));
+  return newest;
+}
 
 }  // namespace prefer::testing

@@ -108,10 +108,7 @@ class RunCrash : public ::testing::Test {
   }
   void expect_ends_the_same(MemoryFs fs, const std::string& after) {
     fs.end_process();
-    int64_t newest = 0;  // the run goes on there, and not from an older one, nor from the start
-    if (fs.exists("out"))
-      for (const std::string& name : fs.list("out"))
-        if (name.starts_with("checkpoint-")) newest = std::max<int64_t>(newest, std::stoll(name.substr(11)));
+    const int64_t newest = newest_checkpoint(fs, "out");  // the run goes on there, not from an older one
     ASSERT_EQ(train(fs), "") << after;
     const bool goes_on =
         said_.find("going on after step " + std::to_string(newest) + " ") != std::string::npos;
